@@ -1,0 +1,111 @@
+/* core/batch.h - columnar micro-batches: columns, selection vector, place, pool.
+ *
+ * Who holds the pointer of a batch is alone with it; pushing it into a ring gives it away.
+ *   live <= rows <= BATCH_ROWS_MAX       selection[0 .. live) strictly ascending, < rows
+ *   selection == NULL: all rows live, live == rows
+ *   home never changes: the memory returns to that shard's pool
+ * A column's values stand at their row's index; a filter changes the selection and copies nothing.
+ *
+ * Threads: one at a time.   Errors: NULL without memory.   Includes: types.h, memory.h
+ */
+#ifndef MILL_BATCH_H
+#define MILL_BATCH_H
+
+#include "core/memory.h"
+#include "core/types.h"
+
+/* One column. @constant: row 0's value (and validity) stands for every row.
+ * Unlike public mill_column, values may be written by the batch's holder. Columns may *borrow* values
+ * (of a memory table, a raw columnar file, another column of the same batch): never free them, and
+ * write only into columns that column_own() gave. */
+struct column {
+    void *values;              /* rows x width; ROW: NULL */
+    uint64_t *validity;        /* bit r: row r is not NULL; NULL: no NULLs */
+    struct column *children;   /* ROW: one per field; a NULL ROW's children are NULL too */
+    uint32_t child_count;
+    bool constant;
+};
+
+/* What class of result the rows are; batches of one step leave a stage in this order. */
+enum batch_class { CLASS_ROWS = 0, CLASS_FIRED = 1 };
+
+struct batch {
+    uint64_t step;
+    uint32_t rows, live;
+    uint32_t capacity;                 /* rows that owned columns have room for */
+    uint16_t home, column_count;
+    uint16_t *selection;               /* NULL: all rows */
+    uint16_t *selection_store;         /* room for capacity entries; selection points here or is NULL */
+    struct column *columns;
+    int8_t *row_kinds;                 /* NULL: append only */
+
+    /* Place and time (ORDER.md sections 3 and 4 of the protocol, docs/CONCURRENCY.md). */
+    uint8_t class_;                    /* enum batch_class */
+    uint16_t edge;                     /* plan edge that it travels on, set by the exchange */
+    uint32_t origin;                   /* CLASS_FIRED: id of the operator that fired */
+    uint32_t split;                    /* global split number of the step */
+    uint32_t place_base;               /* place of row r is place ? place[r] : place_base + r */
+    uint32_t *place;
+    int64_t *behind;                   /* g of each row (TIME_MIN: not behind), or NULL: no row is */
+    struct mill_view *order_keys;      /* CLASS_FIRED: memcmp-able position of each row */
+    uint64_t *hashes;                  /* hash of the exchange's key columns per row, or NULL */
+
+    struct batch *next;                /* of a list of the holder */
+    struct pool *pool;                 /* NULL: batch_free() frees it */
+    struct arena bytes;                /* string bytes, owned columns; reset when the batch goes home */
+};
+
+/* A new batch outside any pool. All its columns are empty; see batch_own_columns(). */
+struct batch *batch_new(struct heap *heap, uint32_t capacity, uint32_t column_count);
+void batch_free(struct batch *batch);
+/* Takes @batch: to its pool, or frees it. */
+void batch_release(struct batch *batch);
+/* Forgets rows, columns, place and bytes; keeps memory. */
+void batch_reset(struct batch *batch, uint32_t column_count);
+
+/* Gives @column storage of its own for batch->capacity rows of @type from the batch's arena, no validity,
+ * ROW children too. Old content is forgotten. False without memory. */
+bool column_own(struct batch *batch, struct column *column, const struct mill_type *type);
+bool batch_own_columns(struct batch *batch, const struct mill_schema *schema);
+/* All-valid bitmap to clear bits in. False without memory. */
+bool column_own_validity(struct batch *batch, struct column *column);
+/* Copies bytes into the batch; short ones lie in the view. A view of length UINT32_MAX: no memory. */
+struct mill_view batch_view(struct batch *batch, const char *data, uint32_t length);
+
+static inline bool column_valid(const struct column *c, uint32_t row)
+{
+    const uint32_t r = c->constant ? 0 : row;
+
+    return c->validity == NULL || (c->validity[r >> 6] >> (r & 63) & 1) != 0;
+}
+static inline void column_set_null(struct column *c, uint32_t row)
+{
+    c->validity[row >> 6] &= ~(1ull << (row & 63));
+}
+static inline uint32_t batch_row(const struct batch *b, uint32_t i)     /* the i-th live row */
+{
+    return b->selection != NULL ? b->selection[i] : i;
+}
+static inline uint32_t batch_place(const struct batch *b, uint32_t row)
+{
+    return b->place != NULL ? b->place[row] : b->place_base + row;
+}
+/* Appends the live rows first .. first+count of @from to @to (owned columns, same schema); far string
+ * bytes are copied into @to. Also copies place, behind, hashes and order keys where @from has them.
+ * Returns how many fitted; 0 when full, -1 without memory. */
+int batch_append(struct batch *to, const struct batch *from, const uint16_t *rows, uint32_t count,
+                 const struct mill_schema *schema);
+/* Walker for tests and MILL_DEBUG=2. */
+bool batch_valid(const struct batch *batch, const struct mill_schema *schema);
+
+/* ---- pools: a fixed number of batches, which go home -------------------------------------- */
+
+struct pool;
+struct pool *pool_new(struct heap *heap, uint32_t count, uint32_t capacity, uint32_t columns_max,
+                      uint16_t home);
+struct batch *pool_take(struct pool *pool);           /* NULL: empty, that is back-pressure */
+/* Takes @batch from another thread of the program: one return ring per foreign shard. */
+void pool_return(struct pool *pool, struct batch *batch, uint16_t by_shard);
+void pool_free(struct pool *pool);                    /* CHECKs that all batches are home */
+
+#endif

@@ -1,0 +1,268 @@
+/* millstream.h - Flink SQL on one machine: the whole public interface of libmillstream.
+ *
+ * An engine holds a catalog (tables, views, functions, settings). mill_execute() runs a script of
+ * SQL statements against it; INSERT, STATEMENT SET and SELECT make *queries*, which run
+ * when mill_run() is called (on shard threads of the engine's own) or when mill_turn() is called
+ * again and again (on the caller's thread, with nothing spawned).
+ *
+ * Words of ownership: *borrows* (until return), *copies*, *takes* (the caller forgets it),
+ * *gives* (the caller releases it), *must outlive*.
+ * Threads: an engine belongs to one thread at a time; different engines are independent. Nothing
+ * is spawned before mill_run(). Exceptions are said where they are made (mill_push(), mill_stop()).
+ * Errors: functions that may fail return 0 or an enum mill_code and fill struct mill_error.
+ * The library prints nothing, installs no signal handler and never exits on input.
+ */
+#ifndef MILLSTREAM_H
+#define MILLSTREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MILL_VERSION "0.1.0"
+#define MILL_API __attribute__((visibility("default")))
+
+/* ---- errors ---------------------------------------------------------------------------- */
+
+/* Spaced by tens, so that a kind can be added to its group. The command's exit code is
+ * mill_exit_code(code). */
+enum mill_code {
+    MILL_OK = 0,
+    MILL_E_ARGUMENT = 10,      /* a value of the API out of its range             exit 64 */
+    MILL_E_SYNTAX = 20,        /* the SQL does not parse                           exit 78 */
+    MILL_E_NAME = 21,          /* unknown table, column, function, option          exit 78 */
+    MILL_E_TYPE = 22,          /* types do not fit                                 exit 78 */
+    MILL_E_UNSUPPORTED = 23,   /* valid SQL that this engine does not execute yet  exit 78 */
+    MILL_E_OPTION = 24,        /* an option's value is wrong                       exit 78 */
+    MILL_E_DATA = 30,          /* a row or file that cannot be decoded             exit 65 */
+    MILL_E_NO_INPUT = 40,      /* a file or folder is missing or unreadable        exit 66 */
+    MILL_E_IO = 50,            /* reading or writing failed                        exit 74 */
+    MILL_E_MEMORY = 60,        /* the memory limit or the machine's memory is used exit 71 */
+    MILL_E_STATE = 70,         /* called at a wrong moment or from a wrong thread  exit 64 */
+    MILL_E_INTERRUPTED = 80,   /* mill_stop() ended the run                        exit 130 */
+    MILL_E_INTERNAL = 90       /* a promise of the engine was broken, a bug        exit 70 */
+};
+
+struct mill_error {
+    int code, os_errno;        /* enum mill_code; 0: no errno */
+    uint32_t line, column;     /* in the SQL, from 1; 0: no place */
+    char message[480];
+    char excerpt[240];         /* the source line, newline, and a caret under the place; or "" */
+};
+
+MILL_API int mill_exit_code(int code);
+MILL_API const char *mill_version(void);
+
+/* ---- types and schemas ----------------------------------------------------------------- */
+
+enum mill_kind {
+    MILL_NULL, MILL_BOOLEAN, MILL_TINYINT, MILL_SMALLINT, MILL_INT, MILL_BIGINT, MILL_FLOAT,
+    MILL_DOUBLE, MILL_DECIMAL, MILL_CHAR, MILL_VARCHAR, MILL_BINARY, MILL_VARBINARY, MILL_DATE,
+    MILL_TIME, MILL_TIMESTAMP, MILL_TIMESTAMP_LTZ, MILL_INTERVAL_MONTH, MILL_INTERVAL_TIME,
+    MILL_ROW, MILL_ARRAY, MILL_MAP
+};
+
+#define MILL_LENGTH_MAX 2147483647u    /* VARCHAR of this length is STRING, VARBINARY: BYTES */
+
+/* A value of each kind in memory, width bytes per row:
+ *   BOOLEAN 1 (0 or 1)   TINYINT 1   SMALLINT 2   INT 4   BIGINT 8   FLOAT 4   DOUBLE 8
+ *   DECIMAL 16 (two's complement, value * 10^scale)      CHAR VARCHAR BINARY VARBINARY: mill_view
+ *   DATE 4 (days since 1970-01-01)     INTERVAL_MONTH 4 (months)   INTERVAL_TIME 8 (nanoseconds)
+ *   TIME, TIMESTAMP, TIMESTAMP_LTZ 8: microseconds for precision 0 to 6, nanoseconds for 7 to 9,
+ *   since midnight or 1970-01-01 00:00 (LTZ: UTC)
+ *   ROW: no values of its own, one child column per field */
+struct mill_type {
+    uint8_t kind;              /* enum mill_kind */
+    uint8_t precision;         /* DECIMAL 1..38; TIME and TIMESTAMP 0..9 */
+    uint8_t scale;             /* DECIMAL */
+    bool not_null;
+    uint32_t length;           /* CHAR, VARCHAR, BINARY, VARBINARY: characters or bytes */
+    uint32_t field_count;      /* ROW: fields; ARRAY 1 (element), MAP 2 (key, value) */
+    const struct mill_field *fields;
+};
+
+struct mill_field {
+    const char *name;
+    struct mill_type type;
+};
+
+struct mill_schema {
+    uint32_t field_count;
+    const struct mill_field *fields;
+};
+
+/* A string or binary value of up to 12 bytes lies in the view, a longer one behind the pointer. */
+struct mill_view {
+    uint32_t length;           /* bytes */
+    union {
+        char inlined[12];
+        struct {
+            char prefix[4];
+            const char *data;
+        } __attribute__((packed)) far;
+    };
+};
+
+static inline const char *mill_view_data(const struct mill_view *view)
+{
+    return view->length <= 12 ? view->inlined : view->far.data;
+}
+
+/* ---- batches --------------------------------------------------------------------------- */
+
+/* One column of rows 0 .. rows-1. Arrow's layout but for BOOLEAN (a byte) and far views (a pointer). */
+struct mill_column {
+    const void *values;
+    const uint64_t *validity;              /* bit r set: row r is not NULL; NULL: no NULLs */
+    const struct mill_column *children;    /* ROW */
+};
+
+struct mill_batch {
+    uint32_t rows, column_count;
+    const struct mill_column *columns;
+    const int8_t *row_kinds;               /* NULL: all inserts */
+};
+
+/* ---- engine ---------------------------------------------------------------------------- */
+
+typedef struct mill_engine mill_engine;
+typedef struct mill_query mill_query;
+typedef struct mill_input mill_input;      /* the pushing end of a memory table */
+
+struct mill_config {
+    uint32_t struct_bytes;     /* set by mill_config_init(); lets fields be added */
+    uint32_t shard_count;      /* 0: one per allowed cpu, at most 16 */
+    uint32_t batch_rows;       /* 1 to 4096 */
+    uint32_t step_bytes;       /* cut of byte sources, 64 to 2^30; part of the order */
+    uint32_t step_rows;        /* cut of memory tables and generators, 1 to 2^24; part of the order */
+    uint32_t ring_slots;       /* batches in one ring, power of two, 1 to 4096 */
+    uint32_t look_back;        /* D of the split choice, 1 to 64; part of the order */
+    uint32_t run_ahead;        /* K, steps, > look_back, to 1024 */
+    uint64_t memory_limit;     /* bytes of state and buffers; 0: 80 % of the machine's memory */
+    bool pin;                  /* bind shards to cpus when there are enough */
+    const char *isa;           /* "scalar", "avx2", "avx512"; NULL: MILL_ISA or the best */
+    const char *io;            /* "uring", "posix"; NULL: MILL_IO or the best */
+    uint64_t roundtrip_seed;   /* not 0: state to bytes and back at random steps (tests) */
+    uint64_t seed;             /* of RAND(), UUID() and hash tables; 0: 1 */
+    const struct env *env;     /* NULL: the real world; tests give a simulated one */
+};
+
+MILL_API void mill_config_init(struct mill_config *config);
+
+/* Copies @config (NULL: defaults). On failure fills @error (may be NULL) and returns NULL. */
+MILL_API mill_engine *mill_engine_open(const struct mill_config *config, struct mill_error *error);
+MILL_API void mill_engine_close(mill_engine *engine);
+
+/* ---- statements ------------------------------------------------------------------------ */
+
+/* A value for ${NAME}; copies both. Names not set are looked up in the environment. */
+MILL_API int mill_set_variable(mill_engine *engine, const char *name, const char *value,
+                               struct mill_error *error);
+
+/* What one statement gave. Text results (EXPLAIN, SHOW, DESCRIBE) go to on_text, result schemas and
+ * rows of bare SELECTs to on_schema and on_batch while the query runs. All borrow. */
+struct mill_callbacks {
+    void *user;
+    void (*on_text)(void *user, const char *text, size_t bytes);
+    void (*on_schema)(void *user, mill_query *query, const struct mill_schema *schema);
+    /* Returns 0, or not 0 to stop the run. Called on one thread at a time, in the one order. */
+    int (*on_batch)(void *user, mill_query *query, const struct mill_batch *batch);
+};
+
+/* Executes a script of statements up to its end: DDL at once; each INSERT, STATEMENT SET or bare
+ * SELECT is planned and *run to its end* with mill_run() before the next statement.
+ * Copies @sql. @callbacks may be NULL; must outlive the call. */
+MILL_API int mill_execute(mill_engine *engine, const char *sql,
+                          const struct mill_callbacks *callbacks, struct mill_error *error);
+
+/* As mill_execute(), but only up to the plans: nothing is opened or run. For `check`. */
+MILL_API int mill_check(mill_engine *engine, const char *sql, struct mill_error *error);
+
+/* Plans the one query in @sql (DDL before it is executed) and gives it, not started. */
+MILL_API mill_query *mill_prepare(mill_engine *engine, const char *sql,
+                                  const struct mill_callbacks *callbacks, struct mill_error *error);
+/* NULL for a query that writes to a sink. Lives as long as the query. */
+MILL_API const struct mill_schema *mill_query_schema(const mill_query *query);
+/* Runs to the end on the engine's own shard threads; returns when they have ended. */
+MILL_API int mill_run(mill_query *query, struct mill_error *error);
+/* Instead of mill_run(): one bounded turn of all shards on the caller's thread; @work receives how
+ * much was done (0: nothing to do now). MILL_OK while it runs; @ended says when it is over. */
+MILL_API int mill_turn(mill_query *query, uint32_t *work, bool *ended, struct mill_error *error);
+/* Polls for result rows of a SELECT prepared without on_batch: NULL if there are none now. Lives
+ * until the next call for this query. */
+MILL_API const struct mill_batch *mill_poll(mill_query *query);
+/* Asks a running query to end; from any thread or a signal handler. @drain: bounded end (windows
+ * flush); else what is open stays unfired, and mill_run() returns MILL_E_INTERRUPTED. */
+MILL_API void mill_stop(mill_query *query, bool drain);
+/* The query that mill_execute() runs at this moment (for mill_stop(), mill_stats()), or NULL.
+ * From any thread or a signal handler. */
+MILL_API mill_query *mill_running(mill_engine *engine);
+MILL_API void mill_query_close(mill_query *query);
+
+/* ---- memory tables --------------------------------------------------------------------- */
+
+/* The pushing end of CREATE TABLE @table ... WITH ('connector' = 'memory'). One pusher per table.
+ * Belongs to the engine. */
+MILL_API mill_input *mill_input_open(mill_engine *engine, const char *table,
+                                     struct mill_error *error);
+/* Copies the rows of @batch (columns in the order of the table's physical columns). Returns
+ * MILL_E_MEMORY when the table's queue is full: call mill_turn() or try later. From one thread,
+ * which may be another than the engine's. */
+MILL_API int mill_push(mill_input *input, const struct mill_batch *batch, struct mill_error *error);
+/* Lends a whole table without copying; @batches must outlive the query. Repeated @repeat times. */
+MILL_API int mill_lend(mill_input *input, const struct mill_batch *batches, size_t count,
+                       uint32_t repeat, struct mill_error *error);
+/* No more rows will come. */
+MILL_API void mill_input_end(mill_input *input);
+
+/* ---- counters -------------------------------------------------------------------------- */
+
+struct mill_stats {
+    uint64_t rows_in, rows_out, late, dead, filtered, held, bytes_in, steps;
+    uint64_t sum_overflow, decimal_overflow, null_time;
+    uint64_t state_bytes, peak_bytes;
+    int64_t watermark_us;      /* least over the sources; INT64_MIN: none yet */
+    uint32_t shard_count;
+    double seconds;            /* since the start of the run */
+    char holding[160];         /* which split holds the watermark back and why; or "" */
+};
+
+MILL_API void mill_query_stats(const mill_query *query, struct mill_stats *stats);
+
+/* ---- what the machine and the build offer ------------------------------------------------ */
+
+/* Text lines: version, cpu, chosen ISA, io back end, compiler. @bytes of @text are written at most. */
+MILL_API void mill_build_info(char *text, size_t bytes);
+/* Calls @each for every built-in function: name, signature, one line of description, category. */
+MILL_API void mill_functions(void (*each)(void *user, const char *name, const char *signature,
+                                          const char *description, const char *category),
+                             void *user);
+/* Infers format and schema of a file and writes a CREATE TABLE statement for it; @info receives one
+ * "name: value" line per fact (format, rows, time range, disorder). */
+MILL_API int mill_describe_file(mill_engine *engine, const char *path, char *ddl, size_t ddl_bytes,
+                                char *info, size_t info_bytes, struct mill_error *error);
+
+/* ---- user functions in C ----------------------------------------------------------------- */
+
+/* What CREATE FUNCTION ... LANGUAGE C USING LIBRARY names: a symbol of this type in a shared
+ * object. eval computes rows 0 .. rows-1 of @out from @args; a NULL argument column's rows must be
+ * looked up in its validity. It must be a pure function of its arguments. */
+struct mill_function {
+    uint32_t struct_bytes;     /* sizeof(struct mill_function) */
+    const char *name;
+    uint32_t arg_count;
+    const struct mill_type *arg_types;
+    struct mill_type result_type;
+    /* Strings that eval makes come from alloc(context, bytes), which lives as long as the batch. */
+    int (*eval)(const struct mill_column *args, uint32_t rows, void *out_values,
+                uint64_t *out_validity, void *(*alloc)(void *context, size_t bytes), void *context);
+};
+
+#ifdef __cplusplus
+}
+#endif
+#endif

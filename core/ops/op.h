@@ -1,0 +1,117 @@
+/* core/ops/op.h - an operator: const vtable + state, and how it is driven.
+ *
+ * A *stage* is what runs between two exchanges. A shard drives each stage step by step, in the one order:
+ *
+ *     begin_step(t)                       once
+ *     push(port, batch) ...               rows of the step, in place order (CLASS_ROWS, then CLASS_FIRED)
+ *     end_step(t)                         once; fires what the watermark after the step closes
+ *
+ * push() always *takes* its batch, whole. What it returns speaks of the way ahead: OP_BUSY = "taken, but do not
+ * push again": something downstream has no room, or this operator has more to emit. The shard then calls
+ * resume() on the stage until it says OP_READY. Only end_step() and operators that emit more than they get ever
+ * have something of their own to resume; firing runs in bounded turns (about 4 batches per call).
+ *
+ * Threads: one shard.   Errors: OP_FAILED with out->error filled.   Includes: batch.h, snapshot.h, error.h
+ */
+#ifndef MILL_OP_H
+#define MILL_OP_H
+
+#include "core/batch.h"
+#include "core/error.h"
+#include "core/expr/expr.h"
+#include "core/state/snapshot.h"
+
+enum op_progress { OP_READY, OP_BUSY, OP_FAILED };
+
+/* The time of one step as one operator sees it: watermarks are in the unit of the operator's time column
+ * (micro- or nanoseconds), over the sources upstream of it.
+ *   W(row) = min(max(g_split, behind[row]), g_others)          (protocol rule 4.2) */
+struct step_time {
+    uint64_t step;
+    uint32_t split;                    /* whose rows these are */
+    int64_t g_split;                   /* greatest watermark value of the split before the step */
+    int64_t g_others;                  /* least over the other live, not idle splits; TIME_MAX: none */
+    int64_t w_before, w_after;         /* watermark before and after the whole step */
+    int64_t clock_us;                  /* the step's clock: processing time */
+    bool last;                         /* the last step of the run: everything flushes (w_after = TIME_MAX) */
+};
+
+static inline int64_t row_watermark(const struct step_time *t, const struct batch *b, uint32_t row)
+{
+    const int64_t g = b->behind != NULL ? max_i64(t->g_split, b->behind[row]) : t->g_split;
+
+    /* Results of a firing were released before the watermark moved on: never late. */
+    return b->class_ == CLASS_FIRED ? t->w_before : min_i64(g, t->g_others);
+}
+
+/* Row conservation, per operator and shard:   in == out_of_in + filtered + late + dead + held
+ * where out_of_in are input rows passed on or absorbed in results that left. */
+struct op_counters {
+    uint64_t in, out, filtered, late, dead, held;
+    uint64_t consumed;                 /* stateful: input rows whose last window has fired or that went into
+                                        * a final result: in == consumed + filtered + late + dead + held */
+    uint64_t null_time, sum_overflow, decimal_overflow, state_rows;
+};
+
+struct op;
+
+/* What an operator sees of the world: set by the shard, the same for all operators of a stage. */
+struct op_context {
+    struct heap *heap;                 /* the shard's */
+    const struct mk_table *kernels;
+    uint32_t shard, shard_count;
+    uint32_t batch_rows;
+    uint64_t seed;
+    const char *zone;
+    struct eval_context eval;
+    struct mill_error *error;          /* of the shard */
+    /* An empty batch with @columns columns for results, or NULL: no room now -> return OP_BUSY. */
+    struct batch *(*take_batch)(struct op_context *context, uint32_t columns);
+};
+
+/* Downstream ports of an operator. */
+struct op_link {
+    struct op *to;
+    uint32_t port;
+};
+
+struct op_vtable {
+    const char *name;
+    enum op_progress (*begin_step)(struct op *op, const struct step_time *t);   /* may be NULL */
+    enum op_progress (*push)(struct op *op, uint32_t port, struct batch *batch,
+                             const struct step_time *t);
+    enum op_progress (*end_step)(struct op *op, const struct step_time *t);     /* may be NULL */
+    enum op_progress (*resume)(struct op *op, const struct step_time *t);       /* may be NULL */
+    void (*snapshot)(struct op *op, struct snapshot_writer *to);                /* NULL: stateless */
+    bool (*restore)(struct op *op, struct snapshot_reader *from);  /* on a fresh op; false: damaged or no memory */
+    bool (*valid)(const struct op *op);                                         /* walker, may be NULL */
+    void (*close)(struct op *op);
+};
+
+struct op {
+    const struct op_vtable *vtable;
+    struct op_context *context;
+    uint32_t id;                       /* node id in the plan; origin of fired batches */
+    struct op_link *links;             /* results go to all of them */
+    uint32_t link_count;
+    struct op_link *late_links;        /* LATE DATA INTO */
+    uint32_t late_link_count;
+    struct op_counters counters;
+};
+
+/* Gives @batch to all links (a copy for each but the last). OP_BUSY as said above. */
+enum op_progress op_emit(struct op *op, struct batch *batch, const struct step_time *t);
+enum op_progress op_emit_late(struct op *op, struct batch *batch, const struct step_time *t);
+
+/* Constructors, one per kind of plan node (core/plan/physical.h holds the configs). NULL: no memory or
+ * context->error. */
+struct phys_node;
+struct op *op_calc_new(struct op_context *context, const struct phys_node *node);
+struct op *op_window_new(struct op_context *context, const struct phys_node *node);        /* tumble hop cumulate */
+struct op *op_session_new(struct op_context *context, const struct phys_node *node);
+struct op *op_count_window_new(struct op_context *context, const struct phys_node *node);
+struct op *op_group_new(struct op_context *context, const struct phys_node *node);         /* bounded, final rows */
+struct op *op_preagg_new(struct op_context *context, const struct phys_node *node);        /* front partials */
+struct op *op_assign_new(struct op_context *context, const struct phys_node *node);        /* window TVF without GROUP BY */
+
+#endif
