@@ -33,7 +33,8 @@ struct batch {
     uint64_t step;
     uint32_t rows, live;
     uint32_t capacity;                 /* rows that owned columns have room for */
-    uint16_t home, column_count;
+    uint16_t home, at;                 /* shard of its pool; shard that holds it now */
+    uint16_t column_count;
     uint16_t *selection;               /* NULL: all rows */
     uint16_t *selection_store;         /* room for capacity entries; selection points here or is NULL */
     struct column *columns;
@@ -101,10 +102,11 @@ bool batch_valid(const struct batch *batch, const struct mill_schema *schema);
 /* ---- pools: a fixed number of batches, which go home -------------------------------------- */
 
 struct pool;
-struct pool *pool_new(struct heap *heap, uint32_t count, uint32_t capacity, uint32_t columns_max,
-                      uint16_t home);
+struct pool *pool_new(struct heap *heap, uint32_t count, uint32_t capacity, uint16_t home);
+/* Opens one return ring per shard of the program; before any other thread touches the pool. */
+bool pool_share(struct pool *pool, uint32_t shard_count);
 struct batch *pool_take(struct pool *pool);           /* NULL: empty, that is back-pressure */
-/* Takes @batch from another thread of the program: one return ring per foreign shard. */
+/* Takes @batch, given back by shard @by_shard (its own: no ring). */
 void pool_return(struct pool *pool, struct batch *batch, uint16_t by_shard);
 void pool_free(struct pool *pool);                    /* CHECKs that all batches are home */
 

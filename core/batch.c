@@ -1,0 +1,375 @@
+/* core/batch.c - batches, their columns and their pools. */
+#include "core/batch.h"
+
+#include "core/ring.h"
+
+struct pool {
+    struct heap *heap;
+    uint32_t count, free_count;
+    uint16_t home;
+    struct batch **all;                /* count */
+    struct batch **free;               /* free_count of them, a stack: the warmest first */
+    struct ring returns[SHARDS_MAX];   /* by returning shard; opened when a pool has foreign users */
+    uint32_t return_count;
+};
+
+struct batch *batch_new(struct heap *heap, uint32_t capacity, uint32_t column_count)
+{
+    struct batch *batch = heap_zalloc(heap, sizeof *batch);
+
+    CHECK(capacity > 0 && capacity <= BATCH_ROWS_MAX);
+    if (batch == NULL)
+        return NULL;
+    batch->capacity = capacity;
+    arena_open(&batch->bytes, heap);
+    batch->selection_store = heap_alloc(heap, capacity * sizeof *batch->selection_store);
+    if (batch->selection_store == NULL) {
+        heap_free(heap, batch, sizeof *batch);
+        return NULL;
+    }
+    batch_reset(batch, column_count);
+    if (column_count > 0 && batch->columns == NULL) {
+        batch_free(batch);
+        return NULL;
+    }
+    return batch;
+}
+
+void batch_free(struct batch *batch)
+{
+    struct heap *heap;
+
+    if (batch == NULL)
+        return;
+    heap = batch->bytes.heap;
+    arena_close(&batch->bytes);
+    heap_free(heap, batch->selection_store, batch->capacity * sizeof *batch->selection_store);
+    heap_free(heap, batch, sizeof *batch);
+}
+
+void batch_reset(struct batch *batch, uint32_t column_count)
+{
+    const struct batch kept = *batch;
+
+    arena_reset(&batch->bytes);
+    *batch = (struct batch){.capacity = kept.capacity,
+                            .home = kept.home,
+                            .at = kept.at,
+                            .selection_store = kept.selection_store,
+                            .pool = kept.pool,
+                            .column_count = (uint16_t)column_count,
+                            .bytes = batch->bytes};
+    if (column_count > 0)
+        batch->columns = arena_array(&batch->bytes, struct column, column_count);
+}
+
+void batch_release(struct batch *batch)
+{
+    if (batch == NULL)
+        return;
+    if (batch->pool != NULL)
+        pool_return(batch->pool, batch, batch->at);
+    else
+        batch_free(batch);
+}
+
+bool column_own(struct batch *batch, struct column *column, const struct mill_type *type)
+{
+    const uint32_t width = type_width(type);
+
+    *column = (struct column){0};
+    if (type->kind == MILL_ROW) {
+        column->child_count = type->field_count;
+        column->children = arena_array(&batch->bytes, struct column, type->field_count);
+        for (uint32_t i = 0; column->children != NULL && i < type->field_count; i++)
+            if (!column_own(batch, &column->children[i], &type->fields[i].type))
+                return false;
+        return column->children != NULL;
+    }
+    /* 64 spare bytes: kernels may load whole vectors at the end */
+    column->values = arena_alloc(&batch->bytes, (size_t)batch->capacity * width + 64);
+    return column->values != NULL;
+}
+
+bool batch_own_columns(struct batch *batch, const struct mill_schema *schema)
+{
+    for (uint32_t i = 0; i < schema->field_count; i++)
+        if (!column_own(batch, &batch->columns[i], &schema->fields[i].type))
+            return false;
+    return true;
+}
+
+bool column_own_validity(struct batch *batch, struct column *column)
+{
+    const size_t bytes = (size_t)(batch->capacity + 63) / 64 * 8;
+
+    column->validity = arena_alloc(&batch->bytes, bytes);
+    if (column->validity == NULL)
+        return false;
+    memset(column->validity, 0xff, bytes);
+    return true;
+}
+
+struct mill_view batch_view(struct batch *batch, const char *data, uint32_t length)
+{
+    char *copy;
+
+    if (length <= 12)
+        return view_of(data, length);
+    copy = arena_alloc(&batch->bytes, length);
+    if (copy == NULL)
+        return (struct mill_view){.length = UINT32_MAX};
+    memcpy(copy, data, length);
+    return view_of(copy, length);
+}
+
+/* ---- appending ---- */
+
+static bool append_validity(struct batch *to, struct column *into, const struct column *from,
+                            const uint16_t *rows, uint32_t count)
+{
+    if (from->validity == NULL)
+        return true;
+    if (into->validity == NULL && !column_own_validity(to, into))
+        return false;
+    for (uint32_t i = 0; i < count; i++)
+        if (!column_valid(from, rows != NULL ? rows[i] : i))
+            column_set_null(into, to->rows + i);
+    return true;
+}
+
+#define APPEND_PLAIN(type)                                                                         \
+    {                                                                                              \
+        type *out = (type *)into->values + to->rows;                                               \
+        const type *in = from->values;                                                             \
+        for (uint32_t i = 0; i < count; i++)                                                       \
+            out[i] = in[from->constant ? 0 : rows != NULL ? rows[i] : i];                          \
+        return true;                                                                               \
+    }
+
+static bool append_views(struct batch *to, struct column *into, const struct column *from,
+                         const uint16_t *rows, uint32_t count)
+{
+    struct mill_view *out = (struct mill_view *)into->values + to->rows;
+    const struct mill_view *in = from->values;
+    size_t far_bytes = 0;
+    char *next;
+
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t row = rows != NULL ? rows[i] : i;
+
+        out[i] = column_valid(from, row) ? in[from->constant ? 0 : row] : view_of("", 0);
+        if (out[i].length > 12)
+            far_bytes += out[i].length;
+    }
+    if (far_bytes == 0)
+        return true;
+    next = arena_alloc(&to->bytes, far_bytes);
+    for (uint32_t i = 0; next != NULL && i < count; i++)
+        if (out[i].length > 12) {
+            memcpy(next, out[i].far.data, out[i].length);
+            out[i].far.data = next;
+            next += out[i].length;
+        }
+    return next != NULL;
+}
+
+static bool append_column(struct batch *to, struct column *into, const struct column *from,
+                          const struct mill_type *type, const uint16_t *rows, uint32_t count)
+{
+    if (!append_validity(to, into, from, rows, count))
+        return false;
+    if (type->kind == MILL_ROW) {
+        for (uint32_t i = 0; i < type->field_count; i++)
+            if (!append_column(to, &into->children[i], &from->children[i], &type->fields[i].type,
+                               rows, count))
+                return false;
+        return true;
+    }
+    if (from->values == NULL)          /* nobody reads it */
+        return true;
+    switch (type_phys(type)) {
+    case PHYS_BOOL:
+    case PHYS_I8: APPEND_PLAIN(int8_t)
+    case PHYS_I16: APPEND_PLAIN(int16_t)
+    case PHYS_F32:
+    case PHYS_I32: APPEND_PLAIN(int32_t)
+    case PHYS_F64:
+    case PHYS_I64: APPEND_PLAIN(int64_t)
+    case PHYS_I128: APPEND_PLAIN(int128)
+    case PHYS_VIEW: return append_views(to, into, from, rows, count);
+    default: return true;
+    }
+}
+
+/* Place, g, hashes and order keys travel with the rows. */
+static bool append_side(struct batch *to, const struct batch *from, const uint16_t *rows,
+                        uint32_t count)
+{
+    if (to->place == NULL)
+        to->place = arena_alloc(&to->bytes, to->capacity * sizeof *to->place);
+    if (to->place == NULL)
+        return false;
+    for (uint32_t i = 0; i < count; i++)
+        to->place[to->rows + i] = batch_place(from, rows != NULL ? rows[i] : i);
+    if (from->behind != NULL && to->behind == NULL) {
+        to->behind = arena_alloc(&to->bytes, to->capacity * sizeof *to->behind);
+        for (uint32_t i = 0; to->behind != NULL && i < to->rows; i++)
+            to->behind[i] = TIME_MIN;
+    }
+    if (from->behind != NULL && to->behind == NULL)
+        return false;
+    for (uint32_t i = 0; to->behind != NULL && i < count; i++)
+        to->behind[to->rows + i] =
+            from->behind != NULL ? from->behind[rows != NULL ? rows[i] : i] : TIME_MIN;
+    if (from->hashes != NULL) {
+        if (to->hashes == NULL)
+            to->hashes = arena_alloc(&to->bytes, to->capacity * sizeof *to->hashes);
+        if (to->hashes == NULL)
+            return false;
+        for (uint32_t i = 0; i < count; i++)
+            to->hashes[to->rows + i] = from->hashes[rows != NULL ? rows[i] : i];
+    }
+    if (from->order_keys != NULL) {
+        struct column keys = {.values = from->order_keys}, out;
+
+        if (to->order_keys == NULL)
+            to->order_keys = arena_alloc(&to->bytes, to->capacity * sizeof *to->order_keys);
+        out = (struct column){.values = to->order_keys};
+        if (to->order_keys == NULL || !append_views(to, &out, &keys, rows, count))
+            return false;
+    }
+    return true;
+}
+
+int batch_append(struct batch *to, const struct batch *from, const uint16_t *rows, uint32_t count,
+                 const struct mill_schema *schema)
+{
+    count = min_u32(count, to->capacity - to->rows);
+    if (count == 0)
+        return 0;
+    CHECK(to->selection == NULL);
+    for (uint32_t i = 0; i < schema->field_count; i++)
+        if (!append_column(to, &to->columns[i], &from->columns[i], &schema->fields[i].type, rows,
+                           count))
+            return -1;
+    if (!append_side(to, from, rows, count))
+        return -1;
+    to->rows += count;
+    to->live = to->rows;
+    return (int)count;
+}
+
+bool batch_valid(const struct batch *batch, const struct mill_schema *schema)
+{
+    if (batch->live > batch->rows || batch->rows > BATCH_ROWS_MAX)
+        return false;
+    if (batch->selection == NULL && batch->live != batch->rows)
+        return false;
+    for (uint32_t i = 0; batch->selection != NULL && i < batch->live; i++)
+        if (batch->selection[i] >= batch->rows ||
+            (i > 0 && batch->selection[i] <= batch->selection[i - 1]))
+            return false;
+    return schema == NULL || batch->column_count == schema->field_count;
+}
+
+/* ---- pools ---- */
+
+struct pool *pool_new(struct heap *heap, uint32_t count, uint32_t capacity, uint16_t home)
+{
+    struct pool *pool = heap_zalloc(heap, sizeof *pool);
+
+    if (pool == NULL)
+        return NULL;
+    pool->heap = heap;
+    pool->home = home;
+    pool->all = heap_zalloc(heap, count * sizeof(struct batch *));
+    pool->free = heap_zalloc(heap, count * sizeof(struct batch *));
+    if (pool->all == NULL || pool->free == NULL)
+        goto fail;
+    pool->count = count;
+    for (uint32_t i = 0; i < count; i++) {
+        struct batch *batch = batch_new(heap, capacity, 0);
+
+        if (batch == NULL)
+            goto fail;
+        batch->pool = pool;
+        batch->home = batch->at = home;
+        pool->all[i] = pool->free[i] = batch;
+        pool->free_count++;
+    }
+    return pool;
+fail:
+    pool->count = count;
+    for (uint32_t i = 0; pool->all != NULL && i < count; i++)
+        if (pool->all[i] != NULL) {
+            pool->all[i]->pool = NULL;
+            batch_free(pool->all[i]);
+        }
+    heap_free(heap, pool->all, count * sizeof(struct batch *));
+    heap_free(heap, pool->free, count * sizeof(struct batch *));
+    heap_free(heap, pool, sizeof *pool);
+    return NULL;
+}
+
+bool pool_share(struct pool *pool, uint32_t shard_count)
+{
+    uint32_t slots = 1;
+
+    while (slots < pool->count)
+        slots *= 2;
+    for (; pool->return_count < shard_count; pool->return_count++)
+        if (!ring_open(&pool->returns[pool->return_count], pool->heap, slots, 0))
+            return false;
+    return true;
+}
+
+static void pool_collect(struct pool *pool)
+{
+    for (uint32_t s = 0; s < pool->return_count; s++) {
+        struct batch *batch;
+
+        while ((batch = ring_pop(&pool->returns[s])) != NULL)
+            pool->free[pool->free_count++] = batch;
+    }
+}
+
+struct batch *pool_take(struct pool *pool)
+{
+    struct batch *batch;
+
+    if (pool->free_count == 0)
+        pool_collect(pool);
+    if (pool->free_count == 0)
+        return NULL;
+    batch = pool->free[--pool->free_count];
+    batch->at = pool->home;
+    return batch;
+}
+
+void pool_return(struct pool *pool, struct batch *batch, uint16_t by_shard)
+{
+    if (by_shard == pool->home) {
+        pool->free[pool->free_count++] = batch;
+        return;
+    }
+    CHECK(by_shard < pool->return_count);
+    CHECK(ring_push(&pool->returns[by_shard], batch));      /* a return ring holds a whole pool */
+}
+
+void pool_free(struct pool *pool)
+{
+    if (pool == NULL)
+        return;
+    pool_collect(pool);
+    CHECK(pool->free_count == pool->count);
+    for (uint32_t i = 0; i < pool->count; i++) {
+        pool->all[i]->pool = NULL;
+        batch_free(pool->all[i]);
+    }
+    for (uint32_t s = 0; s < pool->return_count; s++)
+        ring_close(&pool->returns[s], pool->heap);
+    heap_free(pool->heap, pool->all, pool->count * sizeof(struct batch *));
+    heap_free(pool->heap, pool->free, pool->count * sizeof(struct batch *));
+    heap_free(pool->heap, pool, sizeof *pool);
+}

@@ -1,0 +1,221 @@
+/* core/memory.c - budget, heap, arena. */
+#include "core/memory.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+/* A heap takes from the shared budget in pieces of this size, so that small allocations do not touch it. */
+#define RESERVE_BYTES ((uint64_t)1 << 18)
+
+static bool budget_take(struct budget *budget, uint64_t bytes)
+{
+    const uint64_t used = at_add_relaxed(&budget->used, bytes) + bytes;
+
+    if (used > budget->limit) {
+        at_add_relaxed(&budget->used, -bytes);
+        return false;
+    }
+    if (used > at_load_relaxed(&budget->peak))      /* a lost race only lowers a statistic */
+        at_store_relaxed(&budget->peak, used);
+    return true;
+}
+
+void heap_open(struct heap *heap, const struct env *env, struct budget *budget)
+{
+    *heap = (struct heap){.env = env, .budget = budget};
+    heap->handle = env->alloc.heap_open(env->self);
+}
+
+void heap_close(struct heap *heap)
+{
+    if (heap->env == NULL)
+        return;
+    CHECK(heap->used == 0);
+    at_add_relaxed(&heap->budget->used, -heap->reserved);
+    heap->env->alloc.heap_close(heap->env->self, heap->handle);
+    heap->env = NULL;
+}
+
+static bool heap_reserve(struct heap *heap, uint64_t bytes)
+{
+    const uint64_t missing = heap->used + bytes - heap->reserved;
+
+    if (heap->used + bytes <= heap->reserved)
+        return true;
+    if (budget_take(heap->budget, missing + RESERVE_BYTES)) {
+        heap->reserved += missing + RESERVE_BYTES;
+        return true;
+    }
+    if (!budget_take(heap->budget, missing))
+        return false;
+    heap->reserved += missing;
+    return true;
+}
+
+void *heap_alloc(struct heap *heap, size_t bytes)
+{
+    void *memory;
+
+    CHECK(bytes > 0);
+    if (!heap_reserve(heap, bytes))
+        return NULL;
+    memory = heap->env->alloc.alloc(heap->env->self, heap->handle, bytes);
+    if (memory != NULL)
+        heap->used += bytes;
+    return memory;
+}
+
+void *heap_zalloc(struct heap *heap, size_t bytes)
+{
+    void *memory = heap_alloc(heap, bytes);
+
+    if (memory != NULL)
+        memset(memory, 0, bytes);
+    return memory;
+}
+
+void *heap_grow(struct heap *heap, void *old, size_t old_bytes, size_t bytes)
+{
+    void *memory = heap_alloc(heap, bytes);
+
+    if (memory == NULL)
+        return NULL;
+    if (old != NULL) {
+        memcpy(memory, old, old_bytes < bytes ? old_bytes : bytes);
+        heap_free(heap, old, old_bytes);
+    }
+    return memory;
+}
+
+void heap_free(struct heap *heap, void *memory, size_t bytes)
+{
+    if (memory == NULL)
+        return;
+    CHECK(heap->used >= bytes);
+    heap->used -= bytes;
+    heap->env->alloc.free(heap->env->self, heap->handle, memory, bytes);
+    if (heap->reserved - heap->used > 4 * RESERVE_BYTES) {
+        at_add_relaxed(&heap->budget->used, -(heap->reserved - heap->used - RESERVE_BYTES));
+        heap->reserved = heap->used + RESERVE_BYTES;
+    }
+}
+
+/* ---- arena ---- */
+
+/* Chunks double from CHUNK_MIN to CHUNK_MAX; the newest is bumped. */
+#define CHUNK_MIN 4096u
+#define CHUNK_MAX (1u << 20)
+
+struct arena_chunk {
+    struct arena_chunk *older;
+    size_t bytes;                      /* of the whole block, this header included */
+};
+_Static_assert(sizeof(struct arena_chunk) == 16, "chunks hand out 16-byte aligned memory");
+
+void arena_open(struct arena *arena, struct heap *heap) { *arena = (struct arena){.heap = heap}; }
+
+static void *arena_full(struct arena *arena)
+{
+    if (arena->on_full != NULL)
+        longjmp(*arena->on_full, 1);
+    return NULL;
+}
+
+static bool arena_add_chunk(struct arena *arena, size_t bytes)
+{
+    size_t size = arena->chunks != NULL ? arena->chunks->bytes * 2 : CHUNK_MIN;
+    struct arena_chunk *chunk;
+
+    if (size > CHUNK_MAX)
+        size = CHUNK_MAX;
+    if (size < bytes + sizeof *chunk)
+        size = ALIGN_UP(bytes + sizeof *chunk, (size_t)CHUNK_MIN);
+    chunk = heap_alloc(arena->heap, size);
+    if (chunk == NULL)
+        return false;
+    *chunk = (struct arena_chunk){arena->chunks, size};
+    arena->chunks = chunk;
+    arena->next = (char *)(chunk + 1);
+    arena->end = (char *)chunk + size;
+    return true;
+}
+
+void *arena_alloc(struct arena *arena, size_t bytes)
+{
+    void *memory;
+
+    if (bytes > SIZE_MAX / 2)
+        return arena_full(arena);
+    bytes = ALIGN_UP(bytes, (size_t)16);
+    if ((size_t)(arena->end - arena->next) < bytes && !arena_add_chunk(arena, bytes))
+        return arena_full(arena);
+    memory = arena->next;
+    arena->next += bytes;
+    arena->bytes += bytes;
+    return memory;
+}
+
+void *arena_zalloc(struct arena *arena, size_t bytes)
+{
+    void *memory = arena_alloc(arena, bytes > 0 ? bytes : 1);
+
+    if (memory != NULL)
+        memset(memory, 0, bytes);
+    return memory;
+}
+
+char *arena_text(struct arena *arena, const char *text, size_t bytes)
+{
+    char *copy = arena_alloc(arena, bytes + 1);
+
+    if (copy == NULL)
+        return NULL;
+    if (bytes > 0)
+        memcpy(copy, text, bytes);
+    copy[bytes] = '\0';
+    return copy;
+}
+
+char *arena_format(struct arena *arena, const char *format, ...)
+{
+    va_list args, again;
+    char *text;
+    int length;
+
+    va_start(args, format);
+    va_copy(again, args);
+    length = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    text = arena_alloc(arena, (size_t)length + 1);
+    if (text != NULL)
+        vsnprintf(text, (size_t)length + 1, format, again);
+    va_end(again);
+    return text;
+}
+
+static void arena_free_older(struct arena *arena, struct arena_chunk *chunk)
+{
+    while (chunk != NULL) {
+        struct arena_chunk *older = chunk->older;
+
+        heap_free(arena->heap, chunk, chunk->bytes);
+        chunk = older;
+    }
+}
+
+void arena_reset(struct arena *arena)
+{
+    arena->bytes = 0;
+    if (arena->chunks == NULL)
+        return;
+    arena_free_older(arena, arena->chunks->older);
+    arena->chunks->older = NULL;
+    arena->next = (char *)(arena->chunks + 1);
+}
+
+void arena_close(struct arena *arena)
+{
+    if (arena->heap != NULL)
+        arena_free_older(arena, arena->chunks);
+    *arena = (struct arena){.heap = arena->heap, .on_full = arena->on_full};
+}
