@@ -51,6 +51,7 @@ void batch_reset(struct batch *batch, uint32_t column_count)
 {
     const struct batch kept = *batch;
 
+    CHECK(batch->base == NULL && batch->shares == 0);
     arena_reset(&batch->bytes);
     *batch = (struct batch){.capacity = kept.capacity,
                             .home = kept.home,
@@ -63,10 +64,50 @@ void batch_reset(struct batch *batch, uint32_t column_count)
         batch->columns = arena_array(&batch->bytes, struct column, column_count);
 }
 
+bool batch_borrow(struct batch *shell, struct batch *base)
+{
+    batch_reset(shell, base->column_count);
+    if (base->column_count > 0 && shell->columns == NULL)
+        return false;
+    if (base->column_count > 0)
+        memcpy(shell->columns, base->columns, base->column_count * sizeof *shell->columns);
+    if (base->selection != NULL) {
+        CHECK(base->live <= shell->capacity);
+        memcpy(shell->selection_store, base->selection, base->live * sizeof *base->selection);
+        shell->selection = shell->selection_store;
+    }
+    shell->step = base->step;
+    shell->rows = base->rows;
+    shell->live = base->live;
+    shell->row_kinds = base->row_kinds;
+    shell->class_ = base->class_;
+    shell->edge = base->edge;
+    shell->origin = base->origin;
+    shell->split = base->split;
+    shell->place_base = base->place_base;
+    shell->place = base->place;
+    shell->behind = base->behind;
+    shell->order_keys = base->order_keys;
+    shell->hashes = base->hashes;
+    shell->base = base;
+    base->shares++;
+    return true;
+}
+
 void batch_release(struct batch *batch)
 {
+    struct batch *base;
+
     if (batch == NULL)
         return;
+    if (batch->shares > 0) {
+        batch->shares--;
+        return;
+    }
+    base = batch->base;
+    batch->base = NULL;
+    if (base != NULL)
+        batch_release(base);
     if (batch->pool != NULL)
         pool_return(batch->pool, batch, batch->at);
     else

@@ -51,6 +51,9 @@ struct batch {
     struct mill_view *order_keys;      /* CLASS_FIRED: memcmp-able position of each row */
     uint64_t *hashes;                  /* hash of the exchange's key columns per row, or NULL */
 
+    struct batch *base;                /* a shell borrows its columns from base and releases it with itself */
+    uint32_t shares;                   /* further holders: release() only counts down until it is 0 */
+    bool marker;                       /* no rows: says only which position its sender has reached */
     struct batch *next;                /* of a list of the holder */
     struct pool *pool;                 /* NULL: batch_free() frees it */
     struct arena bytes;                /* string bytes, owned columns; reset when the batch goes home */
@@ -59,6 +62,10 @@ struct batch {
 /* A new batch outside any pool. All its columns are empty; see batch_own_columns(). */
 struct batch *batch_new(struct heap *heap, uint32_t capacity, uint32_t column_count);
 void batch_free(struct batch *batch);
+/* Makes @shell (reset, any column count) show the rows of @base without a copy: its own column table,
+ * selection and place over borrowed values. Takes a share of @base, which @shell's release gives back. False
+ * without memory (no share taken). Both belong to one shard. */
+bool batch_borrow(struct batch *shell, struct batch *base);
 /* Takes @batch: to its pool, or frees it. */
 void batch_release(struct batch *batch);
 /* Forgets rows, columns, place and bytes; keeps memory. */

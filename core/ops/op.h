@@ -25,7 +25,7 @@ enum op_progress { OP_READY, OP_BUSY, OP_FAILED };
 
 /* The time of one step as one operator sees it: watermarks are in the unit of the operator's time column
  * (micro- or nanoseconds), over the sources upstream of it.
- *   W(row) = min(max(g_split, behind[row]), g_others)          (protocol rule 4.2) */
+ *   W(row) = max(w_before, min(max(g_split, behind[row]), g_others)) */
 struct step_time {
     uint64_t step;
     uint32_t split;                    /* whose rows these are */
@@ -40,8 +40,9 @@ static inline int64_t row_watermark(const struct step_time *t, const struct batc
 {
     const int64_t g = b->behind != NULL ? max_i64(t->g_split, b->behind[row]) : t->g_split;
 
-    /* Results of a firing were released before the watermark moved on: never late. */
-    return b->class_ == CLASS_FIRED ? t->w_before : min_i64(g, t->g_others);
+    /* Results of a firing were released before the watermark moved on: never late. W never goes back. */
+    return b->class_ == CLASS_FIRED ? t->w_before
+                                    : max_i64(t->w_before, min_i64(g, t->g_others));
 }
 
 /* Row conservation, per operator and shard:   in == out_of_in + filtered + late + dead + held
@@ -65,7 +66,7 @@ struct op_context {
     const char *zone;
     struct eval_context eval;
     struct mill_error *error;          /* of the shard */
-    /* An empty batch with @columns columns for results, or NULL: no room now -> return OP_BUSY. */
+    /* An empty batch of the shard's own with @columns columns, or NULL: no memory (error is filled). */
     struct batch *(*take_batch)(struct op_context *context, uint32_t columns);
 };
 
@@ -99,7 +100,7 @@ struct op {
     struct op_counters counters;
 };
 
-/* Gives @batch to all links (a copy for each but the last). OP_BUSY as said above. */
+/* Gives @batch to all links (shells that borrow from it where there are several). OP_BUSY as said above. */
 enum op_progress op_emit(struct op *op, struct batch *batch, const struct step_time *t);
 enum op_progress op_emit_late(struct op *op, struct batch *batch, const struct step_time *t);
 
