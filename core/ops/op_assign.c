@@ -1,0 +1,187 @@
+/* core/ops/op_assign.c - a window table function whose rows are used as they are: every row once per window
+ * it belongs to, with window_start, window_end and window_time behind its own columns.
+ *
+ * Rows keep their place; the copies of one row leave in ascending window order. Rows with a NULL time belong to
+ * no window and are counted. No row is late here: nothing is kept that could have been closed.
+ */
+#include "core/ops/op.h"
+#include "core/plan/physical.h"
+
+struct assign {
+    struct op op;
+    struct window_spec window;
+    struct mill_schema input;
+    /* the batch being expanded, and how far: row i of its live rows, window w of that row */
+    struct batch *pending;
+    uint32_t next_row;
+    int64_t next_start;
+    bool started;                      /* next_start belongs to next_row */
+};
+
+/* Greatest window start <= time, on the grid of slide and offset. */
+static int64_t last_start(const struct window_spec *w, int64_t time)
+{
+    const int64_t grid = w->kind == WINDOW_CUMULATE ? w->size : w->slide;
+
+    return floor_div(time - w->offset, grid) * grid + w->offset;
+}
+
+/* The windows of a time are numbered by a cursor: HOP and TUMBLE by start, CUMULATE by end. */
+static int64_t first_cursor(const struct window_spec *w, int64_t time)
+{
+    const int64_t start = last_start(w, time);
+
+    if (w->kind == WINDOW_CUMULATE)
+        return start + (floor_div(time - start, w->slide) + 1) * w->slide;
+    return start - floor_div(w->size - 1 - (time - start), w->slide) * w->slide;
+}
+
+static bool cursor_valid(const struct window_spec *w, int64_t time, int64_t cursor)
+{
+    return w->kind == WINDOW_CUMULATE ? cursor <= last_start(w, time) + w->size : cursor <= time;
+}
+
+static void cursor_bounds(const struct window_spec *w, int64_t time, int64_t cursor, int64_t *start,
+                          int64_t *end)
+{
+    *start = w->kind == WINDOW_CUMULATE ? last_start(w, time) : cursor;
+    *end = w->kind == WINDOW_CUMULATE ? cursor : cursor + w->size;
+}
+
+static bool row_time(const struct assign *a, const struct batch *in, uint32_t row,
+                     const struct step_time *t, int64_t *time)
+{
+    const struct column *c;
+
+    if (a->window.time < 0) {
+        *time = t->clock_us;
+        return true;
+    }
+    c = &in->columns[a->window.time];
+    *time = ((const int64_t *)c->values)[c->constant ? 0 : row];
+    return column_valid(c, row);
+}
+
+/* Fills rows[] and the bounds of up to capacity copies; moves the pending place on. */
+static uint32_t collect(struct assign *a, const struct step_time *t, uint16_t *rows, int64_t *starts,
+                        int64_t *ends, uint32_t capacity)
+{
+    const struct batch *in = a->pending;
+    uint32_t n = 0;
+
+    for (; a->next_row < in->live; a->next_row++, a->started = false) {
+        const uint32_t row = batch_row(in, a->next_row);
+        int64_t time;
+
+        if (!row_time(a, in, row, t, &time)) {
+            a->op.counters.filtered++;
+            a->op.counters.null_time++;
+            continue;
+        }
+        if (!a->started) {
+            a->next_start = first_cursor(&a->window, time);
+            a->started = true;
+        }
+        while (cursor_valid(&a->window, time, a->next_start)) {
+            if (n == capacity)
+                return n;
+            rows[n] = (uint16_t)row;
+            cursor_bounds(&a->window, time, a->next_start, &starts[n], &ends[n]);
+            n++;
+            a->next_start += a->window.slide;
+        }
+        a->op.counters.consumed++;
+    }
+    return n;
+}
+
+static bool add_bounds(struct assign *a, struct batch *out, const int64_t *starts,
+                       const int64_t *ends, uint32_t n)
+{
+    struct column *c = &out->columns[a->input.field_count];
+
+    for (uint32_t k = 0; k < 3; k++) {
+        int64_t *values;
+
+        if (!column_own(out, &c[k], &a->window.time_type))
+            return false;
+        values = c[k].values;
+        for (uint32_t i = 0; i < n; i++)
+            values[i] = k == 0 ? starts[i] : k == 1 ? ends[i] : ends[i] - a->window.unit;
+    }
+    return true;
+}
+
+static enum op_progress assign_go_on(struct op *op, const struct step_time *t)
+{
+    struct assign *a = (struct assign *)op;
+    uint16_t rows[BATCH_ROWS_MAX];
+    int64_t starts[BATCH_ROWS_MAX], ends[BATCH_ROWS_MAX];
+
+    while (a->pending != NULL) {
+        const uint32_t n = collect(a, t, rows, starts, ends, op->context->batch_rows);
+        struct batch *out;
+        enum op_progress p;
+
+        if (n == 0) {
+            batch_release(a->pending);
+            a->pending = NULL;
+            break;
+        }
+        out = op->context->take_batch(op->context, a->input.field_count + 3);
+        if (out == NULL || !batch_own_columns(out, &a->input) ||
+            batch_append(out, a->pending, rows, n, &a->input) != (int)n ||
+            !add_bounds(a, out, starts, ends, n)) {
+            mill_fail(op->context->error, MILL_E_MEMORY, 0, 0, "no memory to assign windows");
+            batch_release(out);
+            return OP_FAILED;
+        }
+        out->step = a->pending->step;
+        out->split = a->pending->split;
+        out->class_ = a->pending->class_;
+        out->origin = a->pending->origin;
+        p = op_emit(op, out, t);
+        if (p != OP_READY)
+            return p;
+    }
+    return OP_READY;
+}
+
+static enum op_progress assign_push(struct op *op, uint32_t port, struct batch *batch,
+                                    const struct step_time *t)
+{
+    struct assign *a = (struct assign *)op;
+
+    (void)port;
+    CHECK(a->pending == NULL);
+    op->counters.in += batch->live;
+    a->pending = batch;
+    a->next_row = 0;
+    a->started = false;
+    return assign_go_on(op, t);
+}
+
+static void assign_close(struct op *op)
+{
+    struct assign *a = (struct assign *)op;
+
+    batch_release(a->pending);
+    heap_free(op->context->heap, a, sizeof *a);
+}
+
+static const struct op_vtable assign_vtable = {
+    .name = "assign", .push = assign_push, .resume = assign_go_on, .close = assign_close};
+
+struct op *op_assign_new(struct op_context *context, const struct phys_node *node)
+{
+    struct assign *a = heap_zalloc(context->heap, sizeof *a);
+
+    if (a == NULL) {
+        mill_fail(context->error, MILL_E_MEMORY, 0, 0, "no memory for a window function");
+        return NULL;
+    }
+    a->op = (struct op){.vtable = &assign_vtable, .context = context, .id = node->id};
+    a->window = node->aggregate.window;
+    a->input = node->inputs[0]->schema;
+    return &a->op;
+}
