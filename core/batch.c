@@ -6,6 +6,8 @@
 struct pool {
     struct heap *heap;
     uint32_t count, free_count;
+    uint32_t room;                     /* of all and free */
+    uint32_t capacity;                 /* rows of a batch; not 0: it grows when it is empty */
     uint16_t home;
     struct batch **all;                /* count */
     struct batch **free;               /* free_count of them, a stack: the warmest first */
@@ -316,7 +318,40 @@ bool batch_valid(const struct batch *batch, const struct mill_schema *schema)
 
 /* ---- pools ---- */
 
-struct pool *pool_new(struct heap *heap, uint32_t count, uint32_t capacity, uint16_t home)
+static bool pool_make_room(struct pool *pool)
+{
+    const size_t old = pool->room * sizeof(struct batch *);
+    struct batch **all = heap_alloc(pool->heap, 2 * old);
+    struct batch **free = heap_alloc(pool->heap, 2 * old);
+
+    if (all == NULL || free == NULL) {
+        heap_free(pool->heap, all, 2 * old);
+        heap_free(pool->heap, free, 2 * old);
+        return false;
+    }
+    memcpy(all, pool->all, old);
+    memcpy(free, pool->free, old);
+    heap_free(pool->heap, pool->all, old);
+    heap_free(pool->heap, pool->free, old);
+    pool->all = all;
+    pool->free = free;
+    pool->room *= 2;
+    return true;
+}
+
+static struct batch *pool_add(struct pool *pool, uint32_t capacity)
+{
+    struct batch *batch = batch_new(pool->heap, capacity, 0);
+
+    if (batch == NULL)
+        return NULL;
+    batch->pool = pool;
+    batch->home = batch->at = pool->home;
+    pool->all[pool->count++] = batch;
+    return batch;
+}
+
+static struct pool *pool_make(struct heap *heap, uint32_t room, uint16_t home)
 {
     struct pool *pool = heap_zalloc(heap, sizeof *pool);
 
@@ -324,33 +359,39 @@ struct pool *pool_new(struct heap *heap, uint32_t count, uint32_t capacity, uint
         return NULL;
     pool->heap = heap;
     pool->home = home;
-    pool->all = heap_zalloc(heap, count * sizeof(struct batch *));
-    pool->free = heap_zalloc(heap, count * sizeof(struct batch *));
-    if (pool->all == NULL || pool->free == NULL)
-        goto fail;
-    pool->count = count;
-    for (uint32_t i = 0; i < count; i++) {
-        struct batch *batch = batch_new(heap, capacity, 0);
-
-        if (batch == NULL)
-            goto fail;
-        batch->pool = pool;
-        batch->home = batch->at = home;
-        pool->all[i] = pool->free[i] = batch;
-        pool->free_count++;
+    pool->all = heap_zalloc(heap, room * sizeof(struct batch *));
+    pool->free = heap_zalloc(heap, room * sizeof(struct batch *));
+    pool->room = room;
+    if (pool->all == NULL || pool->free == NULL) {
+        pool_free(pool);
+        return NULL;
     }
     return pool;
-fail:
-    pool->count = count;
-    for (uint32_t i = 0; pool->all != NULL && i < count; i++)
-        if (pool->all[i] != NULL) {
-            pool->all[i]->pool = NULL;
-            batch_free(pool->all[i]);
+}
+
+struct pool *pool_new(struct heap *heap, uint32_t count, uint32_t capacity, uint16_t home)
+{
+    struct pool *pool = pool_make(heap, count, home);
+
+    for (uint32_t i = 0; pool != NULL && i < count; i++) {
+        struct batch *batch = pool_add(pool, capacity);
+
+        if (batch == NULL) {
+            pool_free(pool);
+            return NULL;
         }
-    heap_free(heap, pool->all, count * sizeof(struct batch *));
-    heap_free(heap, pool->free, count * sizeof(struct batch *));
-    heap_free(heap, pool, sizeof *pool);
-    return NULL;
+        pool->free[pool->free_count++] = batch;
+    }
+    return pool;
+}
+
+struct pool *pool_new_growing(struct heap *heap, uint32_t capacity, uint16_t home)
+{
+    struct pool *pool = pool_make(heap, 16, home);
+
+    if (pool != NULL)
+        pool->capacity = capacity;
+    return pool;
 }
 
 bool pool_share(struct pool *pool, uint32_t shard_count)
@@ -381,8 +422,11 @@ struct batch *pool_take(struct pool *pool)
 
     if (pool->free_count == 0)
         pool_collect(pool);
-    if (pool->free_count == 0)
-        return NULL;
+    if (pool->free_count == 0) {
+        if (pool->capacity == 0 || (pool->count == pool->room && !pool_make_room(pool)))
+            return NULL;
+        return pool_add(pool, pool->capacity);
+    }
     batch = pool->free[--pool->free_count];
     batch->at = pool->home;
     return batch;
@@ -410,7 +454,7 @@ void pool_free(struct pool *pool)
     }
     for (uint32_t s = 0; s < pool->return_count; s++)
         ring_close(&pool->returns[s], pool->heap);
-    heap_free(pool->heap, pool->all, pool->count * sizeof(struct batch *));
-    heap_free(pool->heap, pool->free, pool->count * sizeof(struct batch *));
+    heap_free(pool->heap, pool->all, pool->room * sizeof(struct batch *));
+    heap_free(pool->heap, pool->free, pool->room * sizeof(struct batch *));
     heap_free(pool->heap, pool, sizeof *pool);
 }

@@ -110,6 +110,8 @@ bool batch_valid(const struct batch *batch, const struct mill_schema *schema);
 
 struct pool;
 struct pool *pool_new(struct heap *heap, uint32_t count, uint32_t capacity, uint16_t home);
+/* For batches that stay in one shard: takes more memory instead of running empty. */
+struct pool *pool_new_growing(struct heap *heap, uint32_t capacity, uint16_t home);
 /* Opens one return ring per shard of the program; before any other thread touches the pool. */
 bool pool_share(struct pool *pool, uint32_t shard_count);
 struct batch *pool_take(struct pool *pool);           /* NULL: empty, that is back-pressure */

@@ -22,8 +22,32 @@ static bool budget_take(struct budget *budget, uint64_t bytes)
 
 void heap_open(struct heap *heap, const struct env *env, struct budget *budget)
 {
-    *heap = (struct heap){.env = env, .budget = budget};
+    memset(heap, 0, sizeof *heap);
+    heap->env = env;
+    heap->budget = budget;
     heap->handle = env->alloc.heap_open(env->self);
+}
+
+void heap_open_shared(struct heap *heap, const struct env *env, struct budget *budget)
+{
+    memset(heap, 0, sizeof *heap);
+    heap->env = env;
+    heap->budget = budget;
+    heap->shared = true;
+}
+
+/* A short spin: held for a few instructions, or one malloc of a large buffer. */
+static void heap_lock(struct heap *heap)
+{
+    if (heap->shared)
+        while (at_exchange_acquire(&heap->guard, 1) != 0)
+            heap->env->run.yield(heap->env->self);
+}
+
+static void heap_unlock(struct heap *heap)
+{
+    if (heap->shared)
+        at_store_release(&heap->guard, 0);
 }
 
 void heap_close(struct heap *heap)
@@ -32,7 +56,8 @@ void heap_close(struct heap *heap)
         return;
     CHECK(heap->used == 0);
     at_add_relaxed(&heap->budget->used, -heap->reserved);
-    heap->env->alloc.heap_close(heap->env->self, heap->handle);
+    if (!heap->shared)
+        heap->env->alloc.heap_close(heap->env->self, heap->handle);
     heap->env = NULL;
 }
 
@@ -57,11 +82,13 @@ void *heap_alloc(struct heap *heap, size_t bytes)
     void *memory;
 
     CHECK(bytes > 0);
-    if (!heap_reserve(heap, bytes))
-        return NULL;
-    memory = heap->env->alloc.alloc(heap->env->self, heap->handle, bytes);
+    heap_lock(heap);
+    memory = heap_reserve(heap, bytes)
+                 ? heap->env->alloc.alloc(heap->env->self, heap->handle, bytes)
+                 : NULL;
     if (memory != NULL)
         heap->used += bytes;
+    heap_unlock(heap);
     return memory;
 }
 
@@ -91,6 +118,7 @@ void heap_free(struct heap *heap, void *memory, size_t bytes)
 {
     if (memory == NULL)
         return;
+    heap_lock(heap);
     CHECK(heap->used >= bytes);
     heap->used -= bytes;
     heap->env->alloc.free(heap->env->self, heap->handle, memory, bytes);
@@ -98,6 +126,7 @@ void heap_free(struct heap *heap, void *memory, size_t bytes)
         at_add_relaxed(&heap->budget->used, -(heap->reserved - heap->used - RESERVE_BYTES));
         heap->reserved = heap->used + RESERVE_BYTES;
     }
+    heap_unlock(heap);
 }
 
 /* ---- arena ---- */

@@ -28,9 +28,13 @@ struct heap {
     void *handle;              /* env's */
     uint64_t used;             /* bytes now allocated by this heap */
     uint64_t reserved;         /* bytes taken from the budget in advance; used <= reserved */
+    bool shared;               /* several threads: guarded, off the data path only */
+    at_u32 guard;
 };
 
 void heap_open(struct heap *heap, const struct env *env, struct budget *budget);
+/* For the buffers of sources, which any shard may use: handle NULL (the env's thread-safe allocator). */
+void heap_open_shared(struct heap *heap, const struct env *env, struct budget *budget);
 void heap_close(struct heap *heap);                 /* CHECKs that used == 0 */
 /* 64-byte aligned, not zeroed. @bytes > 0. NULL: over the limit, or the machine has no more. */
 void *heap_alloc(struct heap *heap, size_t bytes);

@@ -55,12 +55,20 @@ struct bad_row {
     const char *reason;
     const char *raw;
     size_t raw_bytes;
+    bool computed;                     /* decoded, but an expression failed on it: no file and offset */
+    uint32_t sql_line, sql_column;     /* of that expression */
 };
 /* Where undecodable rows go; given by the engine, one per shard. Copies what it keeps. Returns 0: go on
  * without the row (counted as dead), or a code: the job fails with @error filled. */
 struct bad_rows {
     int (*report)(struct bad_rows *self, const struct bad_row *row, struct mill_error *error);
 };
+
+/* Dead letters as JSON lines in a file (io/deadletter.c), hidden while written. report() may be called by one thread at
+ * a time. deadletter_close() renames it, or removes it when @keep is false; then the handle is gone. */
+struct bad_rows *deadletter_open(const struct env *env, struct heap *heap, const char *path,
+                                 struct mill_error *error);
+int deadletter_close(struct bad_rows *letters, bool keep, struct mill_error *error);
 
 /* ---- sources ------------------------------------------------------------------------------- */
 

@@ -1,0 +1,382 @@
+/* core/shard/exchange.c - the sending half of an exchange: rows to their owners, over one ring per owner.
+ *
+ * A batch is scattered by key group into one open batch per receiver. Without a free batch or a free slot the
+ * exchange sends what is partly filled, keeps the rest of its input, answers OP_BUSY, and says to every receiver
+ * whose ring is empty which position it has reached, so that a merge there need not wait for it.
+ * With one shard nothing is copied: batches go straight to the consumers.
+ */
+#include "core/keys.h"
+#include "core/shard/job.h"
+
+struct exchange {
+    struct op op;
+    struct shard *shard;
+    const struct phys_node *node;
+    const struct mill_schema *schema;
+    uint32_t edge, shard_count;
+    uint32_t to_shard;                 /* gather, or UINT32_MAX */
+    const struct step_time *time;      /* the consumer's */
+    struct batch *in;                  /* being scattered, or NULL */
+    uint16_t *rows;                    /* its live rows, grouped by receiver */
+    uint64_t *hashes;
+    uint32_t begin[SHARDS_MAX + 1];    /* rows of receiver q: rows[begin[q] + next[q] .. begin[q + 1]) */
+    uint32_t next[SHARDS_MAX];
+    struct batch *open[SHARDS_MAX];
+    struct position told[SHARDS_MAX];  /* last marker; class_ 255: none this step */
+    uint64_t step;
+};
+
+/* ---- one shard ---- */
+
+static enum op_progress direct_push(struct op *op, uint32_t port, struct batch *batch,
+                                    const struct step_time *t)
+{
+    struct exchange *x = (struct exchange *)op;
+
+    (void)port;
+    (void)t;
+    op->counters.in += batch->live;
+    op->counters.out += batch->live;
+    CHECK(op->link_count == 1);
+    return op->links[0].to->vtable->push(op->links[0].to, op->links[0].port, batch, x->time);
+}
+
+void exchange_set_time(struct op *op, const struct step_time *t)
+{
+    ((struct exchange *)op)->time = t;
+}
+
+const struct step_time *exchange_time(const struct op *op)
+{
+    return ((const struct exchange *)op)->time;
+}
+
+/* ---- scattering ---- */
+
+static void group_rows(struct exchange *x)
+{
+    const struct batch *in = x->in;
+    uint32_t count[SHARDS_MAX] = {0};
+
+    if (x->to_shard != UINT32_MAX) {
+        for (uint32_t q = 0; q <= x->shard_count; q++)
+            x->begin[q] = q <= x->to_shard ? 0 : in->live;
+        for (uint32_t i = 0; i < in->live; i++)
+            x->rows[i] = (uint16_t)batch_row(in, i);
+    } else {
+        keys_hash(in, x->node->exchange.keys, x->node->exchange.key_count, x->schema, x->hashes);
+        for (uint32_t i = 0; i < in->live; i++)
+            count[shard_of_group(key_group_of(x->hashes[batch_row(in, i)]), x->shard_count)]++;
+        x->begin[0] = 0;
+        for (uint32_t q = 0; q < x->shard_count; q++) {
+            x->begin[q + 1] = x->begin[q] + count[q];
+            count[q] = x->begin[q];
+        }
+        for (uint32_t i = 0; i < in->live; i++) {
+            const uint32_t row = batch_row(in, i);
+
+            x->rows[count[shard_of_group(key_group_of(x->hashes[row]), x->shard_count)]++] =
+                (uint16_t)row;
+        }
+    }
+    memset(x->next, 0, x->shard_count * sizeof *x->next);
+}
+
+static bool send_open(struct exchange *x, uint32_t q)
+{
+    struct edge_out *out = &x->shard->out[x->edge];
+
+    if (x->open[q] == NULL)
+        return true;
+    if (!ring_push(&out->rings[q], x->open[q]))
+        return false;
+    x->open[q] = NULL;
+    return true;
+}
+
+static bool open_batch(struct exchange *x, uint32_t q)
+{
+    const struct batch *in = x->in;
+    struct batch *batch = pool_take(x->shard->out[x->edge].pool);
+
+    if (batch == NULL)
+        return false;
+    batch_reset(batch, x->schema->field_count);
+    if (!batch_own_columns(batch, x->schema)) {
+        batch_release(batch);
+        return false;
+    }
+    batch->step = in->step;
+    batch->class_ = in->class_;
+    batch->origin = in->origin;
+    batch->split = in->split;
+    batch->edge = (uint16_t)x->edge;
+    x->open[q] = batch;
+    return true;
+}
+
+/* Sends rows of receiver @q until it has all or there is no room. False: no room; *failed: no memory. */
+static bool scatter_to(struct exchange *x, uint32_t q, bool *failed)
+{
+    while (x->begin[q] + x->next[q] < x->begin[q + 1]) {
+        const struct batch *in = x->in;
+        int n;
+
+        /* Rows of another class or origin begin a new batch. */
+        if (x->open[q] != NULL &&
+            (x->open[q]->class_ != in->class_ || x->open[q]->origin != in->origin) &&
+            !send_open(x, q))
+            return false;
+        if (x->open[q] == NULL && !open_batch(x, q))
+            return false;
+        n = batch_append(x->open[q], in, x->rows + x->begin[q] + x->next[q],
+                         x->begin[q + 1] - x->begin[q] - x->next[q], x->schema);
+        if (n < 0) {
+            *failed = true;
+            return false;
+        }
+        x->next[q] += (uint32_t)n;
+        if (x->open[q]->rows == x->open[q]->capacity && !send_open(x, q))
+            return x->begin[q] + x->next[q] == x->begin[q + 1];
+    }
+    return true;
+}
+
+/* ---- positions for receivers that hear nothing else ---- */
+
+static void tell(struct exchange *x, uint32_t q, const struct position *position)
+{
+    struct edge_out *out = &x->shard->out[x->edge];
+    struct batch *marker;
+
+    if (x->open[q] != NULL || !ring_empty_to_producer(&out->rings[q]))
+        return;
+    if (x->told[q].class_ == position->class_ && x->told[q].origin == position->origin &&
+        x->told[q].place == position->place)
+        return;
+    marker = pool_take(out->markers);
+    if (marker == NULL)
+        return;
+    batch_reset(marker, 0);
+    marker->marker = true;
+    marker->step = x->step;
+    marker->class_ = position->class_;
+    marker->origin = position->origin;
+    marker->place_base = position->place;
+    if (position->class_ == CLASS_FIRED) {
+        marker->order_keys = arena_alloc(&marker->bytes, sizeof *marker->order_keys);
+        if (marker->order_keys != NULL)
+            *marker->order_keys = batch_view(marker, mill_view_data(&position->key),
+                                             position->key.length);
+        if (marker->order_keys == NULL || marker->order_keys->length == UINT32_MAX) {
+            batch_release(marker);
+            return;
+        }
+    }
+    if (!ring_push(&out->rings[q], marker)) {
+        batch_release(marker);
+        return;
+    }
+    x->told[q] = *position;
+    x->told[q].key = view_of("", 0);
+    if (position->class_ == CLASS_FIRED)
+        x->told[q].class_ = 254;       /* keys are not remembered: the ring was empty, tell again */
+}
+
+static void tell_reached(struct exchange *x)
+{
+    for (uint32_t q = 0; q < x->shard_count; q++) {
+        const uint32_t at = x->begin[q] + x->next[q];
+        struct position position;
+
+        if (x->to_shard != UINT32_MAX && q != x->to_shard)
+            continue;
+        batch_position(x->in,
+                       at < x->begin[q + 1] ? x->rows[at] : batch_row(x->in, x->in->live - 1),
+                       &position);
+        tell(x, q, &position);
+    }
+}
+
+void exchange_passed(struct op *op, const struct position *position, uint64_t step)
+{
+    struct exchange *x = (struct exchange *)op;
+
+    if (x->in != NULL || x->shard_count == 1)
+        return;
+    x->step = step;
+    for (uint32_t q = 0; q < x->shard_count; q++)
+        if (x->to_shard == UINT32_MAX || q == x->to_shard)
+            tell(x, q, position);
+}
+
+/* ---- the operator ---- */
+
+static enum op_progress exchange_go_on(struct op *op, const struct step_time *t)
+{
+    struct exchange *x = (struct exchange *)op;
+    bool all = true, failed = false;
+
+    (void)t;
+    if (x->in == NULL)
+        return OP_READY;
+    for (uint32_t q = 0; q < x->shard_count && !failed; q++)
+        all = scatter_to(x, q, &failed) && all;
+    if (failed) {
+        mill_fail(op->context->error, MILL_E_MEMORY, 0, 0,
+                  "no memory to send rows between shards");
+        return OP_FAILED;
+    }
+    if (!all) {
+        for (uint32_t q = 0; q < x->shard_count; q++)
+            send_open(x, q);
+        tell_reached(x);
+        return OP_BUSY;
+    }
+    batch_release(x->in);
+    x->in = NULL;
+    return OP_READY;
+}
+
+static enum op_progress exchange_push(struct op *op, uint32_t port, struct batch *batch,
+                                      const struct step_time *t)
+{
+    struct exchange *x = (struct exchange *)op;
+
+    (void)port;
+    CHECK(x->in == NULL);
+    op->counters.in += batch->live;
+    op->counters.out += batch->live;
+    if (batch->live == 0) {
+        batch_release(batch);
+        return OP_READY;
+    }
+    x->in = batch;
+    x->step = batch->step;
+    group_rows(x);
+    return exchange_go_on(op, t);
+}
+
+/* The end of a step: everything partly filled goes. */
+static enum op_progress exchange_flush(struct op *op, const struct step_time *t)
+{
+    struct exchange *x = (struct exchange *)op;
+    enum op_progress p = exchange_go_on(op, t);
+    bool all = true;
+
+    if (p != OP_READY)
+        return p;
+    for (uint32_t q = 0; q < x->shard_count; q++)
+        all = send_open(x, q) && all;
+    return all ? OP_READY : OP_BUSY;
+}
+
+static enum op_progress exchange_begin(struct op *op, const struct step_time *t)
+{
+    struct exchange *x = (struct exchange *)op;
+
+    x->step = t->step;
+    for (uint32_t q = 0; q < x->shard_count; q++)
+        x->told[q] = (struct position){.class_ = 255};
+    return OP_READY;
+}
+
+/* While rows wait the exchange is busy; with only partly filled batches it is not, except at the end of a step. */
+static enum op_progress exchange_resume(struct op *op, const struct step_time *t)
+{
+    struct exchange *x = (struct exchange *)op;
+    const struct stage *stage = &x->shard->stages[x->node->stage];
+    const bool ending = stage->index == 0 ? x->shard->front.ending : stage->phase == STAGE_ENDING;
+
+    return ending ? exchange_flush(op, t) : exchange_go_on(op, t);
+}
+
+static void exchange_close(struct op *op)
+{
+    struct exchange *x = (struct exchange *)op;
+    struct heap *heap = op->context->heap;
+
+    batch_release(x->in);
+    for (uint32_t q = 0; q < x->shard_count; q++)
+        batch_release(x->open[q]);
+    heap_free(heap, x->rows, BATCH_ROWS_MAX * sizeof *x->rows);
+    heap_free(heap, x->hashes, BATCH_ROWS_MAX * sizeof *x->hashes);
+    heap_free(heap, x, sizeof *x);
+}
+
+static const struct op_vtable direct_vtable = {
+    .name = "exchange", .push = direct_push, .close = exchange_close};
+static const struct op_vtable exchange_vtable = {.name = "exchange",
+                                                 .begin_step = exchange_begin,
+                                                 .push = exchange_push,
+                                                 .end_step = exchange_flush,
+                                                 .resume = exchange_resume,
+                                                 .close = exchange_close};
+
+struct op *op_exchange_new(struct shard *shard, const struct phys_node *node)
+{
+    struct job *job = shard->job;
+    struct heap *heap = &shard->heap;
+    struct exchange *x = heap_zalloc(heap, sizeof *x);
+
+    if (x == NULL)
+        goto fail;
+    x->op = (struct op){.vtable = job->shard_count == 1 ? &direct_vtable : &exchange_vtable,
+                        .context = &shard->context,
+                        .id = node->id};
+    x->shard = shard;
+    x->node = node;
+    x->schema = &node->schema;
+    x->shard_count = job->shard_count;
+    x->edge = (uint32_t)job->edge_of_node[node->id];
+    x->to_shard = job->edges[x->edge].to_shard;
+    x->rows = heap_alloc(heap, BATCH_ROWS_MAX * sizeof *x->rows);
+    x->hashes = heap_alloc(heap, BATCH_ROWS_MAX * sizeof *x->hashes);
+    if (x->rows != NULL && x->hashes != NULL)
+        return &x->op;
+    exchange_close(&x->op);
+fail:
+    mill_fail(&shard->error, MILL_E_MEMORY, 0, 0, "no memory for an exchange");
+    return NULL;
+}
+
+/* ---- rings and pools of one edge ---- */
+
+bool edge_open(struct shard *shard, uint32_t edge)
+{
+    struct job *job = shard->job;
+    const uint32_t n = job->shard_count, slots = job->config.ring_slots;
+    struct edge_out *out = &shard->out[edge];
+
+    out->rings = heap_zalloc(&shard->heap, n * sizeof *out->rings);
+    if (out->rings == NULL)
+        return false;
+    for (uint32_t q = 0; q < n; q++)
+        if (!ring_open(&out->rings[q], &shard->heap, slots, 0))
+            return false;
+    /* more than all rings can hold, and one open batch per receiver */
+    out->pool = pool_new(&shard->heap, n * (slots + 1) + 2, job->config.batch_rows,
+                         (uint16_t)shard->index);
+    out->markers = pool_new(&shard->heap, 2 * n, 1, (uint16_t)shard->index);
+    return out->pool != NULL && out->markers != NULL && pool_share(out->pool, n) &&
+           pool_share(out->markers, n);
+}
+
+void edge_close(struct shard *shard, uint32_t edge)
+{
+    struct edge_out *out = &shard->out[edge];
+
+    for (uint32_t q = 0; out->rings != NULL && q < shard->job->shard_count; q++) {
+        struct batch *batch;
+
+        /* all threads have left their loops: what is still in the ring is ours */
+        while (out->rings[q].slots != NULL && (batch = ring_pop(&out->rings[q])) != NULL) {
+            batch->at = (uint16_t)shard->index;
+            batch_release(batch);
+        }
+        ring_close(&out->rings[q], &shard->heap);
+    }
+    heap_free(&shard->heap, out->rings, shard->job->shard_count * sizeof *out->rings);
+    pool_free(out->pool);
+    pool_free(out->markers);
+}

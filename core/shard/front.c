@@ -1,0 +1,374 @@
+/* core/shard/front.c - decoding a shard's own step and running it through stage 0.
+ *
+ * The source operator turns decoded columns into the table's (computed columns), takes the watermark of every row
+ * before any filter, and notes g where a row may be behind (protocol: rows with time <= g + u carry g).
+ */
+#include "core/shard/job.h"
+
+struct source_op {
+    struct op op;
+    struct shard *shard;
+    const struct phys_node *node;
+    struct program *computed, *watermark;
+    uint32_t *computed_at;             /* output column of each computed expression */
+    uint32_t computed_count;
+    int64_t unit;
+};
+
+static bool source_compute(struct source_op *s, struct batch *batch)
+{
+    const uint32_t count = s->node->schema.field_count;
+    struct op_context *context = s->op.context;
+    struct column *all, *out;
+    uint32_t next = 0;
+
+    if (s->computed_count == 0)
+        return true;
+    all = arena_array(&batch->bytes, struct column, count);
+    out = arena_array(&batch->bytes, struct column, s->computed_count);
+    if (all == NULL || out == NULL) {
+        mill_fail(context->error, MILL_E_MEMORY, 0, 0, "no memory for computed columns");
+        return false;
+    }
+    for (uint32_t i = 0, k = 0; i < count; i++) {
+        if (k < s->computed_count && s->computed_at[k] == i)
+            k++;
+        else
+            all[i] = batch->columns[next++];
+    }
+    /* Computed columns see the table's columns as they stand, themselves still empty. */
+    batch->columns = all;
+    batch->column_count = (uint16_t)count;
+    if (program_run(s->computed, batch, out, &context->eval, context->error) != MILL_OK)
+        return false;
+    for (uint32_t k = 0; k < s->computed_count; k++)
+        all[s->computed_at[k]] = out[k];
+    return true;
+}
+
+/* A NULL in the WATERMARK column is a bad row. */
+static bool drop_null_times(struct source_op *s, struct batch *batch, const struct column *time)
+{
+    struct op_context *context = s->op.context;
+    uint16_t kept[BATCH_ROWS_MAX];
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < batch->live; i++) {
+        const uint32_t row = batch_row(batch, i);
+
+        if (column_valid(time, row)) {
+            kept[n++] = (uint16_t)row;
+            continue;
+        }
+        if (context->eval.bad_row == NULL ||
+            context->eval.bad_row(context->eval.bad_user, batch, row,
+                                  "the event time (WATERMARK column) is NULL",
+                                  s->node->source.watermark.expression, context->error) != 0) {
+            mill_fail(context->error, MILL_E_DATA, 0, 0,
+                      "table %s, row %u of step %llu: the event time (WATERMARK column) is NULL; "
+                      "set 'on-error' = 'skip' or 'dead-letter' to go on without such rows",
+                      s->node->source.table, batch_place(batch, row),
+                      (unsigned long long)batch->step);
+            return false;
+        }
+        s->op.counters.dead++;
+    }
+    memcpy(batch->selection_store, kept, n * sizeof *kept);
+    batch->selection = batch->selection_store;
+    batch->live = n;
+    return true;
+}
+
+/* g before each row, from running maxima of the watermark values of the live rows. */
+static bool take_watermarks(struct source_op *s, struct batch *batch, const int64_t *marks,
+                            int64_t mark_delay, const int64_t *times, int64_t *g_step)
+{
+    int64_t g = *g_step;
+    bool behind = false;
+
+    if (batch->selection == NULL) {
+        int64_t least = TIME_MAX, most = TIME_MIN;
+
+        for (uint32_t i = 0; i < batch->rows; i++) {
+            least = times[i] < least ? times[i] : least;
+            most = marks[i] > most ? marks[i] : most;
+        }
+        /* No row can be behind: even the least time is ahead of everything the step has shown. */
+        if (batch->rows > 0 && least > time_add(max_i64(g, time_add(most, -mark_delay)), s->unit)) {
+            *g_step = max_i64(g, time_add(most, -mark_delay));
+            return true;
+        }
+    }
+    for (uint32_t i = 0; i < batch->live; i++) {
+        const uint32_t row = batch_row(batch, i);
+
+        if (!behind && times[row] <= time_add(g, s->unit)) {
+            batch->behind = arena_alloc(&batch->bytes, batch->capacity * sizeof(int64_t));
+            if (batch->behind == NULL)
+                return false;
+            for (uint32_t k = 0; k < batch->rows; k++)
+                batch->behind[k] = TIME_MIN;
+            behind = true;
+        }
+        if (behind)
+            batch->behind[row] = g;
+        g = max_i64(g, time_add(marks[row], -mark_delay));
+    }
+    *g_step = g;
+    return true;
+}
+
+static const int64_t *flat_times(struct batch *batch, const struct column *c)
+{
+    int64_t *flat;
+
+    if (!c->constant)
+        return c->values;
+    flat = arena_alloc(&batch->bytes, batch->capacity * sizeof *flat);
+    for (uint32_t i = 0; flat != NULL && i < batch->rows; i++)
+        flat[i] = ((const int64_t *)c->values)[0];
+    return flat;
+}
+
+static bool source_watermark(struct source_op *s, struct batch *batch)
+{
+    const struct watermark_spec *w = &s->node->source.watermark;
+    struct op_context *context = s->op.context;
+    struct column *time, mark;
+    const int64_t *times, *marks;
+    int64_t delay = w->delay;
+
+    if (w->column < 0)
+        return true;
+    time = &batch->columns[w->column];
+    if (time->validity != NULL && !drop_null_times(s, batch, time))
+        return false;
+    mark = *time;
+    if (w->delay < 0) {
+        delay = 0;
+        if (program_run(s->watermark, batch, &mark, &context->eval, context->error) != MILL_OK)
+            return false;
+        if (mark.validity != NULL && !drop_null_times(s, batch, &mark))
+            return false;
+    }
+    times = flat_times(batch, time);
+    marks = w->delay < 0 ? flat_times(batch, &mark) : times;
+    if (times == NULL || marks == NULL ||
+        !take_watermarks(s, batch, marks, delay, times, &s->shard->front.g)) {
+        mill_fail(context->error, MILL_E_MEMORY, 0, 0, "no memory for watermarks");
+        return false;
+    }
+    return true;
+}
+
+static enum op_progress source_push(struct op *op, uint32_t port, struct batch *batch,
+                                    const struct step_time *t)
+{
+    struct source_op *s = (struct source_op *)op;
+
+    (void)port;
+    op->counters.in += batch->live;
+    if (!source_compute(s, batch)) {
+        batch_release(batch);
+        return OP_FAILED;
+    }
+    op->counters.dead += batch->rows - batch->live;     /* fresh batches begin with all rows live */
+    if (batch->live > 0 && !source_watermark(s, batch)) {
+        batch_release(batch);
+        return OP_FAILED;
+    }
+    return op_emit(op, batch, t);
+}
+
+static void source_close(struct op *op)
+{
+    struct source_op *s = (struct source_op *)op;
+    struct heap *heap = op->context->heap;
+
+    program_free(s->computed);
+    program_free(s->watermark);
+    heap_free(heap, s->computed_at, (s->node->schema.field_count + 1) * sizeof(uint32_t));
+    heap_free(heap, s, sizeof *s);
+}
+
+static const struct op_vtable source_op_vtable = {
+    .name = "source", .push = source_push, .close = source_close};
+
+static bool source_compile(struct source_op *s)
+{
+    const struct source_node *config = &s->node->source;
+    struct op_context *context = s->op.context;
+    struct expr *computed[1024];
+
+    for (uint32_t i = 0; config->computed != NULL && i < s->node->schema.field_count; i++)
+        if (config->computed[i] != NULL && s->computed_count < COUNT_OF(computed)) {
+            s->computed_at[s->computed_count] = i;
+            computed[s->computed_count++] = config->computed[i];
+        }
+    if (s->computed_count > 0) {
+        s->computed = program_new(context->heap, context->kernels, computed, s->computed_count,
+                                  &s->node->schema, context->error);
+        if (s->computed == NULL)
+            return false;
+    }
+    if (config->watermark.column >= 0) {
+        s->unit = type_time_unit(&s->node->schema.fields[config->watermark.column].type);
+        if (config->watermark.delay < 0) {
+            struct expr *mark = config->watermark.expression;
+
+            s->watermark = program_new(context->heap, context->kernels, &mark, 1, &s->node->schema,
+                                       context->error);
+            if (s->watermark == NULL)
+                return false;
+        }
+    }
+    return true;
+}
+
+struct op *op_source_new(struct shard *shard, const struct phys_node *node)
+{
+    struct op_context *context = &shard->context;
+    struct source_op *s = heap_zalloc(context->heap, sizeof *s);
+
+    if (s == NULL) {
+        mill_fail(context->error, MILL_E_MEMORY, 0, 0, "no memory for a source");
+        return NULL;
+    }
+    s->op = (struct op){.vtable = &source_op_vtable, .context = context, .id = node->id};
+    s->shard = shard;
+    s->node = node;
+    s->computed_at = heap_alloc(context->heap, (node->schema.field_count + 1) * sizeof(uint32_t));
+    if (s->computed_at == NULL || (node->kind == NODE_SOURCE && !source_compile(s))) {
+        source_close(&s->op);
+        return NULL;
+    }
+    return &s->op;
+}
+
+/* ---- the front's turn ---- */
+
+static bool front_decoder(struct shard *shard)
+{
+    struct front *front = &shard->front;
+    const uint32_t i = front->entry->source;
+    struct source *source = shard->job->sources[i].source;
+
+    if (shard->decoders[i] == NULL)
+        shard->decoders[i] = source->vtable->decoder_new(source, &shard->heap);
+    front->decoder = shard->decoders[i];
+    if (front->decoder == NULL) {
+        mill_fail(&shard->error, MILL_E_MEMORY, 0, 0, "no memory for a decoder");
+        return false;
+    }
+    front->decoder->vtable->begin(front->decoder, &front->entry->piece);
+    return true;
+}
+
+static uint32_t decoded_columns(const struct phys_node *node)
+{
+    return node->kind == NODE_VALUES ? node->schema.field_count : node->source.decoded.field_count;
+}
+
+/* One batch through the front. */
+static void front_decode(struct shard *shard)
+{
+    struct front *front = &shard->front;
+    struct stage *stage = &shard->stages[0];
+    const struct source_run *run = &shard->job->sources[front->entry->source];
+    struct batch *batch = shard_take_batch(&shard->context, decoded_columns(run->node));
+    struct op *op = shard->ops[run->node->id];
+    int more;
+
+    if (batch == NULL) {
+        shard_fail(shard);
+        return;
+    }
+    more = front->decoder->vtable->decode(front->decoder, batch, &shard->error);
+    if (more < 0 || shard->error.code != MILL_OK) {
+        batch_release(batch);
+        shard_fail(shard);
+        return;
+    }
+    batch->step = front->entry->step;
+    batch->split = front->entry->split;
+    batch->class_ = CLASS_ROWS;
+    batch->place_base = front->rows;
+    batch->live = batch->selection == NULL ? batch->rows : batch->live;
+    front->rows += batch->rows;
+    shard->rows_in += batch->live;
+    front->decoding = more != 0;
+    switch (op->vtable->push(op, 0, batch, stage_time(stage, 0))) {
+    case OP_FAILED: shard_fail(shard); break;
+    case OP_BUSY: stage->blocked = true; break;
+    default: break;
+    }
+}
+
+/* The end of the step in stage 0: unions, partial aggregates, exchanges flush in order. */
+static void front_end(struct shard *shard)
+{
+    struct front *front = &shard->front;
+    struct stage *stage = &shard->stages[0];
+
+    while (front->end_op < stage->op_count) {
+        struct op *op = stage->ops[front->end_op];
+        enum op_progress p = OP_READY;
+
+        if (op->vtable->end_step != NULL)
+            p = op->vtable->end_step(op, stage_time(stage, front->end_op));
+        front->end_op++;
+        if (p == OP_FAILED) {
+            shard_fail(shard);
+            return;
+        }
+        if (p == OP_BUSY) {
+            stage->blocked = true;
+            return;
+        }
+    }
+    front->active = false;
+    /* R3, with A3 in known_advance() and stage_turn(): rows, watermark and rings are complete */
+    at_store_release(&front->entry->decoded, 1);
+    if (shard->job->shard_count == 1)
+        stage_finish(shard, stage, front->entry);
+}
+
+static void front_begin(struct shard *shard)
+{
+    struct front *front = &shard->front;
+
+    front->begun = true;
+    if (!stage_begin(shard, &shard->stages[0], front->entry) ||
+        (front->decoding && !front_decoder(shard)))
+        shard_fail(shard);
+}
+
+uint32_t front_turn(struct shard *shard)
+{
+    struct front *front = &shard->front;
+    struct stage *stage = &shard->stages[0];
+
+    if (!front->active)
+        return 0;
+    if (stage->blocked) {
+        switch (stage_resume(shard, stage)) {
+        case OP_FAILED: shard_fail(shard); return 1;
+        case OP_BUSY: return 0;
+        default: stage->blocked = false;
+        }
+    }
+    if (!front->begun) {
+        front_begin(shard);
+    } else if (front->decoding) {
+        front_decode(shard);
+    } else {
+        if (!front->ending) {
+            front->ending = true;
+            front->entry->wm_max = front->g;
+            front->entry->rows = front->rows;
+            stage_set_after(shard, stage, front->entry);
+        }
+        front_end(shard);
+    }
+    return 1;
+}

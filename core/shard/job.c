@@ -1,0 +1,423 @@
+/* core/shard/job.c - a job from plan to end: on shard threads, or turn by turn on the caller's. */
+#include "core/shard/job.h"
+
+#include <stdio.h>
+
+/* ---- making ---- */
+
+static bool job_make_edges(struct job *job)
+{
+    const struct phys_plan *plan = job->plan;
+
+    job->edges = heap_zalloc(&job->heap, (plan->node_count + 1) * sizeof *job->edges);
+    job->edge_of_node = heap_zalloc(&job->heap, (plan->node_count + 1) * sizeof(int32_t));
+    if (job->edges == NULL || job->edge_of_node == NULL)
+        return false;
+    for (uint32_t n = 0; n < plan->node_count; n++) {
+        const struct phys_node *node = plan->nodes[n];
+        struct edge_plan *edge = &job->edges[job->edge_count];
+
+        job->edge_of_node[n] = -1;
+        if (node->kind != NODE_EXCHANGE)
+            continue;
+        *edge = (struct edge_plan){
+            .node = node, .from_stage = node->stage, .to_shard = UINT32_MAX};
+        if (node->exchange.key_count == 0)
+            edge->to_shard = 0;
+        for (uint32_t c = 0; c < plan->node_count; c++)
+            for (uint32_t i = 0; i < plan->nodes[c]->input_count; i++)
+                if (plan->nodes[c]->inputs[i] == node) {
+                    edge->to_stage = plan->nodes[c]->stage;
+                    if (plan->nodes[c]->kind == NODE_SINK)
+                        edge->to_shard = plan->nodes[c]->sink.index % job->shard_count;
+                }
+        job->edge_of_node[n] = (int32_t)job->edge_count++;
+    }
+    return true;
+}
+
+static bool job_make_shards(struct job *job)
+{
+    const uint32_t nodes = job->plan->node_count + 1;
+
+    job->shards = heap_zalloc(&job->heap, job->shard_count * sizeof *job->shards);
+    for (uint32_t i = 0; job->shards != NULL && i < job->shard_count; i++) {
+        struct shard *shard = heap_zalloc(&job->heap, sizeof *shard);
+
+        if (shard == NULL)
+            return false;
+        job->shards[i] = shard;
+        shard->job = job;
+        shard->index = i;
+        shard->stages = heap_zalloc(&job->heap, job->stage_count * sizeof *shard->stages);
+        shard->totals = heap_zalloc(&job->heap, nodes * sizeof *shard->totals);
+        if (shard->stages == NULL || shard->totals == NULL)
+            return false;
+        if (job->config.roundtrip_seed != 0)
+            shard->rng = job->config.roundtrip_seed * 1000 + i + 1;
+    }
+    return job->shards != NULL;
+}
+
+static bool plan_needs_clock(const struct phys_plan *plan)
+{
+    for (uint32_t n = 0; n < plan->node_count; n++) {
+        const struct phys_node *node = plan->nodes[n];
+
+        if (node->kind == NODE_SOURCE && node->source.watermark.idle_timeout_ns > 0)
+            return true;
+        if ((node->kind == NODE_WINDOW || node->kind == NODE_SESSION ||
+             node->kind == NODE_COUNT_WINDOW) &&
+            node->aggregate.window.processing_time)
+            return true;
+    }
+    return false;
+}
+
+static bool job_make(struct job *job)
+{
+    uint32_t entries = 4;
+
+    while (entries < 4 * job->config.run_ahead)
+        entries *= 2;
+    job->directory = heap_zalloc(&job->heap, entries * sizeof *job->directory);
+    job->directory_mask = entries - 1;
+    job->source_count = job->plan->source_count;
+    job->sources = heap_zalloc(&job->heap, (job->source_count + 1) * sizeof *job->sources);
+    return job->directory != NULL && job->sources != NULL && job_make_edges(job) &&
+           job_make_shards(job);
+}
+
+struct job *job_new(const struct job_config *config, struct mill_error *error)
+{
+    const struct env *env = config->env;
+    struct heap heap;
+    struct job *job;
+
+    heap_open(&heap, env, config->budget);
+    job = heap_zalloc(&heap, sizeof *job);
+    if (job == NULL) {
+        heap_close(&heap);
+        mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory for a query");
+        return NULL;
+    }
+    job->heap = heap;
+    job->env = env;
+    job->kernels = config->kernels;
+    job->config = *config->config;
+    job->plan = config->plan;
+    job->zone = config->zone;
+    job->budget = config->budget;
+    job->shard_count = config->config->shard_count;
+    job->stage_count = job->shard_count == 1 ? 1 : config->plan->stage_count;
+    job->first_stage = job->shard_count == 1 ? 0 : 1;
+    job->inline_only = config->inline_only;
+    job->on_batch = config->on_batch;
+    job->on_batch_user = config->on_batch_user;
+    job->has_processing_time = plan_needs_clock(config->plan);
+    job->start_clock_ns = env->clock.wall_ns(env->self);
+    job->start_mono_ns = env->clock.mono_ns(env->self);
+    if (!job_make(job)) {
+        mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory for a query of %u operators",
+                  config->plan->node_count);
+        job_free(job);
+        return NULL;
+    }
+    if (job_open_sources(job, error) != MILL_OK) {
+        job_free(job);
+        return NULL;
+    }
+    return job;
+}
+
+void job_free(struct job *job)
+{
+    const uint32_t nodes = job->plan->node_count + 1;
+    struct heap heap;
+
+    if (job->state == JOB_RUNNING)         /* abandoned between turns */
+        job_end_inline(job, true);
+    if (job->sources != NULL)
+        job_close_sources(job);
+    for (uint32_t i = 0; job->shards != NULL && i < job->shard_count; i++) {
+        struct shard *shard = job->shards[i];
+
+        if (shard == NULL)
+            continue;
+        heap_free(&job->heap, shard->stages, job->stage_count * sizeof *shard->stages);
+        heap_free(&job->heap, shard->totals, nodes * sizeof *shard->totals);
+        heap_free(&job->heap, shard, sizeof *shard);
+    }
+    heap_free(&job->heap, job->shards, job->shard_count * sizeof *job->shards);
+    heap_free(&job->heap, job->edges, nodes * sizeof *job->edges);
+    heap_free(&job->heap, job->edge_of_node, nodes * sizeof(int32_t));
+    heap_free(&job->heap, job->sources, (job->source_count + 1) * sizeof *job->sources);
+    heap_free(&job->heap, job->directory,
+              ((size_t)job->directory_mask + 1) * sizeof *job->directory);
+    heap = job->heap;
+    heap_free(&heap, job, sizeof *job);
+    heap_close(&heap);
+}
+
+/* ---- the end ---- */
+
+static void shard_finish(struct shard *shard)
+{
+    struct job *job = shard->job;
+    const bool failed = at_load_acquire(&job->failed) != 0;
+
+    for (uint32_t n = 0; shard->ops != NULL && n < job->plan->node_count; n++) {
+        struct op *op = shard->ops[n];
+
+        if (op == NULL)
+            continue;
+        shard->totals[n] = op->counters;
+        if (job->plan->nodes[n]->kind == NODE_SINK &&
+            op_sink_finish(op, failed, &shard->error) != MILL_OK && !failed)
+            shard_fail(shard);
+    }
+}
+
+static struct op_counters job_totals(const struct job *job, uint32_t node)
+{
+    struct op_counters sum = {0};
+
+    for (uint32_t i = 0; i < job->shard_count; i++) {
+        const struct op_counters *c = &job->shards[i]->totals[node];
+
+        sum.in += c->in;
+        sum.out += c->out;
+        sum.filtered += c->filtered;
+        sum.late += c->late;
+        sum.dead += c->dead;
+        sum.held += c->held;
+        sum.consumed += c->consumed;
+        sum.null_time += c->null_time;
+        sum.sum_overflow += c->sum_overflow;
+        sum.decimal_overflow += c->decimal_overflow;
+    }
+    return sum;
+}
+
+static bool node_conserves(const struct phys_node *node, const struct op_counters *c)
+{
+    switch (node->kind) {
+    case NODE_WINDOW:
+    case NODE_SESSION:
+    case NODE_COUNT_WINDOW:
+    case NODE_GROUP:
+    case NODE_ASSIGN: return c->in == c->consumed + c->filtered + c->late + c->dead + c->held;
+    case NODE_SINK: return c->in == c->out;
+    case NODE_PREAGG: return true;     /* its partials stand for rows: the window behind it counts them */
+    default: return c->in == c->out + c->filtered + c->dead;
+    }
+}
+
+/* in = out + filtered + late + dead + held, over all shards, at every operator. */
+static int job_check_conservation(struct job *job, struct mill_error *error)
+{
+    for (uint32_t n = 0; n < job->plan->node_count; n++) {
+        const struct op_counters c = job_totals(job, n);
+
+        if (!node_conserves(job->plan->nodes[n], &c))
+            return mill_fail(error, MILL_E_INTERNAL, 0, 0,
+                             "row conservation is broken at operator %u: in %llu, out %llu, consumed "
+                             "%llu, filtered %llu, late %llu, dead %llu, held %llu",
+                             n, (unsigned long long)c.in, (unsigned long long)c.out,
+                             (unsigned long long)c.consumed, (unsigned long long)c.filtered,
+                             (unsigned long long)c.late, (unsigned long long)c.dead,
+                             (unsigned long long)c.held);
+    }
+    return MILL_OK;
+}
+
+static int job_result(struct job *job, struct mill_error *error)
+{
+    job->state = JOB_ENDED;
+    job->end_mono_ns = job->env->clock.mono_ns(job->env->self);
+    if (at_load_acquire(&job->failed) != 0) {
+        if (error != NULL && error->code == MILL_OK)
+            *error = job->error;
+        return job->error.code;
+    }
+    if (job_check_conservation(job, error) != MILL_OK)
+        return MILL_E_INTERNAL;
+    for (uint32_t i = 0; i < job->source_count; i++) {
+        const int code = bad_policy_close(job, &job->sources[i].bad, error);
+
+        if (code != MILL_OK)
+            return code;
+    }
+    if (job->deferred.code != MILL_OK) {
+        if (error != NULL && error->code == MILL_OK)
+            *error = job->deferred;
+        return job->deferred.code;
+    }
+    if (at_load_relaxed(&job->stop) == 2)
+        return mill_fail(error, MILL_E_INTERRUPTED, 0, 0,
+                         "the run was stopped; open windows did not fire");
+    return MILL_OK;
+}
+
+/* ---- on threads ---- */
+
+static void barrier(struct job *job, at_u32 *arrived)
+{
+    at_add_acqrel(arrived, 1);
+    while (at_load_acquire(arrived) < job->shard_count)
+        job->env->run.yield(job->env->self);
+}
+
+static void shard_main(void *arg)
+{
+    struct shard *shard = arg;
+    struct job *job = shard->job;
+    const bool opened = shard_open(shard);
+
+    barrier(job, &job->opened);
+    while (opened && !shard_ended(shard)) {
+        shard_turn(shard);
+        shard_idle(shard);
+    }
+    barrier(job, &job->left);
+    shard_finish(shard);
+    shard_close_ops(shard);
+    barrier(job, &job->finished);
+    shard_close(shard);
+}
+
+int job_run(struct job *job, struct mill_error *error)
+{
+    const struct env *env = job->env;
+    const bool pin = job->config.pin && job->shard_count <= env->run.cpu_count(env->self);
+    void *threads[SHARDS_MAX] = {0};
+
+    job->state = JOB_RUNNING;
+    if (job->shard_count == 1) {
+        shard_main(job->shards[0]);
+        return job_result(job, error);
+    }
+    for (uint32_t i = 0; i < job->shard_count; i++) {
+        threads[i] = env->run.start(env->self, shard_main, job->shards[i],
+                                    pin ? env->run.cpu_at(env->self, i) : -1);
+        if (threads[i] == NULL) {
+            /* those already started wait for all: stand in for the missing ones */
+            mill_fail(&job->shards[i]->error, MILL_E_INTERNAL, 0, 0,
+                      "cannot start thread %u of %u", i + 1, job->shard_count);
+            shard_fail(job->shards[i]);
+            at_add_acqrel(&job->opened, job->shard_count - i);
+            at_add_acqrel(&job->left, job->shard_count - i);
+            at_add_acqrel(&job->finished, job->shard_count - i);
+            break;
+        }
+    }
+    for (uint32_t i = 0; i < job->shard_count; i++)
+        if (threads[i] != NULL)
+            env->run.join(env->self, threads[i]);
+    return job_result(job, error);
+}
+
+/* ---- on the caller's thread ---- */
+
+void job_end_inline(struct job *job, bool abandoned)
+{
+    if (abandoned)
+        at_store_release(&job->failed, 1);
+    for (uint32_t i = 0; i < job->shard_count; i++)
+        shard_finish(job->shards[i]);
+    for (uint32_t i = 0; i < job->shard_count; i++)
+        shard_close_ops(job->shards[i]);
+    for (uint32_t i = 0; i < job->shard_count; i++)
+        shard_close(job->shards[i]);
+    job->state = JOB_ENDED;
+}
+
+int job_turn(struct job *job, int32_t only, uint32_t *work, bool *ended, struct mill_error *error)
+{
+    bool all = true;
+
+    *ended = false;
+    *work = 0;
+    if (job->state == JOB_ENDED)
+        return mill_fail(error, MILL_E_STATE, 0, 0, "the query has already ended");
+    if (job->state == JOB_NEW) {
+        job->state = JOB_RUNNING;
+        job->driver = job->env->run.thread_id(job->env->self);
+        for (uint32_t i = 0; i < job->shard_count; i++)
+            shard_open(job->shards[i]);
+    }
+    if (job->driver != job->env->run.thread_id(job->env->self))
+        return mill_fail(error, MILL_E_STATE, 0, 0,
+                         "a query driven by turns belongs to the thread that made its first turn");
+    for (uint32_t i = 0; i < job->shard_count; i++) {
+        if ((only < 0 || (uint32_t)only == i) && !shard_ended(job->shards[i]))
+            *work += shard_turn(job->shards[i]);
+        all = all && shard_ended(job->shards[i]);
+    }
+    if (!all)
+        return MILL_OK;
+    *ended = true;
+    job_end_inline(job, false);
+    return job_result(job, error);
+}
+
+/* ---- counters ---- */
+
+static void stats_final(const struct job *job, struct mill_stats *out)
+{
+    for (uint32_t n = 0; n < job->plan->node_count; n++) {
+        const struct op_counters c = job_totals(job, n);
+
+        out->late += c.late;
+        out->dead += c.dead;
+        out->filtered += c.filtered;
+        out->held += c.held;
+        out->sum_overflow += c.sum_overflow;
+        out->decimal_overflow += c.decimal_overflow;
+        out->null_time += c.null_time;
+        if (job->plan->nodes[n]->kind == NODE_SINK)
+            out->rows_out += c.in;
+    }
+}
+
+static void stats_live(const struct job *job, struct mill_stats *out)
+{
+    for (uint32_t i = 0; i < job->shard_count; i++) {
+        const struct counters_live *live = &job->shards[i]->live;
+
+        out->late += at_load_relaxed(&live->late);
+        out->dead += at_load_relaxed(&live->dead);
+        out->filtered += at_load_relaxed(&live->filtered);
+        out->held += at_load_relaxed(&live->held);
+        out->rows_out += at_load_relaxed(&live->rows_out);
+    }
+}
+
+void job_stats(const struct job *job, struct mill_stats *out)
+{
+    const int64_t now = job->state == JOB_ENDED ? job->end_mono_ns
+                                                : job->env->clock.mono_ns(job->env->self);
+
+    *out = (struct mill_stats){.watermark_us = TIME_MIN, .shard_count = job->shard_count};
+    for (uint32_t i = 0; i < job->shard_count; i++) {
+        const int64_t w = at_load_relaxed(&job->shards[i]->live.watermark_us);
+
+        out->rows_in += at_load_relaxed(&job->shards[i]->live.rows_in);
+        out->watermark_us = i == 0 ? w : min_i64(w, out->watermark_us);
+    }
+    if (job->state == JOB_ENDED)
+        stats_final(job, out);
+    else
+        stats_live(job, out);
+    for (uint32_t i = 0; i < job->source_count; i++) {
+        struct source *source = job->sources[i].source;
+
+        if (source != NULL && source->vtable->bytes_in != NULL)
+            out->bytes_in += source->vtable->bytes_in(source);
+        out->dead += at_load_relaxed(&job->sources[i].bad.dead);
+    }
+    out->steps = at_load_relaxed(&job->cut_count);
+    out->state_bytes = at_load_relaxed(&job->budget->used);
+    out->peak_bytes = at_load_relaxed(&job->budget->peak);
+    out->seconds = (double)(now - job->start_mono_ns) / 1e9;
+}

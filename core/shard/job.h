@@ -1,0 +1,326 @@
+/* core/shard/job.h - one running query: shards, stages, the step directory, the cursor token.
+ *
+ * Life of a step s:
+ *   cut       whoever holds the token writes directory entry s and then cut_count = s + 1
+ *   decoded   the cutter has pushed every row of s through its front and flushed; entry.decoded = 1
+ *   done      stage x of shard i has finished s: stages[x].done = s + 1 (one cache line each)
+ *   finished  every stage of every shard is done with s; the cutter releases the raw bytes
+ * Bounds:   s - K finished before s is cut        s - D decoded before s is cut (several splits)
+ *
+ * Shared words and their orders: docs/CONCURRENCY.md. Everything not atomic belongs to one shard, or to the
+ * holder of the token, or is written before the threads start.
+ * Includes: physical.h, op.h, ring.h
+ */
+#ifndef MILL_JOB_H
+#define MILL_JOB_H
+
+#include "core/ops/op.h"
+#include "core/plan/physical.h"
+#include "core/ring.h"
+
+#define SPLITS_MAX 65536u
+#define NO_SPLIT UINT32_MAX
+
+enum step_flags {
+    STEP_SPLIT_END = 1,                /* the split has no more */
+    STEP_SPLIT_OPEN = 2,               /* a split that was found while running */
+    STEP_LAST = 4,                     /* the run ends here and everything flushes */
+    STEP_ABORT = 8,                    /* the run ends here, what is open stays unfired */
+    STEP_EMPTY = 16                    /* no piece */
+};
+
+struct step_entry {
+    uint64_t step;                     /* by the cutter, before cut_count */
+    uint32_t split, source;
+    uint32_t cutter, flags;
+    int64_t clock_us;
+    struct piece piece;                /* the cutter's own */
+    int64_t wm_max;                    /* greatest watermark value in the step; before decoded */
+    uint32_t rows;
+    OWN_LINE at_u32 decoded;
+};
+
+/* Known under the token only. */
+struct split {
+    uint32_t source, local;
+    uint64_t steps_cut;
+    bool ended;
+    int64_t g_known;                   /* G after step next - D */
+    int64_t last_clock_us;
+};
+
+/* 'on-error' of one table: fail, skip, or dead letters. Any shard may report. */
+struct bad_policy {
+    struct bad_rows rows;
+    const struct phys_node *node;
+    struct bad_rows *letters;          /* of deadletter_open(), or NULL */
+    at_u32 guard;
+    at_u64 dead;                       /* rows that were not decodable */
+};
+
+struct source_run {
+    const struct phys_node *node;
+    struct bad_policy bad;
+    struct source *source;
+    uint32_t splits_seen;
+    bool has_time, nanos;
+    bool *used;                        /* option marks */
+    OWN_LINE at_u32 pumping;           /* who pumps: one at a time */
+    struct heap heap;                  /* of the source, shared: open, cut, pump, release */
+};
+
+/* ---- edges: one per exchange node ------------------------------------------------------------ */
+
+struct edge_plan {
+    const struct phys_node *node;
+    uint32_t from_stage, to_stage;
+    uint32_t to_shard;                 /* gather: the one receiver, else UINT32_MAX */
+};
+
+/* The sending half, in its shard. */
+struct edge_out {
+    struct ring *rings;                /* one per receiving shard */
+    struct pool *pool, *markers;
+};
+
+/* Position in a step: class, origin, then place (rows) or key (firings). */
+struct position {
+    uint8_t class_;
+    uint32_t origin, place;
+    struct mill_view key;
+};
+
+/* The receiving half of one sender of one edge. */
+struct edge_in {
+    struct batch *head;                /* peeked, still in the ring; NULL: none of this step */
+    uint32_t next;                     /* row of head */
+    uint64_t step;                     /* that the rest speaks of */
+    bool ended;                        /* nothing more of this step */
+    bool has_bound;
+    struct position bound;             /* has passed everything before this */
+    char *key_bytes;                   /* of bound.key when it is far */
+    uint32_t key_capacity;
+};
+
+/* ---- stages ---------------------------------------------------------------------------------- */
+
+/* Operators that see the same watermark: the same sources, the same unit. */
+struct time_domain {
+    uint64_t sources;
+    bool nanos;
+    int64_t w;                         /* watermark now, never goes back */
+    struct step_time t;
+};
+
+enum stage_phase { STAGE_IDLE, STAGE_OPEN, STAGE_ENDING };
+
+struct stage {
+    OWN_LINE at_u64 done;              /* steps finished: all below */
+    OWN_LINE uint32_t index;
+    enum stage_phase phase;
+    bool blocked;                      /* something in here must be resumed first */
+    bool ended;                        /* the run's last step is done here */
+    uint64_t step;                     /* current or next */
+    struct op **ops;                   /* topological; exchanges included */
+    uint32_t *op_domain;
+    uint32_t op_count, end_op;
+    struct time_domain *domains;
+    uint32_t domain_count;
+    int64_t *g;                        /* per split, before the current step, in its source's unit */
+    int64_t *clock_seen;               /* per split: clock of its last data step, microseconds */
+    uint32_t *split_source;
+    uint32_t split_count, split_capacity;
+    uint32_t *edges_in;                /* edge numbers */
+    uint32_t edge_in_count, next_edge;
+};
+
+struct front {
+    bool active, begun, decoding, ending;
+    struct step_entry *entry;
+    struct decoder *decoder;           /* of the current piece */
+    int64_t g;                         /* greatest watermark value of the step so far */
+    uint32_t rows;
+    uint32_t end_op;
+};
+
+struct counters_live {                 /* read by others while running */
+    at_u64 rows_in, rows_out, late, dead, filtered, held, bytes;
+    at_i64 watermark_us;
+};
+
+struct shard {
+    struct job *job;
+    uint32_t index;
+    struct heap heap;
+    struct op_context context;
+    struct mill_error error;
+    struct op **ops;                   /* per plan node; NULL where none */
+    struct stage *stages;
+    struct front front;
+    struct decoder **decoders;         /* per source, made when first needed */
+    struct edge_out *out;              /* per edge */
+    struct edge_in *in;                /* per edge x sender */
+    struct pool *local;                /* batches that never leave the shard */
+    uint64_t *released;                /* own steps not yet released: FIFO */
+    uint32_t released_head, released_tail, released_mask;
+    bool open;
+    struct op_counters *totals;        /* per plan node, when it has left its loop */
+    uint64_t rng;                      /* round trips */
+    uint64_t rows_in, dead_decoded;
+    uint32_t idle_turns;
+    struct counters_live live;
+    OWN_LINE at_u32 parked;
+};
+
+enum job_state { JOB_NEW, JOB_RUNNING, JOB_ENDED };
+
+struct job {
+    const struct env *env;
+    const struct mk_table *kernels;
+    struct mill_config config;
+    const struct phys_plan *plan;
+    const char *zone;
+    struct budget *budget;
+    struct heap heap;                  /* the thread that makes and ends the job */
+    uint32_t shard_count;
+    uint32_t stage_count, first_stage; /* one shard: all operators are in stage 0, first_stage 0; else 1 */
+    struct shard **shards;
+    struct edge_plan *edges;
+    uint32_t edge_count;
+    int32_t *edge_of_node;             /* per plan node: edge number or -1 */
+    struct source_run *sources;
+    uint32_t source_count, initial_splits;
+    bool inline_only, has_processing_time;
+    int64_t start_clock_ns, start_mono_ns, end_mono_ns;
+    enum job_state state;
+    uint64_t driver;                   /* thread that makes the turns */
+
+    /* under the token */
+    OWN_LINE at_u32 token;
+    struct split *splits;
+    uint32_t split_count, live_splits, splits_entered;
+    uint64_t next_step, known_through; /* steps whose wm_max is in g_known: all below */
+    uint64_t min_done;                 /* last computed */
+    int64_t last_clock_us;
+    bool last_cut;
+
+    OWN_LINE at_u64 cut_count;
+    struct step_entry *directory;
+    uint32_t directory_mask;
+
+    OWN_LINE at_u32 stop;              /* 1: drain, 2: abort; set by anyone */
+    at_u32 failed;                     /* a shard has an error: everybody leaves */
+    at_u32 opened, left, finished;     /* shards that are open, have left their loop, let go of all batches */
+    at_u32 error_taken;
+    struct mill_error error;           /* by whoever took error_taken */
+    struct mill_error deferred;        /* input ended badly, but what was whole has been processed (token) */
+
+    /* results of SELECT */
+    int (*on_batch)(void *user, const struct batch *batch, const struct mill_schema *schema);
+    void *on_batch_user;
+};
+
+/* step.c */
+int job_open_sources(struct job *job, struct mill_error *error);
+void job_close_sources(struct job *job);
+/* Tries to take the token and to cut one step for @shard, whose front is free. Work done. */
+uint32_t shard_cut(struct shard *shard);
+uint32_t shard_pump(struct shard *shard);
+void shard_release_pieces(struct shard *shard, bool all);
+uint64_t job_min_done(const struct job *job);
+static inline struct step_entry *job_entry(const struct job *job, uint64_t step)
+{
+    return &job->directory[step & job->directory_mask];
+}
+
+/* front.c */
+uint32_t front_turn(struct shard *shard);
+struct op *op_source_new(struct shard *shard, const struct phys_node *node);
+
+/* exchange.c */
+struct op *op_exchange_new(struct shard *shard, const struct phys_node *node);
+/* The time that the consumer behind it sees. */
+void exchange_set_time(struct op *op, const struct step_time *t);
+const struct step_time *exchange_time(const struct op *op);
+/* A sender's stage has passed @position without sending: says so to receivers that have nothing from it. */
+void exchange_passed(struct op *op, const struct position *position, uint64_t step);
+bool edge_open(struct shard *shard, uint32_t edge);
+void edge_close(struct shard *shard, uint32_t edge);
+
+/* merge.c */
+enum edge_state { EDGE_WAITING, EDGE_WORKED, EDGE_BUSY, EDGE_ENDED, EDGE_FAILED };
+/* Takes at most one batch of the current step of @stage from @edge and pushes it. */
+enum edge_state edge_receive(struct shard *shard, struct stage *stage, uint32_t edge);
+int position_compare(const struct position *a, const struct position *b);
+void batch_position(const struct batch *batch, uint32_t row, struct position *out);
+
+/* stage.c */
+bool stage_open(struct shard *shard, struct stage *stage, uint32_t index);
+void stage_close(struct shard *shard, struct stage *stage);
+uint32_t stage_turn(struct shard *shard, struct stage *stage);
+bool stage_begin(struct shard *shard, struct stage *stage, const struct step_entry *entry);
+void stage_set_after(struct shard *shard, struct stage *stage, const struct step_entry *entry);
+void stage_finish(struct shard *shard, struct stage *stage, const struct step_entry *entry);
+/* Downstream first. OP_READY: nothing is held up any more. */
+enum op_progress stage_resume(struct shard *shard, struct stage *stage);
+static inline const struct step_time *stage_time(const struct stage *stage, uint32_t op)
+{
+    return &stage->domains[stage->op_domain[op]].t;
+}
+
+/* bad.c */
+int bad_policy_open(struct job *job, struct bad_policy *policy, const struct phys_node *node,
+                    struct mill_error *error);
+int bad_policy_close(struct job *job, struct bad_policy *policy, struct mill_error *error);
+
+/* job.c */
+void job_end_inline(struct job *job, bool abandoned);
+struct job_config {
+    const struct env *env;
+    const struct mk_table *kernels;
+    const struct mill_config *config;
+    const struct phys_plan *plan;
+    struct budget *budget;
+    const char *zone;
+    bool inline_only;
+    int (*on_batch)(void *user, const struct batch *batch, const struct mill_schema *schema);
+    void *on_batch_user;
+};
+/* Opens the sources. Copies nothing: the plan and what @config points to must outlive the job. */
+struct job *job_new(const struct job_config *config, struct mill_error *error);
+void job_free(struct job *job);
+/* On the caller's thread: one turn of every shard, or of shard @only if it is not negative. */
+int job_turn(struct job *job, int32_t only, uint32_t *work, bool *ended, struct mill_error *error);
+void job_stats(const struct job *job, struct mill_stats *out);
+
+/* shard.c */
+bool shard_open(struct shard *shard);
+void shard_close_ops(struct shard *shard);
+void shard_close(struct shard *shard);
+void shard_idle(struct shard *shard);
+/* One bounded turn; returns work done. */
+uint32_t shard_turn(struct shard *shard);
+bool shard_ended(const struct shard *shard);
+int job_run(struct job *job, struct mill_error *error);
+void shard_fail(struct shard *shard);          /* takes shard->error to the job */
+struct batch *shard_take_batch(struct op_context *context, uint32_t columns);
+void shard_roundtrip(struct shard *shard, struct stage *stage);
+
+/* sink.c */
+struct op *op_sink_new(struct shard *shard, const struct phys_node *node);
+/* By the shard that writes it, when all shards have left their loops. */
+int op_sink_finish(struct op *op, bool abort, struct mill_error *error);
+
+/* memory_source.c, values_source.c */
+extern const struct source_vtable memory_source;
+extern const struct source_vtable values_source;
+struct mill_input *memory_input_new(const struct env *env, struct budget *budget,
+                                    const struct mill_schema *schema);
+void memory_input_free(struct mill_input *input);
+int memory_input_push(struct mill_input *input, const struct mill_batch *batch,
+                      struct mill_error *error);
+int memory_input_lend(struct mill_input *input, const struct mill_batch *batches, size_t count,
+                      uint32_t repeat, struct mill_error *error);
+void memory_input_end(struct mill_input *input);
+
+#endif

@@ -1,0 +1,360 @@
+/* core/shard/merge.c - the receiving half of an exchange: one step's rows in canonical order.
+ *
+ * From the front only the step's cutter sends, and what it sends is in order already. From later stages every shard
+ * sends a sorted piece, and the pieces are merged by position: the smallest head may go as soon as every other
+ * sender has a head behind it, has said that it has passed it, or has nothing more of the step. A head as such is
+ * never waited for (that would deadlock: a ring can be full while each side waits for the other's head).
+ */
+#include "core/shard/job.h"
+
+/* ---- positions ---- */
+
+void batch_position(const struct batch *batch, uint32_t row, struct position *out)
+{
+    *out = (struct position){.class_ = batch->class_, .origin = batch->origin};
+    if (batch->class_ == CLASS_FIRED && batch->order_keys != NULL)
+        out->key = batch->order_keys[row];
+    else
+        out->place = batch_place(batch, row);
+}
+
+int position_compare(const struct position *a, const struct position *b)
+{
+    if (a->class_ != b->class_)
+        return a->class_ < b->class_ ? -1 : 1;
+    if (a->origin != b->origin)
+        return a->origin < b->origin ? -1 : 1;
+    if (a->place != b->place)
+        return a->place < b->place ? -1 : 1;
+    return view_compare(&a->key, &b->key);
+}
+
+/* ---- one sender ---- */
+
+static struct edge_in *edge_in(const struct shard *shard, uint32_t edge, uint32_t sender)
+{
+    return &shard->in[edge * shard->job->shard_count + sender];
+}
+
+static bool sender_finished(const struct job *job, uint32_t edge, uint32_t sender,
+                            const struct step_entry *entry)
+{
+    const uint32_t from = job->edges[edge].from_stage;
+
+    if (from == 0)
+        return entry->cutter != sender || at_load_acquire(&entry->decoded) != 0;   /* A3 */
+    return at_load_acquire(&job->shards[sender]->stages[from].done) > entry->step; /* A2 */
+}
+
+/* Copies the marker's position; its key must outlive the batch. False without memory. */
+static bool keep_bound(struct shard *shard, struct edge_in *in, const struct batch *marker)
+{
+    const struct mill_view *key = marker->order_keys;
+
+    in->bound = (struct position){
+        .class_ = marker->class_, .origin = marker->origin, .place = marker->place_base};
+    in->has_bound = true;
+    if (key == NULL)
+        return true;
+    if (key->length > in->key_capacity) {
+        const uint32_t capacity = ALIGN_UP(key->length, 256u);
+
+        heap_free(&shard->heap, in->key_bytes, in->key_capacity);
+        in->key_bytes = heap_alloc(&shard->heap, capacity);
+        in->key_capacity = in->key_bytes != NULL ? capacity : 0;
+        if (in->key_bytes == NULL)
+            return false;
+    }
+    if (key->length > 0)
+        memcpy(in->key_bytes, mill_view_data(key), key->length);
+    in->bound.place = 0;
+    in->bound.key = view_of(in->key_bytes, key->length);
+    return true;
+}
+
+/* Finds the sender's head in its ring. Returns true if a marker told something new. */
+static bool sender_look(struct shard *shard, uint32_t edge, uint32_t sender,
+                        const struct step_entry *entry)
+{
+    struct job *job = shard->job;
+    struct edge_in *in = edge_in(shard, edge, sender);
+    struct ring *ring = &job->shards[sender]->out[edge].rings[shard->index];
+    bool told = false;
+
+    if (in->step != entry->step) {
+        CHECK(in->head == NULL);
+        in->step = entry->step;
+        in->ended = in->has_bound = false;
+    }
+    while (!in->ended && in->head == NULL) {
+        /* first whether it has finished, then the ring: what it sent before is seen */
+        const bool finished = sender_finished(job, edge, sender, entry);
+        struct batch *batch = ring_peek(ring);
+
+        if (batch == NULL || batch->step > entry->step) {
+            in->ended = finished || batch != NULL;
+            break;
+        }
+        CHECK(batch->step == entry->step);
+        if (!batch->marker) {
+            in->head = batch;
+            in->next = 0;
+            break;
+        }
+        told = true;
+        if (!keep_bound(shard, in, batch))
+            mill_fail(&shard->error, MILL_E_MEMORY, 0, 0, "no memory to merge shards");
+        ring_pop(ring);
+        batch->at = (uint16_t)shard->index;
+        batch_release(batch);
+    }
+    return told;
+}
+
+static struct batch *sender_take(struct shard *shard, uint32_t edge, uint32_t sender)
+{
+    struct edge_in *in = edge_in(shard, edge, sender);
+    struct batch *batch = ring_pop(&shard->job->shards[sender]->out[edge].rings[shard->index]);
+
+    CHECK(batch == in->head);
+    in->head = NULL;
+    batch->at = (uint16_t)shard->index;
+    return batch;
+}
+
+/* ---- passing on how far this stage has come ---- */
+
+static bool sender_reached(const struct edge_in *in, struct position *out)
+{
+    if (in->head != NULL)
+        batch_position(in->head, in->next, out);
+    else if (in->has_bound)
+        *out = in->bound;
+    else
+        return false;
+    return true;
+}
+
+/* The least position any sender of any edge of the stage may still send, told to the stage's own receivers. */
+static void stage_passed(struct shard *shard, struct stage *stage, const struct step_entry *entry)
+{
+    const struct job *job = shard->job;
+    struct position least = {.class_ = 255};
+
+    for (uint32_t i = 0; i < stage->edge_in_count; i++)
+        for (uint32_t j = 0; j < job->shard_count; j++) {
+            const struct edge_in *in = edge_in(shard, stage->edges_in[i], j);
+            struct position p;
+
+            if (in->step == entry->step && in->ended)
+                continue;
+            if (job->edges[stage->edges_in[i]].from_stage == 0 && entry->cutter != j)
+                continue;
+            if (in->step != entry->step || !sender_reached(in, &p) || p.class_ != CLASS_ROWS)
+                return;
+            p.origin = 0;
+            if (position_compare(&p, &least) < 0)
+                least = p;
+        }
+    if (least.class_ != CLASS_ROWS)
+        return;
+    for (uint32_t i = 0; i < stage->op_count; i++)
+        if (job->plan->nodes[stage->ops[i]->id]->kind == NODE_EXCHANGE)
+            exchange_passed(stage->ops[i], &least, entry->step);
+}
+
+/* ---- handing on ---- */
+
+static enum edge_state hand_on(struct shard *shard, uint32_t edge, struct batch *batch)
+{
+    struct op *op = shard->ops[shard->job->edges[edge].node->id];
+    struct op *to = op->links[0].to;
+
+    switch (to->vtable->push(to, op->links[0].port, batch, exchange_time(op))) {
+    case OP_FAILED: return EDGE_FAILED;
+    case OP_BUSY: return EDGE_BUSY;
+    default: return EDGE_WORKED;
+    }
+}
+
+/* A whole batch of another shard, borrowed: nothing of it is written or allocated in by us. */
+static enum edge_state hand_on_whole(struct shard *shard, uint32_t edge, struct batch *batch)
+{
+    struct batch *shell = shard_take_batch(&shard->context, batch->column_count);
+
+    if (shell == NULL || !batch_borrow(shell, batch)) {
+        batch_release(shell);
+        batch_release(batch);
+        mill_fail(&shard->error, MILL_E_MEMORY, 0, 0, "no memory to receive rows");
+        return EDGE_FAILED;
+    }
+    batch_release(batch);                           /* ours; the shell keeps its share */
+    return hand_on(shard, edge, shell);
+}
+
+static enum edge_state receive_from_cutter(struct shard *shard, struct stage *stage, uint32_t edge,
+                                           const struct step_entry *entry)
+{
+    struct edge_in *in = edge_in(shard, edge, entry->cutter);
+
+    if (sender_look(shard, edge, entry->cutter, entry))
+        stage_passed(shard, stage, entry);
+    if (shard->error.code != MILL_OK)
+        return EDGE_FAILED;
+    if (in->head != NULL)
+        return hand_on_whole(shard, edge, sender_take(shard, edge, entry->cutter));
+    return in->ended ? EDGE_ENDED : EDGE_WAITING;
+}
+
+/* ---- merging ---- */
+
+/* The sender with the smallest head, and in @other the smallest position that another one may still bring. Returns -1
+ * if there is no head; *blocked: somebody might still bring a smaller one. */
+static int32_t least_head(struct shard *shard, uint32_t edge, struct position *best,
+                          struct position *other, bool *blocked)
+{
+    const uint32_t n = shard->job->shard_count;
+    int32_t found = -1;
+
+    *other = (struct position){.class_ = 255};
+    *blocked = false;
+    for (uint32_t j = 0; j < n; j++) {
+        struct position p;
+
+        if (edge_in(shard, edge, j)->head == NULL)
+            continue;
+        sender_reached(edge_in(shard, edge, j), &p);
+        if (found < 0 || position_compare(&p, best) < 0) {
+            if (found >= 0)
+                *other = *best;
+            *best = p;
+            found = (int32_t)j;
+        } else if (position_compare(&p, other) < 0) {
+            *other = p;
+        }
+    }
+    for (uint32_t j = 0; found >= 0 && j < n; j++) {
+        const struct edge_in *in = edge_in(shard, edge, j);
+
+        if (in->head != NULL || in->ended)
+            continue;
+        if (!in->has_bound || position_compare(&in->bound, best) < 0)
+            *blocked = true;
+        else if (position_compare(&in->bound, other) < 0)
+            *other = in->bound;
+    }
+    return found;
+}
+
+/* Rows of @in that come before @other. */
+static uint32_t run_length(const struct edge_in *in, const struct position *other, uint32_t most)
+{
+    uint32_t n = 1;
+
+    if (other->class_ == 255)
+        return min_u32(most, in->head->rows - in->next);
+    while (n < most && in->next + n < in->head->rows) {
+        struct position p;
+
+        batch_position(in->head, in->next + n, &p);
+        if (position_compare(&p, other) >= 0)
+            break;
+        n++;
+    }
+    return n;
+}
+
+static struct batch *merged_begin(struct shard *shard, uint32_t edge, const struct batch *head)
+{
+    const struct mill_schema *schema = &shard->job->edges[edge].node->schema;
+    struct batch *out = shard_take_batch(&shard->context, schema->field_count);
+
+    if (out == NULL || !batch_own_columns(out, schema)) {
+        batch_release(out);
+        mill_fail(&shard->error, MILL_E_MEMORY, 0, 0, "no memory to merge shards");
+        return NULL;
+    }
+    out->step = head->step;
+    out->class_ = head->class_;
+    out->origin = head->origin;
+    out->split = head->split;
+    return out;
+}
+
+/* Fills @out with rows in order until it is full, the class or origin changes, or a sender must be waited for. */
+static bool merge_into(struct shard *shard, uint32_t edge, const struct step_entry *entry,
+                       struct batch *out, int32_t j, struct position *other)
+{
+    const struct mill_schema *schema = &shard->job->edges[edge].node->schema;
+    uint16_t rows[BATCH_ROWS_MAX];
+
+    while (j >= 0 && out->rows < out->capacity) {
+        struct edge_in *in = edge_in(shard, edge, (uint32_t)j);
+        struct position best;
+        bool blocked;
+        uint32_t n;
+
+        if (in->head->class_ != out->class_ || in->head->origin != out->origin)
+            break;
+        n = run_length(in, other, out->capacity - out->rows);
+        for (uint32_t i = 0; i < n; i++)
+            rows[i] = (uint16_t)(in->next + i);
+        if (batch_append(out, in->head, rows, n, schema) != (int)n) {
+            mill_fail(&shard->error, MILL_E_MEMORY, 0, 0, "no memory to merge shards");
+            return false;
+        }
+        in->next += n;
+        if (in->next == in->head->rows) {
+            batch_release(sender_take(shard, edge, (uint32_t)j));
+            sender_look(shard, edge, (uint32_t)j, entry);
+        }
+        j = least_head(shard, edge, &best, other, &blocked);
+        if (blocked)
+            break;
+    }
+    return true;
+}
+
+static enum edge_state receive_merged(struct shard *shard, struct stage *stage, uint32_t edge,
+                                      const struct step_entry *entry)
+{
+    const uint32_t n = shard->job->shard_count;
+    struct position best, other;
+    uint32_t ended = 0;
+    bool blocked, told = false;
+    struct batch *out;
+    int32_t j;
+
+    for (uint32_t s = 0; s < n; s++) {
+        told = sender_look(shard, edge, s, entry) || told;
+        ended += edge_in(shard, edge, s)->ended;
+    }
+    if (told)
+        stage_passed(shard, stage, entry);
+    if (shard->error.code != MILL_OK)
+        return EDGE_FAILED;
+    j = least_head(shard, edge, &best, &other, &blocked);
+    if (j < 0 || blocked)
+        return ended == n ? EDGE_ENDED : EDGE_WAITING;
+    if (other.class_ == 255 && edge_in(shard, edge, (uint32_t)j)->next == 0)
+        return hand_on_whole(shard, edge, sender_take(shard, edge, (uint32_t)j));
+    out = merged_begin(shard, edge, edge_in(shard, edge, (uint32_t)j)->head);
+    if (out == NULL)
+        return EDGE_FAILED;
+    if (!merge_into(shard, edge, entry, out, j, &other)) {
+        batch_release(out);
+        return EDGE_FAILED;
+    }
+    return hand_on(shard, edge, out);
+}
+
+enum edge_state edge_receive(struct shard *shard, struct stage *stage, uint32_t edge)
+{
+    const struct step_entry *entry = job_entry(shard->job, stage->step);
+    const struct edge_plan *plan = &shard->job->edges[edge];
+
+    if (plan->to_shard != UINT32_MAX && plan->to_shard != shard->index)
+        return EDGE_ENDED;
+    return plan->from_stage == 0 ? receive_from_cutter(shard, stage, edge, entry)
+                                 : receive_merged(shard, stage, edge, entry);
+}

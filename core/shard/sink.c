@@ -1,0 +1,99 @@
+/* core/shard/sink.c - the operator at the end: a connector's sink, or the caller's callback. */
+#include "core/shard/job.h"
+
+struct sink_op {
+    struct op op;
+    struct shard *shard;
+    const struct phys_node *node;
+    struct sink *sink;                 /* NULL: results go to the job's on_batch, or this shard writes nothing */
+    bool ours;                         /* this shard writes */
+    bool finished;
+};
+
+static enum op_progress sink_push(struct op *op, uint32_t port, struct batch *batch,
+                                  const struct step_time *t)
+{
+    struct sink_op *s = (struct sink_op *)op;
+    struct job *job = s->shard->job;
+    int code = MILL_OK;
+
+    (void)port;
+    (void)t;
+    CHECK(s->ours);
+    op->counters.in += batch->live;
+    if (s->sink != NULL)
+        code = s->sink->vtable->write(s->sink, batch, op->context->error);
+    else if (job->on_batch != NULL && job->on_batch(job->on_batch_user, batch, &s->node->schema))
+        code = mill_fail(op->context->error, MILL_E_INTERRUPTED, 0, 0,
+                         "the receiver of the results asked to stop");
+    if (code == MILL_OK)
+        op->counters.out += batch->live;
+    batch_release(batch);
+    return code == MILL_OK ? OP_READY : OP_FAILED;
+}
+
+static enum op_progress sink_end(struct op *op, const struct step_time *t)
+{
+    struct sink_op *s = (struct sink_op *)op;
+
+    if (s->sink == NULL || s->sink->vtable->commit == NULL)
+        return OP_READY;
+    return s->sink->vtable->commit(s->sink, t->step, op->context->error) == MILL_OK ? OP_READY
+                                                                                   : OP_FAILED;
+}
+
+int op_sink_finish(struct op *op, bool abort, struct mill_error *error)
+{
+    struct sink_op *s = (struct sink_op *)op;
+
+    if (s->sink == NULL || s->finished)
+        return MILL_OK;
+    s->finished = true;
+    if (!abort)
+        return s->sink->vtable->finish(s->sink, error);
+    if (s->sink->vtable->abort != NULL)
+        s->sink->vtable->abort(s->sink);
+    return MILL_OK;
+}
+
+static void sink_close(struct op *op)
+{
+    struct sink_op *s = (struct sink_op *)op;
+
+    if (s->sink != NULL) {
+        if (!s->finished && s->sink->vtable->abort != NULL)
+            s->sink->vtable->abort(s->sink);
+        s->sink->vtable->close(s->sink);
+    }
+    heap_free(op->context->heap, s, sizeof *s);
+}
+
+static const struct op_vtable sink_op_vtable = {
+    .name = "sink", .push = sink_push, .end_step = sink_end, .close = sink_close};
+
+struct op *op_sink_new(struct shard *shard, const struct phys_node *node)
+{
+    struct job *job = shard->job;
+    struct sink_op *s = heap_zalloc(&shard->heap, sizeof *s);
+    const struct sink_config config = {.env = job->env,
+                                       .heap = &shard->heap,
+                                       .options = node->sink.options,
+                                       .schema = &node->schema,
+                                       .zone = job->zone};
+
+    if (s == NULL) {
+        mill_fail(&shard->error, MILL_E_MEMORY, 0, 0, "no memory for a sink");
+        return NULL;
+    }
+    s->op = (struct op){.vtable = &sink_op_vtable, .context = &shard->context, .id = node->id};
+    s->shard = shard;
+    s->node = node;
+    s->ours = node->sink.index % job->shard_count == shard->index;
+    if (s->ours && node->sink.vtable != NULL &&
+        node->sink.vtable->open(&config, &s->sink, &shard->error) != MILL_OK) {
+        s->sink = NULL;
+        sink_close(&s->op);
+        return NULL;
+    }
+    return &s->op;
+}

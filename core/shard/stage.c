@@ -1,0 +1,357 @@
+/* core/shard/stage.c - one stage of one shard: the step machine and the time its operators see.
+ *
+ *   IDLE --cut_count > step--> OPEN --all edges ended, step decoded--> ENDING --all operators ended--> IDLE, step + 1
+ */
+#include "core/shard/job.h"
+
+static bool is_edge_to(const struct job *job, uint32_t edge, uint32_t stage)
+{
+    return job->shard_count > 1 && job->edges[edge].to_stage == stage;
+}
+
+/* ---- opening ---- */
+
+/* The unit an operator counts time in: nanoseconds if its time column does. */
+static bool node_nanos(const struct job *job, const struct phys_node *node)
+{
+    switch (node->kind) {
+    case NODE_ASSIGN:
+    case NODE_PREAGG:
+    case NODE_WINDOW:
+    case NODE_SESSION:
+    case NODE_COUNT_WINDOW: return type_is_nanos(&node->aggregate.window.time_type);
+    default: break;
+    }
+    for (uint32_t s = 0; s < job->source_count; s++)
+        if ((node->sources >> s & 1) != 0 && job->sources[s].nanos)
+            return true;
+    return false;
+}
+
+static uint32_t stage_domain(struct stage *stage, uint64_t sources, bool nanos)
+{
+    for (uint32_t i = 0; i < stage->domain_count; i++)
+        if (stage->domains[i].sources == sources && stage->domains[i].nanos == nanos)
+            return i;
+    stage->domains[stage->domain_count] =
+        (struct time_domain){.sources = sources, .nanos = nanos, .w = TIME_MIN};
+    return stage->domain_count++;
+}
+
+static bool stage_alloc(struct shard *shard, struct stage *stage)
+{
+    struct job *job = shard->job;
+    const uint32_t nodes = job->plan->node_count + 1;
+
+    stage->ops = heap_zalloc(&shard->heap, nodes * sizeof *stage->ops);
+    stage->op_domain = heap_zalloc(&shard->heap, nodes * sizeof *stage->op_domain);
+    stage->domains = heap_zalloc(&shard->heap, nodes * sizeof *stage->domains);
+    stage->edges_in = heap_zalloc(&shard->heap, (job->edge_count + 1) * sizeof *stage->edges_in);
+    return stage->ops != NULL && stage->op_domain != NULL && stage->domains != NULL &&
+           stage->edges_in != NULL;
+}
+
+bool stage_open(struct shard *shard, struct stage *stage, uint32_t index)
+{
+    struct job *job = shard->job;
+
+    stage->index = index;
+    if (!stage_alloc(shard, stage))
+        return false;
+    for (uint32_t n = 0; n < job->plan->node_count; n++) {
+        const struct phys_node *node = job->plan->nodes[n];
+
+        if (shard->ops[n] == NULL || (job->shard_count > 1 && node->stage != index))
+            continue;
+        stage->ops[stage->op_count] = shard->ops[n];
+        stage->op_domain[stage->op_count++] =
+            stage_domain(stage, node->sources, node_nanos(job, node));
+    }
+    for (uint32_t e = 0; e < job->edge_count; e++)
+        if (is_edge_to(job, e, index))
+            stage->edges_in[stage->edge_in_count++] = e;
+    return true;
+}
+
+void stage_close(struct shard *shard, struct stage *stage)
+{
+    const uint32_t nodes = shard->job->plan->node_count + 1;
+    struct heap *heap = &shard->heap;
+
+    heap_free(heap, stage->ops, nodes * sizeof *stage->ops);
+    heap_free(heap, stage->op_domain, nodes * sizeof *stage->op_domain);
+    heap_free(heap, stage->domains, nodes * sizeof *stage->domains);
+    heap_free(heap, stage->edges_in, (shard->job->edge_count + 1) * sizeof *stage->edges_in);
+    heap_free(heap, stage->g, stage->split_capacity * sizeof *stage->g);
+    heap_free(heap, stage->clock_seen, stage->split_capacity * sizeof *stage->clock_seen);
+    heap_free(heap, stage->split_source, stage->split_capacity * sizeof *stage->split_source);
+}
+
+/* ---- time ---- */
+
+static bool stage_know_splits(struct shard *shard, struct stage *stage, uint32_t count)
+{
+    struct job *job = shard->job;
+    struct heap *heap = &shard->heap;
+
+    if (count > stage->split_capacity) {
+        const uint32_t old = stage->split_capacity;
+        const uint32_t capacity = max_u32(16, count * 2);
+        void *g = heap_grow(heap, stage->g, old * sizeof *stage->g, capacity * sizeof *stage->g);
+
+        if (g != NULL)
+            stage->g = g;
+        void *seen = g == NULL ? NULL
+                               : heap_grow(heap, stage->clock_seen, old * sizeof *stage->clock_seen,
+                                           capacity * sizeof *stage->clock_seen);
+        if (seen != NULL)
+            stage->clock_seen = seen;
+        void *source = seen == NULL
+                           ? NULL
+                           : heap_grow(heap, stage->split_source, old * sizeof *stage->split_source,
+                                       capacity * sizeof *stage->split_source);
+        if (source == NULL) {
+            mill_fail(&shard->error, MILL_E_MEMORY, 0, 0, "no memory for the times of %u splits",
+                      count);
+            return false;
+        }
+        stage->split_source = source;
+        stage->split_capacity = capacity;
+    }
+    for (; stage->split_count < count; stage->split_count++) {
+        stage->g[stage->split_count] = TIME_MIN;
+        stage->clock_seen[stage->split_count] = job->start_clock_ns / 1000;
+        stage->split_source[stage->split_count] = job->splits[stage->split_count].source;
+    }
+    return true;
+}
+
+/* A value of a source's watermark in an operator's unit; never later than it was. */
+static int64_t in_unit(int64_t value, bool from_nanos, bool to_nanos)
+{
+    int64_t out;
+
+    if (from_nanos == to_nanos || value == TIME_MIN || value == TIME_MAX)
+        return value;
+    if (from_nanos)
+        return floor_div(value, 1000);
+    if (__builtin_mul_overflow(value, 1000, &out))
+        return value < 0 ? TIME_MIN : TIME_MAX - 1;
+    return out;
+}
+
+static bool split_idle(const struct job *job, const struct stage *stage, uint32_t split,
+                       int64_t clock_us)
+{
+    const struct phys_node *node = job->sources[stage->split_source[split]].node;
+    const int64_t timeout = node->kind == NODE_SOURCE ? node->source.watermark.idle_timeout_ns : 0;
+
+    return timeout > 0 && (clock_us - stage->clock_seen[split]) > timeout / 1000;
+}
+
+static void domain_before(struct shard *shard, struct stage *stage, struct time_domain *domain,
+                          const struct step_entry *entry)
+{
+    const struct job *job = shard->job;
+    struct step_time *t = &domain->t;
+
+    *t = (struct step_time){.step = entry->step,
+                            .split = entry->split,
+                            .g_split = TIME_MAX,
+                            .g_others = TIME_MAX,
+                            .clock_us = entry->clock_us};
+    for (uint32_t i = 0; i < stage->split_count; i++) {
+        const uint32_t source = stage->split_source[i];
+        int64_t g;
+
+        if ((domain->sources >> source & 1) == 0)
+            continue;
+        g = in_unit(stage->g[i], job->sources[source].nanos, domain->nanos);
+        if (i == entry->split)
+            t->g_split = g;
+        else if (!split_idle(job, stage, i, entry->clock_us))
+            t->g_others = min_i64(t->g_others, g);
+    }
+    t->w_before = t->w_after = domain->w;
+}
+
+bool stage_begin(struct shard *shard, struct stage *stage, const struct step_entry *entry)
+{
+    const struct job *job = shard->job;
+    const uint32_t known = entry->split == NO_SPLIT ? 0 : entry->split + 1;
+
+    shard->context.eval.clock_ns = entry->clock_us * 1000;
+    shard->context.eval.step = entry->step;
+    if (!stage_know_splits(shard, stage, max_u32(known, job->initial_splits)))
+        return false;
+    for (uint32_t i = 0; i < stage->domain_count; i++) {
+        if (stage->index == 0 && job->shard_count > 1) {
+            /* The front of several shards knows only its own step. */
+            stage->domains[i].t = (struct step_time){.step = entry->step,
+                                                     .split = entry->split,
+                                                     .g_split = TIME_MIN,
+                                                     .g_others = TIME_MAX,
+                                                     .w_before = TIME_MIN,
+                                                     .w_after = TIME_MIN,
+                                                     .clock_us = entry->clock_us};
+            continue;
+        }
+        domain_before(shard, stage, &stage->domains[i], entry);
+    }
+    for (uint32_t i = 0; i < stage->op_count; i++) {
+        struct op *op = stage->ops[i];
+
+        if (op->vtable->begin_step != NULL &&
+            op->vtable->begin_step(op, stage_time(stage, i)) == OP_FAILED)
+            return false;
+    }
+    return true;
+}
+
+/* The watermark after the step, once it is decoded. */
+void stage_set_after(struct shard *shard, struct stage *stage, const struct step_entry *entry)
+{
+    const struct job *job = shard->job;
+    const bool last = (entry->flags & STEP_LAST) != 0;
+
+    for (uint32_t i = 0; i < stage->domain_count; i++) {
+        struct time_domain *domain = &stage->domains[i];
+        struct step_time *t = &domain->t;
+        int64_t w = t->g_others;
+
+        t->last = last;
+        if (stage->index == 0 && job->shard_count > 1)
+            continue;
+        if (entry->split != NO_SPLIT && (domain->sources >> entry->source & 1) != 0) {
+            const int64_t in_step =
+                (entry->flags & STEP_SPLIT_END) != 0
+                    ? TIME_MAX
+                    : in_unit(entry->wm_max, job->sources[entry->source].nanos, domain->nanos);
+
+            w = min_i64(max_i64(t->g_split, in_step), w);
+        } else if (t->g_others == TIME_MAX) {
+            w = domain->w;             /* all idle: W holds */
+        }
+        if (last)
+            w = TIME_MAX;
+        t->w_after = max_i64(domain->w, w);
+    }
+}
+
+void stage_finish(struct shard *shard, struct stage *stage, const struct step_entry *entry)
+{
+    if (entry->split != NO_SPLIT) {
+        int64_t *g = &stage->g[entry->split];
+
+        *g = (entry->flags & STEP_SPLIT_END) != 0 ? TIME_MAX : max_i64(*g, entry->wm_max);
+        if ((entry->flags & STEP_EMPTY) == 0 || (entry->flags & STEP_SPLIT_OPEN) != 0)
+            stage->clock_seen[entry->split] = entry->clock_us;
+    }
+    for (uint32_t i = 0; i < stage->domain_count; i++)
+        stage->domains[i].w = stage->domains[i].t.w_after;
+    if ((entry->flags & (STEP_LAST | STEP_ABORT)) != 0)
+        stage->ended = true;
+    else if (shard->rng != 0)
+        shard_roundtrip(shard, stage);
+    stage->phase = STAGE_IDLE;
+    stage->step = entry->step + 1;
+    /* R2, with A2 in job_min_done() and edge_ended(): everything of the step has been sent and flushed */
+    at_store_release(&stage->done, stage->step);
+}
+
+/* ---- the machine ---- */
+
+enum op_progress stage_resume(struct shard *shard, struct stage *stage)
+{
+    (void)shard;
+    for (uint32_t i = stage->op_count; i-- > 0;) {
+        struct op *op = stage->ops[i];
+        enum op_progress p;
+
+        if (op->vtable->resume == NULL)
+            continue;
+        p = op->vtable->resume(op, stage_time(stage, i));
+        if (p != OP_READY)
+            return p;
+    }
+    return OP_READY;
+}
+
+static uint32_t stage_receive(struct shard *shard, struct stage *stage,
+                              const struct step_entry *entry)
+{
+    uint32_t ended = 0;
+
+    for (uint32_t i = 0; i < stage->edge_in_count; i++) {
+        const uint32_t e = stage->edges_in[(stage->next_edge + i) % stage->edge_in_count];
+
+        switch (edge_receive(shard, stage, e)) {
+        case EDGE_FAILED: shard_fail(shard); return 1;
+        case EDGE_BUSY: stage->blocked = true; return 1;
+        case EDGE_WORKED: stage->next_edge++; return 1;
+        case EDGE_ENDED: ended++; break;
+        case EDGE_WAITING: break;
+        }
+    }
+    /* A3: the front has published the step's watermark */
+    if (ended < stage->edge_in_count || at_load_acquire(&entry->decoded) == 0)
+        return 0;
+    stage_set_after(shard, stage, entry);
+    stage->phase = STAGE_ENDING;
+    stage->end_op = 0;
+    return 1;
+}
+
+static void stage_end(struct shard *shard, struct stage *stage, const struct step_entry *entry)
+{
+    const bool abort = (entry->flags & STEP_ABORT) != 0;
+
+    while (stage->end_op < stage->op_count) {
+        const uint32_t i = stage->end_op++;
+        struct op *op = stage->ops[i];
+        enum op_progress p = OP_READY;
+
+        if (op->vtable->end_step != NULL && !abort)
+            p = op->vtable->end_step(op, stage_time(stage, i));
+        if (p == OP_FAILED) {
+            shard_fail(shard);
+            return;
+        }
+        if (p == OP_BUSY) {
+            stage->blocked = true;
+            return;
+        }
+    }
+    stage_finish(shard, stage, entry);
+}
+
+uint32_t stage_turn(struct shard *shard, struct stage *stage)
+{
+    struct job *job = shard->job;
+    const struct step_entry *entry;
+
+    if (stage->ended)
+        return 0;
+    if (stage->blocked) {
+        switch (stage_resume(shard, stage)) {
+        case OP_FAILED: shard_fail(shard); return 1;
+        case OP_BUSY: return 0;
+        default: stage->blocked = false;
+        }
+    }
+    /* A4, with R4 in entry_write() */
+    if (stage->phase == STAGE_IDLE && at_load_acquire(&job->cut_count) <= stage->step)
+        return 0;
+    entry = job_entry(job, stage->step);
+    switch (stage->phase) {
+    case STAGE_IDLE:
+        if (!stage_begin(shard, stage, entry)) {
+            shard_fail(shard);
+            return 1;
+        }
+        stage->phase = STAGE_OPEN;
+        return 1;
+    case STAGE_OPEN: return stage_receive(shard, stage, entry);
+    default: stage_end(shard, stage, entry); return 1;
+    }
+}
