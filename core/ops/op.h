@@ -114,6 +114,11 @@ struct op *op_count_window_new(struct op_context *context, const struct phys_nod
 struct op *op_group_new(struct op_context *context, const struct phys_node *node);         /* bounded, final rows */
 struct op *op_preagg_new(struct op_context *context, const struct phys_node *node);        /* front partials */
 struct op *op_union_new(struct op_context *context, const struct phys_node *node);
+/* Rows that a PREAGG node gives: keys..., slice BIGINT, class BIGINT, rows BIGINT, state BYTES (and window_start as the last
+ * key where windows are attached). They leave by op->links, for port 1 of the window; raw rows, while it passes them
+ * through, by op->late_links, for port 0: plan a PREAGG with an EXCHANGE for each, the raw one in late_to.
+ * False without memory. */
+bool preagg_schema(struct arena *arena, const struct phys_node *node, struct mill_schema *out);
 struct op *op_assign_new(struct op_context *context, const struct phys_node *node);        /* window TVF without GROUP BY */
 
 #endif

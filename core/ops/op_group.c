@@ -1,0 +1,250 @@
+/* core/ops/op_group.c - GROUP BY without windows, and SELECT DISTINCT, over bounded input.
+ *
+ * One group per key until the last step, whose end emits the final rows in key order, a few batches per call. Without keys
+ * there is one group, also for empty input (on the shard that all rows go to).
+ *   held = rows in the groups; all are consumed once their groups have left
+ */
+#include "core/ops/op.h"
+#include "core/ops/window.h"
+
+#define TURN_BATCHES 4u
+#define GATHER_SHARD 0u                /* where an exchange without keys sends its rows */
+
+struct group_op {
+    struct op op;
+    const struct aggregate_node *node;
+    struct mill_schema output;
+    struct agg_set *set;
+    struct key_layout keys;
+    struct key_batch batch_keys;
+    struct table table;
+    bool firing;
+    uint32_t *order;
+    uint32_t next;
+    void *states[BATCH_ROWS_MAX];
+};
+
+static enum op_progress no_memory(struct group_op *g)
+{
+    mill_fail(g->op.context->error, MILL_E_MEMORY, 0, 0,
+              "no memory for %s: its %u groups hold %llu bytes and none can be dropped before the end of input; raise "
+              "'state.memory.limit' or group by windows",
+              g->node->distinct_rows ? "SELECT DISTINCT" : "GROUP BY", g->table.groups,
+              (unsigned long long)table_bytes(&g->table));
+    return OP_FAILED;
+}
+
+static enum op_progress group_push(struct op *op, uint32_t port, struct batch *batch,
+                                   const struct step_time *t)
+{
+    struct group_op *g = (struct group_op *)op;
+    const uint16_t *rows = batch->selection;
+    const uint32_t n = batch->live;
+    bool ok = true;
+
+    (void)port;
+    (void)t;
+    op->counters.in += n;
+    op->counters.held += n;
+    if (n > 0 && g->keys.count == 0)
+        ok = groups_lookup(g->set, &g->table, &g->batch_keys, NULL, 1, g->states) &&
+             agg_add_one(g->set, g->states[0], batch, rows, n);
+    else if (n > 0)
+        ok = keys_prepare(&g->keys, batch, rows, n, &g->batch_keys) &&
+             groups_lookup(g->set, &g->table, &g->batch_keys, NULL, n, g->states) &&
+             agg_add(g->set, g->states, batch, rows, n);
+    batch_release(batch);
+    op->counters.state_rows = g->table.groups;
+    return ok ? OP_READY : no_memory(g);
+}
+
+/* ---- results ---- */
+
+static bool fill(struct group_op *g, struct batch *out, uint32_t count)
+{
+    const struct aggregate_node *node = g->node;
+    struct column *columns = arena_array(&out->bytes, struct column, max_u32(node->agg_count, 1));
+
+    if (columns == NULL || !batch_own_columns(out, &g->output))
+        return false;
+    for (uint32_t a = 0; a < node->agg_count; a++)
+        if (!column_own(out, &columns[a], &node->aggs[a].result_type))
+            return false;
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t id = g->order[g->next + i];
+
+        if (!agg_values(g->set, table_state(&g->table, id), out, columns, i))
+            return false;
+        for (uint32_t c = 0; c < g->output.field_count; c++)
+            if (node->outs[c].kind == OUT_KEY &&
+                !table_key_value(&g->table, id, node->outs[c].index, out, &out->columns[c], i))
+                return false;
+    }
+    for (uint32_t c = 0; c < g->output.field_count; c++)
+        if (node->outs[c].kind == OUT_AGG)
+            out->columns[c] = columns[node->outs[c].index];
+    return true;
+}
+
+static bool put_order(struct group_op *g, struct batch *out, uint32_t count)
+{
+    size_t bytes = 16;
+    char *next;
+
+    for (uint32_t i = 0; i < count; i++)
+        bytes += table_key_bytes(&g->table, g->order[g->next + i]);
+    out->order_keys = arena_alloc(&out->bytes, out->capacity * sizeof *out->order_keys);
+    next = arena_alloc(&out->bytes, bytes);
+    for (uint32_t i = 0; out->order_keys != NULL && next != NULL && i < count; i++) {
+        const uint32_t n = table_key_put(&g->table, g->order[g->next + i], next);
+
+        out->order_keys[i] = view_of(next, n);
+        next += n;
+    }
+    return out->order_keys != NULL && next != NULL;
+}
+
+static enum op_progress emit_results(struct group_op *g, const struct step_time *t)
+{
+    struct op_context *context = g->op.context;
+    struct batch *out = context->take_batch(context, g->output.field_count);
+    uint32_t count;
+
+    if (out == NULL)
+        return context->error->code != 0 ? OP_FAILED : OP_BUSY;
+    count = min_u32(min_u32(g->table.groups - g->next, out->capacity), context->batch_rows);
+    if (!fill(g, out, count) || !put_order(g, out, count)) {
+        batch_release(out);
+        return no_memory(g);
+    }
+    out->step = t->step;
+    out->split = t->split;
+    out->rows = out->live = count;
+    out->class_ = CLASS_FIRED;
+    out->origin = g->op.id;
+    g->next += count;
+    g->op.counters.sum_overflow = agg_overflows(g->set);
+    return op_emit(&g->op, out, t);
+}
+
+static void free_order(struct group_op *g)
+{
+    if (g->order != NULL)
+        heap_free(g->op.context->heap, g->order, max_u32(g->table.groups, 1) * sizeof *g->order);
+    g->order = NULL;
+}
+
+static enum op_progress group_go_on(struct op *op, const struct step_time *t)
+{
+    struct group_op *g = (struct group_op *)op;
+
+    if (!g->firing)
+        return OP_READY;
+    for (uint32_t i = 0; i < TURN_BATCHES && g->next < g->table.groups; i++) {
+        const enum op_progress p = emit_results(g, t);
+
+        if (p != OP_READY)
+            return p;
+    }
+    if (g->next < g->table.groups)
+        return OP_BUSY;
+    free_order(g);
+    g->firing = false;
+    op->counters.consumed += op->counters.held;
+    op->counters.held = op->counters.state_rows = 0;
+    groups_close(g->set, &g->table);
+    table_open(&g->table, op->context->heap, &g->keys, agg_state_bytes(g->set), op->context->seed);
+    return OP_READY;
+}
+
+static enum op_progress group_end_step(struct op *op, const struct step_time *t)
+{
+    struct group_op *g = (struct group_op *)op;
+
+    if (!t->last)
+        return OP_READY;
+    if (g->keys.count == 0 && op->context->shard == GATHER_SHARD &&
+        !groups_lookup(g->set, &g->table, &g->batch_keys, NULL, 1, g->states))
+        return no_memory(g);
+    g->order = heap_alloc(op->context->heap, max_u32(g->table.groups, 1) * sizeof *g->order);
+    if (g->order == NULL || !table_order(&g->table, g->order))
+        return no_memory(g);
+    g->firing = true;
+    g->next = 0;
+    return group_go_on(op, t);
+}
+
+/* ---- life ---- */
+
+static void group_snapshot(struct op *op, struct snapshot_writer *to)
+{
+    const struct group_op *g = (const struct group_op *)op;
+
+    CHECK(!g->firing);
+    snapshot_put(to, &op->counters, sizeof op->counters);
+    groups_snapshot(g->set, &g->table, to);
+}
+
+static bool group_restore(struct op *op, struct snapshot_reader *from)
+{
+    struct group_op *g = (struct group_op *)op;
+
+    snapshot_get(from, &op->counters, sizeof op->counters);
+    return groups_restore(g->set, &g->table, from);
+}
+
+static bool group_valid(const struct op *op)
+{
+    const struct op_counters *c = &op->counters;
+
+    return table_valid(&((const struct group_op *)op)->table) &&
+           c->in == c->consumed + c->filtered + c->late + c->dead + c->held;
+}
+
+static void group_close(struct op *op)
+{
+    struct group_op *g = (struct group_op *)op;
+
+    free_order(g);
+    if (g->set != NULL) {
+        groups_close(g->set, &g->table);
+        agg_set_free(g->set);
+    }
+    key_layout_close(&g->keys);
+    key_batch_close(&g->batch_keys);
+    heap_free(op->context->heap, g, sizeof *g);
+}
+
+static const struct op_vtable group_vtable = {.name = "group",
+                                              .push = group_push,
+                                              .end_step = group_end_step,
+                                              .resume = group_go_on,
+                                              .snapshot = group_snapshot,
+                                              .restore = group_restore,
+                                              .valid = group_valid,
+                                              .close = group_close};
+
+struct op *op_group_new(struct op_context *context, const struct phys_node *node)
+{
+    struct group_op *g = heap_zalloc(context->heap, sizeof *g);
+    const struct aggregate_node *a = &node->aggregate;
+
+    if (g == NULL)
+        goto fail;
+    g->op = (struct op){.vtable = &group_vtable, .context = context, .id = node->id};
+    g->node = a;
+    g->output = node->schema;
+    if (!key_layout_open(&g->keys, context->heap, &node->inputs[0]->schema, a->keys, a->key_count) ||
+        !key_batch_open(&g->batch_keys, context->heap))
+        goto fail;
+    g->set = agg_set_new(context->heap, context->kernels, a->aggs, a->agg_count, a->key_count == 0);
+    if (g->set == NULL)
+        goto fail;
+    table_open(&g->table, context->heap, &g->keys, agg_state_bytes(g->set), context->seed);
+    return &g->op;
+fail:
+    mill_fail(context->error, MILL_E_MEMORY, 0, 0, "no memory for GROUP BY");
+    if (g != NULL)
+        group_close(&g->op);
+    return NULL;
+}

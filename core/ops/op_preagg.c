@@ -1,0 +1,320 @@
+/* core/ops/op_preagg.c - partial window aggregates of one step, in the front.
+ *
+ * One partial per (key, slice, class), class = first window end that g has not passed: what the owner needs to judge
+ * lateness exactly, and how it groups float sums of raw rows too. All leave at the end of the step. Where keys hardly
+ * repeat, whole steps pass through as raw rows: the bytes that come out at the end are the same.
+ */
+#include "core/ops/op.h"
+#include "core/ops/window.h"
+
+#define PASS_STEPS 32u                 /* after a poor step, before the next try */
+
+struct preagg {
+    struct op op;
+    const struct aggregate_node *node;
+    struct mill_schema input, output;
+    struct arena schema;
+    struct windows windows;
+    struct agg_set *set;
+    uint32_t *key_columns;
+    uint32_t key_count;
+    struct key_layout keys;
+    struct key_batch batch_keys;
+    struct slice_list slices;
+    uint64_t step_rows, pass_steps;    /* rows of this step; steps still to pass through */
+    bool passing, ending;
+    uint32_t next_slice, next_group;
+    struct snapshot_writer image;
+    uint16_t rows[BATCH_ROWS_MAX], which[BATCH_ROWS_MAX], agg_rows[BATCH_ROWS_MAX];
+    int64_t times[BATCH_ROWS_MAX];
+    struct slice *slice_of[BATCH_ROWS_MAX];
+    void *states[BATCH_ROWS_MAX];
+};
+
+static uint32_t preagg_key_count(const struct aggregate_node *a)
+{
+    return a->key_count + (a->window.attached ? 1 : 0);
+}
+
+static uint32_t preagg_key(const struct aggregate_node *a, uint32_t i)
+{
+    return i < a->key_count ? a->keys[i] : (uint32_t)a->window.start;
+}
+
+bool preagg_schema(struct arena *arena, const struct phys_node *node, struct mill_schema *out)
+{
+    static const char *const names[] = {"slice", "class", "rows", "state"};
+    const struct aggregate_node *a = &node->aggregate;
+    const uint32_t keys = preagg_key_count(a);
+    struct mill_field *fields = arena_array(arena, struct mill_field, keys + COUNT_OF(names));
+
+    if (fields == NULL)
+        return false;
+    for (uint32_t i = 0; i < keys; i++)
+        fields[i] = node->inputs[0]->schema.fields[preagg_key(a, i)];
+    for (uint32_t i = 0; i < COUNT_OF(names); i++)
+        fields[keys + i] = (struct mill_field){
+            names[i], type_make(i + 1 < COUNT_OF(names) ? MILL_BIGINT : MILL_VARBINARY)};
+    *out = (struct mill_schema){keys + (uint32_t)COUNT_OF(names), fields};
+    return true;
+}
+
+static enum op_progress no_memory(struct preagg *p)
+{
+    mill_fail(p->op.context->error, MILL_E_MEMORY, 0, 0,
+              "no memory for the partial aggregates of one step (%llu rows); raise 'state.memory.limit'",
+              (unsigned long long)p->step_rows);
+    return OP_FAILED;
+}
+
+static struct slice *slice_get(struct preagg *p, int64_t class_, int64_t start)
+{
+    struct slice *slice = slices_find(&p->slices, class_, start);
+
+    if (slice != NULL)
+        return slice;
+    slice = slice_new(p->op.context->heap, &p->keys, agg_state_bytes(p->set), p->op.context->seed,
+                      class_, start, start + 1);
+    if (slice == NULL || !slices_insert(&p->slices, slice)) {
+        slice_free(p->op.context->heap, p->set, slice);
+        return NULL;
+    }
+    return slice;
+}
+
+static uint32_t take_times(struct preagg *p, const struct batch *batch, const struct step_time *t)
+{
+    const struct window_spec *s = &p->windows.spec;
+    const int32_t column = s->attached ? s->end : s->time;
+    const struct column *c = column >= 0 ? &batch->columns[column] : NULL;
+    const int64_t *values = c != NULL ? c->values : NULL;
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < batch->live; i++) {
+        const uint32_t row = batch_row(batch, i);
+
+        p->rows[n] = (uint16_t)row;
+        p->times[n] = c == NULL ? t->clock_us : values[c->constant ? 0 : row];
+        n += c == NULL || column_valid(c, row);
+    }
+    p->op.counters.null_time += batch->live - n;
+    p->op.counters.filtered += batch->live - n;
+    return n;
+}
+
+static bool slice_add(struct preagg *p, struct slice *slice, const struct batch *batch, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        p->agg_rows[i] = p->rows[p->which[i]];
+    slice->rows += count;
+    if (p->key_count == 0)
+        return groups_lookup(p->set, &slice->table, &p->batch_keys, NULL, 1, p->states) &&
+               agg_add_one(p->set, p->states[0], batch, p->agg_rows, count);
+    return groups_lookup(p->set, &slice->table, &p->batch_keys, p->which, count, p->states) &&
+           agg_add(p->set, p->states, batch, p->agg_rows, count);
+}
+
+static bool add_rows(struct preagg *p, const struct batch *batch, const struct step_time *t)
+{
+    const uint32_t n = take_times(p, batch, t);
+    int64_t last_start = 0;
+    struct slice *last = NULL;
+
+    if (!keys_prepare(&p->keys, batch, p->rows, n, &p->batch_keys))
+        return false;
+    for (uint32_t i = 0; i < n; i++) {
+        const int64_t start = windows_slice(&p->windows, p->times[i]);
+        const int64_t g = batch->behind != NULL ? batch->behind[p->rows[i]] : TIME_MIN;
+
+        if (g != TIME_MIN || last == NULL || start != last_start) {
+            const bool event_time = p->windows.spec.time >= 0 || p->windows.spec.attached;
+            struct slice *slice =
+                slice_get(p, windows_open_end(&p->windows, start, event_time ? g : TIME_MIN), start);
+
+            if (slice == NULL)
+                return false;
+            last = g == TIME_MIN ? slice : NULL;
+            last_start = start;
+            p->slice_of[i] = slice;
+        } else {
+            p->slice_of[i] = last;
+        }
+    }
+    for (uint32_t first = 0; first < n; first++) {
+        struct slice *slice = p->slice_of[first];
+        uint32_t count = 0;
+
+        for (uint32_t i = first; slice != NULL && i < n; i++)
+            if (p->slice_of[i] == slice) {
+                p->which[count++] = (uint16_t)i;
+                p->slice_of[i] = NULL;
+            }
+        if (count > 0 && !slice_add(p, slice, batch, count))
+            return false;
+    }
+    return true;
+}
+
+static enum op_progress preagg_push(struct op *op, uint32_t port, struct batch *batch,
+                                    const struct step_time *t)
+{
+    struct preagg *p = (struct preagg *)op;
+    enum op_progress progress = OP_READY;
+
+    (void)port;
+    op->counters.in += batch->live;
+    p->step_rows += batch->live;
+    p->passing = p->pass_steps > 0;
+    if (p->passing) {
+        op->counters.out += batch->live;
+        return op_emit_late(op, batch, t);
+    }
+    if (!add_rows(p, batch, t))
+        progress = no_memory(p);
+    batch_release(batch);
+    return progress;
+}
+
+/* ---- end of the step ---- */
+
+static bool put_state(struct preagg *p, struct batch *out, struct slice *slice, uint32_t id,
+                      uint32_t row)
+{
+    const uint32_t k = p->key_count;
+    struct mill_view *state = (struct mill_view *)out->columns[k + 3].values + row;
+
+    for (uint32_t i = 0; i < k; i++)
+        if (!table_key_value(&slice->table, id, i, out, &out->columns[i], row))
+            return false;
+    ((int64_t *)out->columns[k].values)[row] = slice->start;
+    ((int64_t *)out->columns[k + 1].values)[row] = slice->class_;
+    /* the rows of the slice stand at its first group: only their sum counts */
+    ((int64_t *)out->columns[k + 2].values)[row] = id == 0 ? (int64_t)slice->rows : 0;
+    p->image.length = 0;
+    agg_snapshot(p->set, table_state(&slice->table, id), &p->image);
+    *state = batch_view(out, p->image.bytes, (uint32_t)p->image.length);
+    return !p->image.failed && state->length != UINT32_MAX;
+}
+
+static enum op_progress send_partials(struct preagg *p, const struct step_time *t)
+{
+    struct op_context *context = p->op.context;
+
+    while (p->next_slice < p->slices.count) {
+        struct slice *slice = p->slices.items[p->next_slice];
+        const uint32_t count = min_u32(slice->table.groups - p->next_group, context->batch_rows);
+        struct batch *out = context->take_batch(context, p->output.field_count);
+        enum op_progress progress;
+
+        if (out == NULL)
+            return context->error->code != 0 ? OP_FAILED : OP_BUSY;
+        bool ok = batch_own_columns(out, &p->output);
+
+        for (uint32_t i = 0; ok && i < count; i++)
+            ok = put_state(p, out, slice, p->next_group + i, i);
+        if (!ok) {
+            batch_release(out);
+            return no_memory(p);
+        }
+        out->step = t->step;
+        out->split = t->split;
+        out->rows = out->live = count;
+        p->next_group += count;
+        if (p->next_group == slice->table.groups) {
+            p->next_slice++;
+            p->next_group = 0;
+        }
+        progress = op_emit(&p->op, out, t);
+        if (progress != OP_READY)
+            return progress;
+    }
+    return OP_READY;
+}
+
+static enum op_progress preagg_go_on(struct op *op, const struct step_time *t)
+{
+    struct preagg *p = (struct preagg *)op;
+    uint64_t groups = 0;
+    enum op_progress progress;
+
+    if (!p->ending)
+        return OP_READY;
+    progress = send_partials(p, t);
+    if (progress != OP_READY)
+        return progress;
+    for (uint32_t i = 0; i < p->slices.count; i++)
+        groups += p->slices.items[i]->table.groups;
+    if (p->passing)
+        p->pass_steps--;
+    else if (p->step_rows > 0 && groups * 2 > p->step_rows)
+        p->pass_steps = PASS_STEPS;
+    op->counters.consumed = op->counters.in - op->counters.filtered;
+    slices_close(&p->slices, p->set);
+    p->step_rows = 0;
+    p->ending = p->passing = false;
+    return OP_READY;
+}
+
+static enum op_progress preagg_end_step(struct op *op, const struct step_time *t)
+{
+    struct preagg *p = (struct preagg *)op;
+
+    p->ending = true;
+    p->next_slice = p->next_group = 0;
+    return preagg_go_on(op, t);
+}
+
+static void preagg_close(struct op *op)
+{
+    struct preagg *p = (struct preagg *)op;
+    struct heap *heap = op->context->heap;
+
+    if (p->set != NULL) {
+        slices_close(&p->slices, p->set);
+        agg_set_free(p->set);
+    }
+    snapshot_writer_close(&p->image);
+    key_layout_close(&p->keys);
+    key_batch_close(&p->batch_keys);
+    if (p->key_columns != NULL)
+        heap_free(heap, p->key_columns, (p->key_count + 1) * sizeof *p->key_columns);
+    arena_close(&p->schema);
+    heap_free(heap, p, sizeof *p);
+}
+
+static const struct op_vtable preagg_vtable = {.name = "partial aggregate",
+                                               .push = preagg_push,
+                                               .end_step = preagg_end_step,
+                                               .resume = preagg_go_on,
+                                               .close = preagg_close};
+
+struct op *op_preagg_new(struct op_context *context, const struct phys_node *node)
+{
+    struct preagg *p = heap_zalloc(context->heap, sizeof *p);
+    const struct aggregate_node *a = &node->aggregate;
+
+    if (p == NULL)
+        goto fail;
+    p->op = (struct op){.vtable = &preagg_vtable, .context = context, .id = node->id};
+    p->node = a;
+    p->input = node->inputs[0]->schema;
+    p->slices.heap = p->image.heap = context->heap;
+    arena_open(&p->schema, context->heap);
+    windows_init(&p->windows, &a->window, context->zone);
+    p->key_count = preagg_key_count(a);
+    p->key_columns = heap_zalloc(context->heap, (p->key_count + 1) * sizeof *p->key_columns);
+    p->set = agg_set_new(context->heap, context->kernels, a->aggs, a->agg_count, a->key_count == 0);
+    if (p->key_columns == NULL || p->set == NULL || !preagg_schema(&p->schema, node, &p->output))
+        goto fail;
+    for (uint32_t i = 0; i < p->key_count; i++)
+        p->key_columns[i] = preagg_key(a, i);
+    if (!key_layout_open(&p->keys, context->heap, &p->input, p->key_columns, p->key_count) ||
+        !key_batch_open(&p->batch_keys, context->heap))
+        goto fail;
+    return &p->op;
+fail:
+    mill_fail(context->error, MILL_E_MEMORY, 0, 0, "no memory for partial aggregates");
+    if (p != NULL)
+        preagg_close(&p->op);
+    return NULL;
+}

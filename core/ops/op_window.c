@@ -1,0 +1,821 @@
+/* core/ops/op_window.c - TUMBLE, HOP and CUMULATE aggregation in slices.
+ *
+ * push() sorts rows into slices; end_step() fires every window that the step's watermark closes, in ascending end,
+ * a few batches per call. Rows that are late for some of their windows wait in side slices (window.h), which live
+ * within one step only.
+ *   held = rows in slices; sides are empty between steps; no window with end - u <= fired is open
+ * Port 0: rows. Port 1: partials of the front (op_preagg.c).
+ */
+#include "core/ops/op.h"
+#include "core/ops/window.h"
+
+#define TURN_BATCHES 4u
+
+struct firing {
+    bool active;
+    int64_t end;
+    struct table *table;               /* of the one slice, or merged */
+    struct table merged;
+    uint32_t *order;
+    uint32_t count, next;              /* order has count entries */
+};
+
+struct window_op {
+    struct op op;
+    const struct aggregate_node *node;
+    struct mill_schema input, output;
+    struct windows windows;
+    struct agg_set *set;
+    uint32_t *key_columns;             /* keys, and window_start where attached */
+    uint32_t key_count;
+    struct key_layout keys, partial_keys;
+    struct key_batch batch_keys;
+    struct slice_list slices, sides;
+    struct firing firing;
+    int64_t fired;                     /* watermark up to which windows have fired */
+    int64_t clock;                     /* greatest processing time seen */
+    uint32_t groups_hint;
+    bool ending;                       /* end_step() has begun: resume() goes on firing */
+    void *partial;                     /* a state, for restoring partials */
+    /* scratch of one batch */
+    uint16_t rows[BATCH_ROWS_MAX];
+    int64_t times[BATCH_ROWS_MAX];
+    struct slice *slice_of[BATCH_ROWS_MAX];
+    uint16_t which[BATCH_ROWS_MAX], agg_rows[BATCH_ROWS_MAX];
+    void *states[BATCH_ROWS_MAX];
+    uint16_t late[BATCH_ROWS_MAX];
+    uint32_t late_count;
+};
+
+static enum op_progress no_memory(struct window_op *w)
+{
+    uint64_t bytes = 0;
+
+    for (uint32_t i = 0; i < w->slices.count; i++)
+        bytes += table_bytes(&w->slices.items[i]->table);
+    mill_fail(w->op.context->error, MILL_E_MEMORY, 0, 0,
+              "no memory for a window aggregation: its %u slices hold %llu bytes in keys and states; raise "
+              "'state.memory.limit' or use shorter windows",
+              w->slices.count, (unsigned long long)bytes);
+    return OP_FAILED;
+}
+
+/* ---- slices ---- */
+
+static struct slice *slice_get(struct window_op *w, struct slice_list *list, int64_t class_,
+                               int64_t start)
+{
+    struct slice *slice = slices_find(list, class_, start);
+
+    if (slice != NULL)
+        return slice;
+    slice = slice_new(w->op.context->heap, &w->keys, agg_state_bytes(w->set), w->op.context->seed,
+                      class_, start, start + (w->windows.grain > 0 ? w->windows.grain : 1));
+    if (slice == NULL || !slices_insert(list, slice)) {
+        slice_free(w->op.context->heap, w->set, slice);
+        return NULL;
+    }
+    if (list == &w->slices && w->groups_hint > 1024)
+        table_reserve(&slice->table, w->groups_hint);      /* only a hint: grows as needed without */
+    return slice;
+}
+
+/* Adds positions which[0 .. count) (NULL: 0 .. count-1) of rows. */
+static bool slice_add(struct window_op *w, struct slice *slice, const struct batch *batch,
+                      const uint16_t *rows, const uint16_t *which, uint32_t count)
+{
+    const uint16_t *agg_rows = rows;
+
+    slice->rows += count;
+    if (which != NULL) {
+        agg_rows = w->agg_rows;
+        for (uint32_t i = 0; i < count; i++)
+            w->agg_rows[i] = rows != NULL ? rows[which[i]] : which[i];
+    }
+    if (w->key_count == 0) {
+        if (!groups_lookup(w->set, &slice->table, &w->batch_keys, NULL, 1, w->states))
+            return false;
+        return agg_add_one(w->set, w->states[0], batch, agg_rows, count);
+    }
+    return groups_lookup(w->set, &slice->table, &w->batch_keys, which, count, w->states) &&
+           agg_add(w->set, w->states, batch, agg_rows, count);
+}
+
+/* ---- rows ---- */
+
+/* Live rows with a time into rows[] and times[]; returns their number. */
+static uint32_t take_times(struct window_op *w, const struct batch *batch)
+{
+    const struct window_spec *s = &w->windows.spec;
+    const int32_t column = s->attached ? s->end : s->time;
+    const struct column *c = column >= 0 ? &batch->columns[column] : NULL;
+    const int64_t *values = c != NULL ? c->values : NULL;
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < batch->live; i++) {
+        const uint32_t row = batch_row(batch, i);
+
+        w->rows[n] = (uint16_t)row;
+        w->times[n] = c == NULL ? w->clock : values[c->constant ? 0 : row];
+        n += c == NULL || column_valid(c, row);
+    }
+    w->op.counters.null_time += batch->live - n;
+    w->op.counters.filtered += batch->live - n;
+    return n;
+}
+
+static void time_bounds(const int64_t *times, uint32_t n, int64_t *least, int64_t *greatest)
+{
+    int64_t low = times[0], high = times[0];
+
+    for (uint32_t i = 1; i < n; i++) {
+        low = times[i] < low ? times[i] : low;
+        high = times[i] > high ? times[i] : high;
+    }
+    *least = low;
+    *greatest = high;
+}
+
+/* The slice that takes row @i, or NULL: late; *failed: no memory. */
+static struct slice *judge(struct window_op *w, const struct batch *batch, uint32_t i,
+                           const struct step_time *t, bool *failed)
+{
+    const int64_t start = windows_slice(&w->windows, w->times[i]);
+    const int64_t first = windows_first_end(&w->windows, start);
+    const int64_t g = batch->behind != NULL ? batch->behind[w->rows[i]] : TIME_MIN;
+    int64_t class_ = first, open = first;
+    struct slice *slice;
+
+    if (w->windows.spec.time >= 0 || w->windows.spec.attached) {
+        class_ = windows_open_end(&w->windows, start, g);
+        open = windows_open_end(&w->windows, start, row_watermark(t, batch, w->rows[i]));
+    }
+    if (open == TIME_MAX)
+        return NULL;
+    if (class_ == first && open == first) {
+        slice = slice_get(w, &w->slices, TIME_MIN, start);
+    } else {
+        slice = slice_get(w, &w->sides, class_, start);
+        if (slice != NULL)
+            slice->apply_at = open;
+    }
+    *failed = slice == NULL;
+    return slice;
+}
+
+/* Slice of each row in slice_of[]; late rows into late[]. */
+static bool sort_rows(struct window_op *w, const struct batch *batch, uint32_t n,
+                      const struct step_time *t, bool all_on_time)
+{
+    struct slice *last = NULL;
+
+    for (uint32_t i = 0; i < n; i++) {
+        bool failed = false;
+
+        if (all_on_time && last != NULL && w->windows.zone == NULL && w->times[i] >= last->start &&
+            w->times[i] < last->end && !w->windows.spec.attached) {
+            w->slice_of[i] = last;
+            continue;
+        }
+        w->slice_of[i] = judge(w, batch, i, t, &failed);
+        if (failed)
+            return false;
+        last = w->slice_of[i];
+        if (w->slice_of[i] == NULL)
+            w->late[w->late_count++] = w->rows[i];
+    }
+    return true;
+}
+
+/* Hands each slice its rows, in order. */
+static bool add_sorted(struct window_op *w, const struct batch *batch, uint32_t n)
+{
+    for (uint32_t first = 0; first < n; first++) {
+        struct slice *slice = w->slice_of[first];
+        uint32_t count = 0;
+
+        if (slice == NULL)
+            continue;
+        for (uint32_t i = first; i < n; i++) {
+            w->which[count] = (uint16_t)i;
+            count += w->slice_of[i] == slice;
+        }
+        for (uint32_t i = 0; i < count; i++)
+            w->slice_of[w->which[i]] = NULL;
+        if (!slice_add(w, slice, batch, w->rows, w->which, count))
+            return false;
+    }
+    return true;
+}
+
+static enum op_progress emit_late(struct window_op *w, const struct batch *batch,
+                                  const struct step_time *t)
+{
+    static const char reason[] = "all its windows were closed";
+    const uint32_t fields = w->input.field_count, n = w->late_count;
+    const struct mill_type text = type_string();
+    struct batch *out;
+
+    w->op.counters.late += n;
+    w->late_count = 0;
+    if (n == 0 || !w->node->late_output)
+        return OP_READY;
+    out = w->op.context->take_batch(w->op.context, fields + 2);
+    if (out == NULL || !batch_own_columns(out, &w->input) ||
+        batch_append(out, batch, w->late, n, &w->input) != (int)n ||
+        !column_own(out, &out->columns[fields], &w->windows.spec.time_type) ||
+        !column_own(out, &out->columns[fields + 1], &text)) {
+        batch_release(out);
+        return no_memory(w);
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        ((int64_t *)out->columns[fields].values)[i] = row_watermark(t, batch, w->late[i]);
+        ((struct mill_view *)out->columns[fields + 1].values)[i] =
+            view_of(reason, sizeof reason - 1);
+    }
+    out->step = batch->step;
+    out->split = batch->split;
+    out->class_ = batch->class_;
+    out->origin = batch->origin;
+    return op_emit_late(&w->op, out, t);
+}
+
+static bool push_rows(struct window_op *w, const struct batch *batch, const struct step_time *t)
+{
+    const struct windows *windows = &w->windows;
+    const bool event_time = windows->spec.time >= 0 || windows->spec.attached;
+    const uint32_t n = take_times(w, batch);
+    int64_t least, greatest, bound;
+    bool on_time;
+
+    if (n == 0)
+        return true;
+    if (!keys_prepare(&w->keys, batch, w->rows, n, &w->batch_keys))
+        return false;
+    time_bounds(w->times, n, &least, &greatest);
+    bound = max_i64(t->w_before, min_i64(t->g_split, t->g_others));
+    /* attached: a window's end lies a unit above its last time */
+    on_time = !event_time ||
+              (batch->behind == NULL && least > time_add(bound, windows->spec.unit));
+    if (on_time && windows_slice(windows, least) == windows_slice(windows, greatest)) {
+        struct slice *slice = slice_get(w, &w->slices, TIME_MIN, windows_slice(windows, least));
+
+        if (slice == NULL || !slice_add(w, slice, batch, w->rows, NULL, n))
+            return false;
+        w->op.counters.held += n;
+        return true;
+    }
+    if (!sort_rows(w, batch, n, t, on_time) || !add_sorted(w, batch, n))
+        return false;
+    w->op.counters.held += n - w->late_count;
+    return true;
+}
+
+/* ---- partials ---- */
+
+/* keys..., slice, class, rows, state */
+static bool push_partial(struct window_op *w, const struct batch *batch, uint32_t i,
+                         const struct step_time *t)
+{
+    const uint32_t row = batch_row(batch, i), k = w->key_count;
+    const int64_t start = ((const int64_t *)batch->columns[k].values)[row];
+    const int64_t class_ = ((const int64_t *)batch->columns[k + 1].values)[row];
+    const int64_t rows = ((const int64_t *)batch->columns[k + 2].values)[row];
+    const struct mill_view *bytes = (const struct mill_view *)batch->columns[k + 3].values + row;
+    struct snapshot_reader from = {.next = mill_view_data(bytes),
+                                   .end = mill_view_data(bytes) + bytes->length};
+    const struct windows *windows = &w->windows;
+    const int64_t first = windows_first_end(windows, start);
+    const bool event_time = windows->spec.time >= 0 || windows->spec.attached;
+    const int64_t open =
+        !event_time ? first
+                    : max_i64(windows_open_end(windows, start, t->w_before),
+                              min_i64(max_i64(windows_open_end(windows, start, t->g_split), class_),
+                                      windows_open_end(windows, start, t->g_others)));
+    const bool direct = class_ == first && open == first;
+    const uint16_t which = (uint16_t)i;
+    struct slice *slice;
+    bool ok;
+
+    w->op.counters.in += (uint64_t)rows;
+    if (open == TIME_MAX) {
+        w->op.counters.late += (uint64_t)rows;
+        return true;
+    }
+    slice = slice_get(w, direct ? &w->slices : &w->sides, direct ? TIME_MIN : class_, start);
+    if (slice == NULL)
+        return false;
+    slice->apply_at = open;
+    slice->rows += (uint64_t)rows;
+    w->op.counters.held += (uint64_t)rows;
+    agg_init(w->set, w->partial);
+    ok = groups_lookup(w->set, &slice->table, &w->batch_keys, &which, 1, w->states) &&
+         agg_restore(w->set, w->partial, &from) && agg_merge(w->set, w->states[0], w->partial);
+    agg_close(w->set, w->partial);
+    return ok;
+}
+
+static bool push_partials(struct window_op *w, const struct batch *batch, const struct step_time *t)
+{
+    if (!keys_prepare(&w->partial_keys, batch, batch->selection, batch->live, &w->batch_keys))
+        return false;
+    for (uint32_t i = 0; i < batch->live; i++)
+        if (!push_partial(w, batch, i, t))
+            return false;
+    return true;
+}
+
+static enum op_progress window_push(struct op *op, uint32_t port, struct batch *batch,
+                                    const struct step_time *t)
+{
+    struct window_op *w = (struct window_op *)op;
+    enum op_progress p;
+
+    CHECK(!w->firing.active);
+    w->clock = max_i64(w->clock, t->clock_us);
+    if (port == 1) {
+        p = push_partials(w, batch, t) ? OP_READY : no_memory(w);
+    } else {
+        op->counters.in += batch->live;
+        p = push_rows(w, batch, t) ? emit_late(w, batch, t) : no_memory(w);
+    }
+    batch_release(batch);
+    return p;
+}
+
+/* ---- firing ---- */
+
+/* Least window end that the watermark closes and that has not fired; TIME_MAX: none. */
+static int64_t next_end(const struct window_op *w, int64_t watermark)
+{
+    int64_t end = TIME_MAX;
+
+    if (w->slices.count > 0)
+        end = windows_open_end(&w->windows, w->slices.items[0]->start, w->fired);
+    for (uint32_t i = 0; i < w->sides.count; i++)
+        end = min_i64(end, w->sides.items[i]->apply_at);
+    return end != TIME_MAX && windows_closing(&w->windows, end) <= watermark ? end : TIME_MAX;
+}
+
+/* Moves the side slices whose first window ends at @end or before into the slices. */
+static bool apply_sides(struct window_op *w, int64_t end)
+{
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < w->sides.count; i++) {
+        struct slice *side = w->sides.items[i], *slice;
+
+        if (side->apply_at > end) {
+            w->sides.items[kept++] = side;
+            continue;
+        }
+        slice = slice_get(w, &w->slices, TIME_MIN, side->start);
+        if (slice == NULL || !groups_merge(w->set, &slice->table, &side->table)) {
+            for (; i < w->sides.count; i++)
+                w->sides.items[kept++] = w->sides.items[i];
+            w->sides.count = kept;
+            return false;
+        }
+        slice->rows += side->rows;
+        slice_free(w->op.context->heap, w->set, side);
+    }
+    w->sides.count = kept;
+    return true;
+}
+
+/* The slices of the window that ends at @end: first and number. */
+static uint32_t window_slices(const struct window_op *w, int64_t end, uint32_t *first)
+{
+    const int64_t start = w->windows.spec.attached ? end : windows_start(&w->windows, end);
+    const int64_t stop = w->windows.spec.attached ? end + 1 : end;
+    uint32_t n = 0;
+
+    *first = 0;
+    while (*first < w->slices.count && w->slices.items[*first]->start < start)
+        ++*first;
+    while (*first + n < w->slices.count && w->slices.items[*first + n]->start < stop)
+        n++;
+    return n;
+}
+
+/* CUMULATE: what has been shown once stays together. */
+static bool cumulate(struct window_op *w, uint32_t first, uint32_t n, int64_t end)
+{
+    struct slice *into = w->slices.items[first];
+
+    into->end = end;
+    for (uint32_t i = 1; i < n; i++) {
+        struct slice *from = w->slices.items[first + i];
+
+        if (!groups_merge(w->set, &into->table, &from->table))
+            return false;
+        into->rows += from->rows;
+        slice_free(w->op.context->heap, w->set, from);
+        w->slices.items[first + i] = NULL;
+    }
+    slices_remove(&w->slices, first + 1, n - 1);
+    return true;
+}
+
+static bool merge_slices(struct window_op *w, uint32_t first, uint32_t n)
+{
+    struct firing *f = &w->firing;
+
+    table_open(&f->merged, w->op.context->heap, &w->keys, agg_state_bytes(w->set),
+               w->op.context->seed);
+    f->table = &f->merged;
+    for (uint32_t i = 0; i < n; i++)
+        if (!groups_merge(w->set, &f->merged, &w->slices.items[first + i]->table))
+            return false;
+    return true;
+}
+
+static bool start_firing(struct window_op *w, int64_t end)
+{
+    struct firing *f = &w->firing;
+    uint32_t first, n;
+
+    if (!apply_sides(w, end))
+        return false;
+    n = window_slices(w, end, &first);
+    *f = (struct firing){.active = true, .end = end};
+    if (n == 0)
+        return true;
+    if (n > 1 && w->windows.spec.kind == WINDOW_CUMULATE && !w->windows.spec.attached) {
+        if (!cumulate(w, first, n, end))
+            return false;
+        n = 1;
+    } else if (w->windows.spec.kind == WINDOW_CUMULATE && !w->windows.spec.attached) {
+        w->slices.items[first]->end = end;
+    }
+    f->table = &w->slices.items[first]->table;
+    if (n > 1 && !merge_slices(w, first, n))
+        return false;
+    f->count = f->table->groups;
+    f->order = heap_alloc(w->op.context->heap, max_u32(f->count, 1) * sizeof *f->order);
+    return f->order != NULL && table_order(f->table, f->order);
+}
+
+static void free_firing(struct window_op *w)
+{
+    struct firing *f = &w->firing;
+
+    if (f->order != NULL)
+        heap_free(w->op.context->heap, f->order, max_u32(f->count, 1) * sizeof *f->order);
+    if (f->merged.heap != NULL)
+        groups_close(w->set, &f->merged);
+    *f = (struct firing){0};
+}
+
+/* Drops slices whose last window has fired. */
+static void end_firing(struct window_op *w)
+{
+    const int64_t end = w->firing.end;
+    uint32_t n = 0;
+
+    free_firing(w);
+    while (n < w->slices.count && windows_last_end(&w->windows, w->slices.items[n]->start) <= end) {
+        struct slice *slice = w->slices.items[n++];
+
+        w->groups_hint = slice->table.groups;
+        w->op.counters.held -= slice->rows;
+        w->op.counters.consumed += slice->rows;
+        slice_free(w->op.context->heap, w->set, slice);
+    }
+    slices_remove(&w->slices, 0, n);
+    w->fired = max_i64(w->fired, windows_closing(&w->windows, end));
+}
+
+/* ---- results ---- */
+
+static bool put_keys(struct window_op *w, struct batch *out, uint32_t column, uint32_t key,
+                     uint32_t count)
+{
+    const struct firing *f = &w->firing;
+
+    for (uint32_t i = 0; i < count; i++)
+        if (!table_key_value(f->table, f->order[f->next + i], key, out, &out->columns[column], i))
+            return false;
+    return true;
+}
+
+/* window_start of attached windows is the last part of the key; a NULL start stands as 0. */
+static bool put_starts(struct window_op *w, struct batch *out, struct column *column, uint32_t count)
+{
+    const struct firing *f = &w->firing;
+    const int64_t start = w->windows.spec.attached
+                              ? 0
+                              : windows_instant(&w->windows, windows_start(&w->windows, f->end));
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (!w->windows.spec.attached)
+            ((int64_t *)column->values)[i] = start;
+        else if (!table_key_value(f->table, f->order[f->next + i], w->key_count - 1, out, column, i))
+            return false;
+    }
+    return true;
+}
+
+static bool put_column(struct window_op *w, struct batch *out, uint32_t c, uint32_t count)
+{
+    const struct out_column *o = &w->node->outs[c];
+    const int64_t end = windows_instant(&w->windows, w->firing.end);
+    int64_t *values = out->columns[c].values;
+
+    switch (o->kind) {
+    case OUT_KEY: return put_keys(w, out, c, o->index, count);
+    case OUT_WINDOW_START: return put_starts(w, out, &out->columns[c], count);
+    case OUT_WINDOW_END:
+        for (uint32_t i = 0; i < count; i++)
+            values[i] = end;
+        return true;
+    case OUT_WINDOW_TIME:
+        for (uint32_t i = 0; i < count; i++)
+            values[i] = end - w->windows.spec.unit;
+        return true;
+    default: return true;
+    }
+}
+
+static bool put_aggregates(struct window_op *w, struct batch *out, uint32_t count)
+{
+    const struct aggregate_node *node = w->node;
+    const struct firing *f = &w->firing;
+    struct column *columns = arena_array(&out->bytes, struct column, max_u32(node->agg_count, 1));
+
+    if (columns == NULL)
+        return false;
+    for (uint32_t a = 0; a < node->agg_count; a++)
+        if (!column_own(out, &columns[a], &node->aggs[a].result_type))
+            return false;
+    for (uint32_t i = 0; i < count; i++)
+        if (!agg_values(w->set, table_state(f->table, f->order[f->next + i]), out, columns, i))
+            return false;
+    for (uint32_t c = 0; c < w->output.field_count; c++)
+        if (node->outs[c].kind == OUT_AGG)
+            out->columns[c] = columns[node->outs[c].index];
+    return true;
+}
+
+/* (end, key columns, start): attached starts already end the key. */
+static bool put_order(struct window_op *w, struct batch *out, uint32_t count)
+{
+    const struct firing *f = &w->firing;
+    const int64_t end = windows_instant(&w->windows, f->end);
+    const int64_t start = w->windows.spec.attached ? 0 : windows_start(&w->windows, f->end);
+    size_t bytes = 0;
+    char *next;
+
+    for (uint32_t i = 0; i < count; i++)
+        bytes += 16 + table_key_bytes(f->table, f->order[f->next + i]);
+    out->order_keys = arena_alloc(&out->bytes, out->capacity * sizeof *out->order_keys);
+    next = arena_alloc(&out->bytes, bytes);
+    if (out->order_keys == NULL || next == NULL)
+        return false;
+    for (uint32_t i = 0; i < count; i++) {
+        char *from = next;
+
+        next += key_put_i64(next, end);
+        next += table_key_put(f->table, f->order[f->next + i], next);
+        if (!w->windows.spec.attached)
+            next += key_put_i64(next, start);
+        out->order_keys[i] = view_of(from, (uint32_t)(next - from));
+    }
+    return true;
+}
+
+static enum op_progress emit_results(struct window_op *w, const struct step_time *t)
+{
+    struct firing *f = &w->firing;
+    struct op_context *context = w->op.context;
+    struct batch *out = context->take_batch(context, w->output.field_count);
+    uint32_t count;
+
+    if (out == NULL)
+        return context->error->code != 0 ? OP_FAILED : OP_BUSY;
+    count = min_u32(min_u32(f->count - f->next, out->capacity), context->batch_rows);
+    if (!batch_own_columns(out, &w->output) || !put_aggregates(w, out, count) ||
+        !put_order(w, out, count)) {
+        batch_release(out);
+        return no_memory(w);
+    }
+    for (uint32_t c = 0; c < w->output.field_count; c++)
+        if (!put_column(w, out, c, count)) {
+            batch_release(out);
+            return no_memory(w);
+        }
+    out->step = t->step;
+    out->split = t->split;
+    out->rows = out->live = count;
+    out->class_ = CLASS_FIRED;
+    out->origin = w->op.id;
+    f->next += count;
+    w->op.counters.sum_overflow = agg_overflows(w->set);
+    return op_emit(&w->op, out, t);
+}
+
+static int64_t closing_watermark(const struct window_op *w, const struct step_time *t)
+{
+    if (t->last)
+        return TIME_MAX;
+    if (w->windows.spec.time >= 0 || w->windows.spec.attached)
+        return t->w_after;
+    return w->clock - w->windows.spec.unit;
+}
+
+static enum op_progress window_turn(struct op *op, const struct step_time *t)
+{
+    struct window_op *w = (struct window_op *)op;
+    const int64_t watermark = closing_watermark(w, t);
+
+    for (uint32_t batches = 0; batches < TURN_BATCHES;) {
+        if (!w->firing.active) {
+            const int64_t end = next_end(w, watermark);
+
+            if (end == TIME_MAX) {
+                w->fired = max_i64(w->fired, watermark);
+                w->ending = false;
+                return apply_sides(w, TIME_MAX) ? OP_READY : no_memory(w);
+            }
+            if (!start_firing(w, end))
+                return no_memory(w);
+        }
+        if (w->firing.next == w->firing.count) {
+            end_firing(w);
+            continue;
+        }
+        const enum op_progress p = emit_results(w, t);
+
+        if (p != OP_READY)
+            return p;
+        batches++;
+    }
+    return OP_BUSY;
+}
+
+static enum op_progress window_end_step(struct op *op, const struct step_time *t)
+{
+    struct window_op *w = (struct window_op *)op;
+    uint64_t groups = 0;
+    enum op_progress p;
+
+    w->clock = max_i64(w->clock, t->clock_us);
+    w->ending = true;
+    p = window_turn(op, t);
+    for (uint32_t i = 0; i < w->slices.count; i++)
+        groups += w->slices.items[i]->table.groups;
+    op->counters.state_rows = groups;
+    return p;
+}
+
+static enum op_progress window_resume(struct op *op, const struct step_time *t)
+{
+    struct window_op *w = (struct window_op *)op;
+
+    /* busy from push(): only what comes next had no room */
+    return w->ending ? window_turn(op, t) : OP_READY;
+}
+
+/* ---- life ---- */
+
+static void window_snapshot(struct op *op, struct snapshot_writer *to)
+{
+    const struct window_op *w = (const struct window_op *)op;
+
+    CHECK(!w->firing.active && w->sides.count == 0);
+    snapshot_put(to, &op->counters, sizeof op->counters);
+    snapshot_u64(to, (uint64_t)w->fired);
+    snapshot_u64(to, (uint64_t)w->clock);
+    snapshot_u32(to, w->slices.count);
+    for (uint32_t i = 0; i < w->slices.count; i++) {
+        const struct slice *slice = w->slices.items[i];
+
+        snapshot_u64(to, (uint64_t)slice->start);
+        snapshot_u64(to, (uint64_t)slice->end);
+        snapshot_u64(to, slice->rows);
+        groups_snapshot(w->set, &slice->table, to);
+    }
+}
+
+static bool window_restore(struct op *op, struct snapshot_reader *from)
+{
+    struct window_op *w = (struct window_op *)op;
+    uint32_t count;
+
+    snapshot_get(from, &op->counters, sizeof op->counters);
+    w->fired = (int64_t)snapshot_get_u64(from);
+    w->clock = (int64_t)snapshot_get_u64(from);
+    count = snapshot_get_u32(from);
+    for (uint32_t i = 0; i < count && !from->failed; i++) {
+        const int64_t start = (int64_t)snapshot_get_u64(from);
+        struct slice *slice = slice_get(w, &w->slices, TIME_MIN, start);
+
+        if (slice == NULL)
+            return false;
+        slice->end = (int64_t)snapshot_get_u64(from);
+        slice->rows = snapshot_get_u64(from);
+        if (!groups_restore(w->set, &slice->table, from))
+            return false;
+    }
+    return !from->failed;
+}
+
+static bool window_valid(const struct op *op)
+{
+    const struct window_op *w = (const struct window_op *)op;
+    uint64_t rows = 0;
+
+    for (uint32_t i = 0; i < w->slices.count; i++) {
+        const struct slice *s = w->slices.items[i];
+
+        if (!table_valid(&s->table) || (i > 0 && w->slices.items[i - 1]->end > s->start))
+            return false;
+        rows += s->rows;
+    }
+    for (uint32_t i = 0; i < w->sides.count; i++)
+        rows += w->sides.items[i]->rows;
+    return rows == op->counters.held &&
+           op->counters.in == op->counters.consumed + op->counters.filtered + op->counters.late +
+                                  op->counters.dead + op->counters.held;
+}
+
+static void window_close(struct op *op)
+{
+    struct window_op *w = (struct window_op *)op;
+    struct heap *heap = op->context->heap;
+
+    if (w->set != NULL) {
+        free_firing(w);
+        slices_close(&w->slices, w->set);
+        slices_close(&w->sides, w->set);
+        heap_free(heap, w->partial, agg_state_bytes(w->set));
+        agg_set_free(w->set);
+    }
+    key_layout_close(&w->keys);
+    key_layout_close(&w->partial_keys);
+    key_batch_close(&w->batch_keys);
+    if (w->key_columns != NULL)
+        heap_free(heap, w->key_columns, (w->key_count + 1) * 2 * sizeof *w->key_columns);
+    heap_free(heap, w, sizeof *w);
+}
+
+static const struct op_vtable window_vtable = {.name = "window",
+                                               .push = window_push,
+                                               .end_step = window_end_step,
+                                               .resume = window_resume,
+                                               .snapshot = window_snapshot,
+                                               .restore = window_restore,
+                                               .valid = window_valid,
+                                               .close = window_close};
+
+/* Key columns of the input and of the partials' batches (0, 1, ...; those have the same types in front). */
+static bool open_keys(struct window_op *w)
+{
+    const struct aggregate_node *node = w->node;
+    struct heap *heap = w->op.context->heap;
+    uint32_t *partial;
+
+    w->key_count = node->key_count + (node->window.attached ? 1 : 0);
+    w->key_columns = heap_zalloc(heap, (w->key_count + 1) * 2 * sizeof *w->key_columns);
+    if (w->key_columns == NULL)
+        return false;
+    for (uint32_t i = 0; i < node->key_count; i++)
+        w->key_columns[i] = node->keys[i];
+    if (node->window.attached)
+        w->key_columns[node->key_count] = (uint32_t)node->window.start;
+    if (!key_layout_open(&w->keys, heap, &w->input, w->key_columns, w->key_count) ||
+        !key_layout_open(&w->partial_keys, heap, &w->input, w->key_columns, w->key_count))
+        return false;
+    partial = w->key_columns + w->key_count + 1;
+    for (uint32_t i = 0; i < w->key_count; i++)
+        w->partial_keys.parts[i].column = partial[i] = i;
+    return key_batch_open(&w->batch_keys, heap);
+}
+
+struct op *op_window_new(struct op_context *context, const struct phys_node *node)
+{
+    struct window_op *w = heap_zalloc(context->heap, sizeof *w);
+    const struct aggregate_node *a = &node->aggregate;
+
+    if (w == NULL)
+        goto fail;
+    w->op = (struct op){.vtable = &window_vtable, .context = context, .id = node->id};
+    w->node = a;
+    w->input = node->inputs[0]->schema;
+    w->output = node->schema;
+    w->fired = w->clock = TIME_MIN;
+    w->slices.heap = w->sides.heap = context->heap;
+    windows_init(&w->windows, &a->window, context->zone);
+    w->set = agg_set_new(context->heap, context->kernels, a->aggs, a->agg_count, a->key_count == 0);
+    if (w->set == NULL || !open_keys(w))
+        goto fail;
+    w->partial = heap_alloc(context->heap, agg_state_bytes(w->set));
+    if (w->partial == NULL)
+        goto fail;
+    return &w->op;
+fail:
+    mill_fail(context->error, MILL_E_MEMORY, 0, 0, "no memory for a window aggregation");
+    if (w != NULL)
+        window_close(&w->op);
+    return NULL;
+}

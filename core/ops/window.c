@@ -1,0 +1,258 @@
+/* core/ops/window.c - window arithmetic and slices. */
+#include "core/ops/window.h"
+
+static int64_t gcd(int64_t a, int64_t b)
+{
+    while (b != 0) {
+        const int64_t r = a % b;
+
+        a = b;
+        b = r;
+    }
+    return a;
+}
+
+void windows_init(struct windows *w, const struct window_spec *spec, const char *zone)
+{
+    *w = (struct windows){.spec = *spec};
+    if (spec->local_zone && zone != NULL && strcmp(zone, "UTC") != 0)
+        w->zone = zone;
+    switch (spec->kind) {
+    case WINDOW_HOP: w->grain = gcd(spec->size, spec->slide); break;
+    case WINDOW_CUMULATE: w->grain = spec->slide; break;
+    default: w->grain = spec->size; break;
+    }
+    if (spec->attached)
+        w->grain = 0;
+}
+
+int64_t windows_local(const struct windows *w, int64_t instant)
+{
+    (void)w;
+    return instant;
+}
+
+int64_t windows_instant(const struct windows *w, int64_t local)
+{
+    (void)w;
+    return local;
+}
+
+int64_t windows_slice(const struct windows *w, int64_t instant)
+{
+    int64_t local;
+
+    if (w->spec.attached)
+        return instant;
+    local = windows_local(w, instant) - w->spec.offset;
+    return floor_div(local, w->grain) * w->grain + w->spec.offset;
+}
+
+int64_t windows_first_end(const struct windows *w, int64_t slice)
+{
+    const struct window_spec *s = &w->spec;
+
+    if (s->attached)
+        return slice;
+    if (s->kind == WINDOW_HOP) {
+        /* least start >= slice + grain - size */
+        const int64_t from = slice + w->grain - s->size - s->offset;
+
+        return -floor_div(-from, s->slide) * s->slide + s->offset + s->size;
+    }
+    return slice + w->grain;
+}
+
+int64_t windows_last_end(const struct windows *w, int64_t slice)
+{
+    const struct window_spec *s = &w->spec;
+
+    if (s->attached)
+        return slice;
+    if (s->kind == WINDOW_HOP)
+        return floor_div(slice - s->offset, s->slide) * s->slide + s->offset + s->size;
+    if (s->kind == WINDOW_CUMULATE)
+        return floor_div(slice - s->offset, s->size) * s->size + s->offset + s->size;
+    return slice + w->grain;
+}
+
+int64_t windows_closing(const struct windows *w, int64_t end)
+{
+    return windows_instant(w, end) - w->spec.unit;
+}
+
+int64_t windows_open_end(const struct windows *w, int64_t slice, int64_t x)
+{
+    const int64_t first = windows_first_end(w, slice), last = windows_last_end(w, slice);
+    const int64_t slide = w->spec.slide;
+    int64_t end = first;
+
+    if (x == TIME_MIN || windows_closing(w, first) > x)
+        return first;
+    if (windows_closing(w, last) <= x)
+        return TIME_MAX;
+    if (w->zone == NULL)
+        return first + (floor_div(x + w->spec.unit - first, slide) + 1) * slide;
+    while (windows_closing(w, end) <= x)
+        end += slide;
+    return end;
+}
+
+int64_t windows_start(const struct windows *w, int64_t end)
+{
+    const struct window_spec *s = &w->spec;
+
+    if (s->kind == WINDOW_CUMULATE)
+        return floor_div(end - 1 - s->offset, s->size) * s->size + s->offset;
+    return end - s->size;
+}
+
+/* ---- lists ---- */
+
+/* Number of items before (class, start). */
+static uint32_t position(const struct slice_list *list, int64_t class_, int64_t start)
+{
+    uint32_t low = 0, high = list->count;
+
+    while (low < high) {
+        const uint32_t middle = (low + high) / 2;
+        const struct slice *s = list->items[middle];
+
+        if (s->class_ < class_ || (s->class_ == class_ && s->start < start))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+struct slice *slices_find(const struct slice_list *list, int64_t class_, int64_t start)
+{
+    const uint32_t at = position(list, class_, start);
+    struct slice *s;
+
+    if (at < list->count && list->items[at]->start == start && list->items[at]->class_ == class_)
+        return list->items[at];
+    if (at == 0)
+        return NULL;
+    s = list->items[at - 1];
+    return s->class_ == class_ && start < s->end ? s : NULL;
+}
+
+bool slices_insert(struct slice_list *list, struct slice *slice)
+{
+    const uint32_t at = position(list, slice->class_, slice->start);
+
+    if (list->count == list->capacity) {
+        const uint32_t capacity = max_u32(16, list->capacity * 2);
+        struct slice **items = heap_grow(list->heap, list->items, list->capacity * sizeof *items,
+                                         capacity * sizeof *items);
+
+        if (items == NULL)
+            return false;
+        list->items = items;
+        list->capacity = capacity;
+    }
+    memmove(list->items + at + 1, list->items + at, (list->count - at) * sizeof *list->items);
+    list->items[at] = slice;
+    list->count++;
+    return true;
+}
+
+void slices_remove(struct slice_list *list, uint32_t first, uint32_t count)
+{
+    memmove(list->items + first, list->items + first + count,
+            (list->count - first - count) * sizeof *list->items);
+    list->count -= count;
+}
+
+void slices_close(struct slice_list *list, struct agg_set *set)
+{
+    for (uint32_t i = 0; i < list->count; i++)
+        slice_free(list->heap, set, list->items[i]);
+    heap_free(list->heap, list->items, list->capacity * sizeof *list->items);
+    *list = (struct slice_list){.heap = list->heap};
+}
+
+struct slice *slice_new(struct heap *heap, const struct key_layout *layout, uint32_t state_bytes,
+                        uint64_t seed, int64_t class_, int64_t start, int64_t end)
+{
+    struct slice *slice = heap_zalloc(heap, sizeof *slice);
+
+    if (slice == NULL)
+        return NULL;
+    slice->start = start;
+    slice->end = end;
+    slice->class_ = class_;
+    table_open(&slice->table, heap, layout, state_bytes, seed);
+    return slice;
+}
+
+void slice_free(struct heap *heap, struct agg_set *set, struct slice *slice)
+{
+    if (slice == NULL)
+        return;
+    groups_close(set, &slice->table);
+    heap_free(heap, slice, sizeof *slice);
+}
+
+/* ---- groups ---- */
+
+static void init_groups(struct agg_set *set, struct table *table, uint32_t first)
+{
+    for (uint32_t id = first; id < table->groups; id++)
+        agg_init(set, table_state(table, id));
+}
+
+bool groups_lookup(struct agg_set *set, struct table *table, const struct key_batch *keys,
+                   const uint16_t *which, uint32_t count, void **states)
+{
+    const uint32_t before = table->groups;
+    const bool ok = table_lookup(table, keys, which, count, states);
+
+    init_groups(set, table, before);   /* also after a failure: closing looks at all */
+    return ok;
+}
+
+bool groups_merge(struct agg_set *set, struct table *into, const struct table *from)
+{
+    for (uint32_t i = 0; i < from->groups; i++) {
+        const uint32_t before = into->groups, id = table_adopt(into, from, i);
+
+        init_groups(set, into, before);
+        if (id == TABLE_NO_GROUP || !agg_merge(set, table_state(into, id), table_state(from, i)))
+            return false;
+    }
+    return true;
+}
+
+void groups_close(struct agg_set *set, struct table *table)
+{
+    for (uint32_t id = 0; id < table->groups; id++)
+        agg_close(set, table_state(table, id));
+    table_close(table);
+}
+
+void groups_snapshot(const struct agg_set *set, const struct table *table,
+                     struct snapshot_writer *to)
+{
+    snapshot_u32(to, table->groups);
+    for (uint32_t id = 0; id < table->groups; id++) {
+        table_key_snapshot(table, id, to);
+        agg_snapshot(set, table_state(table, id), to);
+    }
+}
+
+bool groups_restore(struct agg_set *set, struct table *table, struct snapshot_reader *from)
+{
+    const uint32_t count = snapshot_get_u32(from);
+
+    for (uint32_t i = 0; i < count && !from->failed; i++) {
+        const uint32_t before = table->groups, id = table_key_restore(table, from);
+
+        init_groups(set, table, before);
+        if (id != before || !agg_restore(set, table_state(table, id), from))
+            return false;
+    }
+    return !from->failed;
+}

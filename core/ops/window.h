@@ -1,0 +1,76 @@
+/* core/ops/window.h - windows as arithmetic, and their contents as slices.
+ *
+ * A slice is the part of time between two neighbouring window bounds; every row lies in one slice, every window is
+ * a run of slices. Slices are named by their start (attached windows: by the window's end), in local time where the
+ * session zone aligns them.
+ *   F(slice, x) = first end of a window over the slice with end - u > x; TIME_MAX: all are closed
+ * Rows for which F differs from the slice's first end wait in *side slices* (slice, class) until the windows that they
+ * missed have fired; class = F(slice, g) also keeps float sums grouped as the front's partials group them.
+ *
+ * Threads: one shard.   Errors: NULL or false without memory.   Includes: table.h, aggregate.h, physical.h
+ */
+#ifndef MILL_WINDOW_H
+#define MILL_WINDOW_H
+
+#include "core/ops/aggregate.h"
+#include "core/plan/physical.h"
+#include "core/state/table.h"
+
+struct windows {
+    struct window_spec spec;
+    int64_t grain;                     /* width of a slice */
+    const char *zone;                  /* NULL: bounds are UTC instants */
+};
+
+void windows_init(struct windows *w, const struct window_spec *spec, const char *zone);
+int64_t windows_local(const struct windows *w, int64_t instant);
+int64_t windows_instant(const struct windows *w, int64_t local);
+/* Start of the slice of an instant. */
+int64_t windows_slice(const struct windows *w, int64_t instant);
+/* Ends of the first and last window over a slice. */
+int64_t windows_first_end(const struct windows *w, int64_t slice);
+int64_t windows_last_end(const struct windows *w, int64_t slice);
+/* F(slice, x). */
+int64_t windows_open_end(const struct windows *w, int64_t slice, int64_t x);
+/* Start of the window with that end; not for attached windows. */
+int64_t windows_start(const struct windows *w, int64_t end);
+/* end - u as an instant: the watermark that closes the window. */
+int64_t windows_closing(const struct windows *w, int64_t end);
+
+struct slice {
+    int64_t start, end;                /* end: start + grain, more where cumulated */
+    int64_t class_;                    /* side slices: F(slice, g) */
+    int64_t apply_at;                  /* side slices: first window end that takes it */
+    uint64_t rows;
+    uint32_t mark;                     /* of the batch being sorted into slices */
+    struct table table;
+};
+
+/* Ascending by (class_, start). */
+struct slice_list {
+    struct heap *heap;
+    struct slice **items;
+    uint32_t count, capacity;
+};
+
+/* The slice that covers (class, start), or NULL. */
+struct slice *slices_find(const struct slice_list *list, int64_t class_, int64_t start);
+/* Takes @slice. False without memory (then it is the caller's still). */
+bool slices_insert(struct slice_list *list, struct slice *slice);
+void slices_remove(struct slice_list *list, uint32_t first, uint32_t count);
+void slices_close(struct slice_list *list, struct agg_set *set);
+
+struct slice *slice_new(struct heap *heap, const struct key_layout *layout, uint32_t state_bytes,
+                        uint64_t seed, int64_t class_, int64_t start, int64_t end);
+void slice_free(struct heap *heap, struct agg_set *set, struct slice *slice);
+/* Puts all groups of @from into @into. */
+bool groups_merge(struct agg_set *set, struct table *into, const struct table *from);
+void groups_close(struct agg_set *set, struct table *table);
+/* States of the keys at which[0 .. count), new ones initialised. */
+bool groups_lookup(struct agg_set *set, struct table *table, const struct key_batch *keys,
+                   const uint16_t *which, uint32_t count, void **states);
+void groups_snapshot(const struct agg_set *set, const struct table *table,
+                     struct snapshot_writer *to);
+bool groups_restore(struct agg_set *set, struct table *table, struct snapshot_reader *from);
+
+#endif

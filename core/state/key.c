@@ -1,0 +1,464 @@
+/* core/state/key.c - key layouts; keys of batches; encoding, decoding and sorting of keys. */
+#include "core/state/key.h"
+
+#include <stdlib.h>
+
+static bool fits_word(enum phys phys) { return phys >= PHYS_BOOL && phys <= PHYS_F64 && phys != PHYS_I128; }
+
+bool key_layout_open(struct key_layout *layout, struct heap *heap, const struct mill_schema *schema,
+                     const uint32_t *columns, uint32_t count)
+{
+    *layout = (struct key_layout){.heap = heap, .count = count};
+    layout->parts = heap_zalloc(heap, max_u32(count, 1) * sizeof *layout->parts);
+    if (layout->parts == NULL)
+        return false;
+    for (uint32_t i = 0; i < count; i++) {
+        layout->parts[i].column = columns[i];
+        layout->parts[i].type = schema->fields[columns[i]].type;
+    }
+    if (count == 1) {
+        layout->phys = type_phys(&layout->parts[0].type);
+        layout->narrow = fits_word(layout->phys);
+    }
+    return true;
+}
+
+void key_layout_close(struct key_layout *layout)
+{
+    if (layout->parts != NULL)
+        heap_free(layout->heap, layout->parts, max_u32(layout->count, 1) * sizeof *layout->parts);
+    layout->parts = NULL;
+}
+
+bool key_batch_open(struct key_batch *keys, struct heap *heap)
+{
+    *keys = (struct key_batch){.heap = heap};
+    keys->words = heap_alloc(heap, BATCH_ROWS_MAX * sizeof *keys->words);
+    keys->nulls = heap_zalloc(heap, BATCH_ROWS_MAX);
+    keys->views = heap_alloc(heap, BATCH_ROWS_MAX * sizeof *keys->views);
+    keys->ids = heap_alloc(heap, BATCH_ROWS_MAX * sizeof *keys->ids);
+    return keys->words != NULL && keys->nulls != NULL && keys->views != NULL && keys->ids != NULL;
+}
+
+void key_batch_close(struct key_batch *keys)
+{
+    if (keys->heap == NULL)
+        return;
+    heap_free(keys->heap, keys->words, BATCH_ROWS_MAX * sizeof *keys->words);
+    heap_free(keys->heap, keys->nulls, BATCH_ROWS_MAX);
+    heap_free(keys->heap, keys->views, BATCH_ROWS_MAX * sizeof *keys->views);
+    heap_free(keys->heap, keys->ids, BATCH_ROWS_MAX * sizeof *keys->ids);
+    heap_free(keys->heap, keys->bytes, keys->byte_capacity);
+    keys->heap = NULL;
+}
+
+/* ---- numbers ---- */
+
+static inline int64_t real_word(double v)
+{
+    int64_t bits;
+
+    if (v != v)
+        return 0x7ff8000000000000;
+    if (v == 0)
+        v = 0.0;
+    memcpy(&bits, &v, 8);
+    return bits ^ (int64_t)((uint64_t)(bits >> 63) >> 1);
+}
+
+static inline double word_real(int64_t word)
+{
+    const int64_t bits = word ^ (int64_t)((uint64_t)(word >> 63) >> 1);
+    double v;
+
+    memcpy(&v, &bits, 8);
+    return v;
+}
+
+static inline int64_t word_at(enum phys phys, const void *values, uint32_t row)
+{
+    switch (phys) {
+    case PHYS_BOOL: return ((const uint8_t *)values)[row];
+    case PHYS_I8: return ((const int8_t *)values)[row];
+    case PHYS_I16: return ((const int16_t *)values)[row];
+    case PHYS_I32: return ((const int32_t *)values)[row];
+    case PHYS_F32: return real_word((double)((const float *)values)[row]);
+    case PHYS_F64: return real_word(((const double *)values)[row]);
+    default: return ((const int64_t *)values)[row];
+    }
+}
+
+static void put_word(enum phys phys, struct column *column, uint32_t row, int64_t word)
+{
+    switch (phys) {
+    case PHYS_BOOL:
+    case PHYS_I8: ((int8_t *)column->values)[row] = (int8_t)word; break;
+    case PHYS_I16: ((int16_t *)column->values)[row] = (int16_t)word; break;
+    case PHYS_I32: ((int32_t *)column->values)[row] = (int32_t)word; break;
+    case PHYS_F32: ((float *)column->values)[row] = (float)word_real(word); break;
+    case PHYS_F64: ((double *)column->values)[row] = word_real(word); break;
+    default: ((int64_t *)column->values)[row] = word;
+    }
+}
+
+static int64_t get_i64(const char *from)
+{
+    uint64_t be;
+
+    memcpy(&be, from, 8);
+    return (int64_t)(__builtin_bswap64(be) ^ 1ull << 63);
+}
+
+/* ---- one value ---- */
+
+/* Upper bound of the encoded bytes. */
+static size_t value_bound(enum phys phys, const struct column *c, uint32_t row)
+{
+    if (phys == PHYS_VIEW)
+        return 3 + 2 * (size_t)((const struct mill_view *)c->values)[c->constant ? 0 : row].length;
+    return phys == PHYS_I128 ? 17 : 9;
+}
+
+static char *put_text(char *to, const struct mill_view *view)
+{
+    const char *data = mill_view_data(view);
+    uint32_t left = view->length;
+
+    while (left > 0) {
+        const char *zero = memchr(data, 0, left);
+        const uint32_t n = zero != NULL ? (uint32_t)(zero - data) : left;
+
+        memcpy(to, data, n);
+        to += n;
+        data += n;
+        left -= n;
+        if (zero != NULL) {
+            *to++ = 0;
+            *to++ = (char)0xff;
+            data++;
+            left--;
+        }
+    }
+    *to++ = 0;
+    *to++ = 0;
+    return to;
+}
+
+static char *put_value(char *to, enum phys phys, const struct column *c, uint32_t row)
+{
+    const uint32_t r = c->constant ? 0 : row;
+
+    if (!column_valid(c, row)) {
+        *to = 0;
+        return to + 1;
+    }
+    *to++ = 1;
+    if (phys == PHYS_VIEW)
+        return put_text(to, (const struct mill_view *)c->values + r);
+    if (phys == PHYS_I128) {
+        const int128 v = ((const int128 *)c->values)[r];
+        const uint64_t low = __builtin_bswap64((uint64_t)v);
+
+        key_put_i64(to, (int64_t)(v >> 64));
+        memcpy(to + 8, &low, 8);
+        return to + 16;
+    }
+    return to + key_put_i64(to, word_at(phys, c->values, r));
+}
+
+/* First byte behind the part at @from, or NULL if it does not end before @end. */
+static const char *skip_part(enum phys phys, const char *from, const char *end)
+{
+    size_t bytes;
+
+    if (from >= end)
+        return NULL;
+    if (*from++ == 0)
+        return from;
+    if (phys == PHYS_VIEW) {
+        for (; end - from >= 2; from++)
+            if (from[0] == 0) {
+                if (from[1] == 0)
+                    return from + 2;
+                from++;
+            }
+        return NULL;
+    }
+    bytes = phys == PHYS_I128 ? 16 : 8;
+    return (size_t)(end - from) >= bytes ? from + bytes : NULL;
+}
+
+bool key_view_sound(const struct key_layout *layout, const struct mill_view *view)
+{
+    const char *at = mill_view_data(view), *end = at + view->length;
+
+    for (uint32_t i = 0; i < layout->count && at != NULL; i++)
+        at = skip_part(type_phys(&layout->parts[i].type), at, end);
+    return at == end;
+}
+
+int64_t key_view_hash(const struct mill_view *view)
+{
+    const char *data = mill_view_data(view);
+    uint32_t left = view->length;
+    uint64_t h = left * 0x9e3779b97f4a7c15u, word;
+
+    for (; left >= 8; data += 8, left -= 8) {
+        memcpy(&word, data, 8);
+        h = (h ^ word) * 0xd6e8feb86659fd93u;
+        h ^= h >> 32;
+    }
+    word = 0;
+    if (left > 0)
+        memcpy(&word, data, left);
+    h = (h ^ word) * 0xd6e8feb86659fd93u;
+    return (int64_t)(h ^ h >> 29);
+}
+
+/* ---- keys of a batch ---- */
+
+static void prepare_narrow(const struct key_layout *layout, const struct column *c,
+                           const uint16_t *rows, uint32_t count, struct key_batch *keys)
+{
+    keys->any_null = false;
+    if (layout->phys == PHYS_I64 && !c->constant) {
+        const int64_t *values = c->values;
+
+        if (rows == NULL)
+            memcpy(keys->words, values, count * sizeof *values);
+        else
+            for (uint32_t i = 0; i < count; i++)
+                keys->words[i] = values[rows[i]];
+    } else {
+        for (uint32_t i = 0; i < count; i++)
+            keys->words[i] = word_at(layout->phys, c->values,
+                                     c->constant ? 0 : rows != NULL ? rows[i] : i);
+    }
+    if (c->validity == NULL)
+        return;
+    for (uint32_t i = 0; i < count; i++) {
+        keys->nulls[i] = !column_valid(c, rows != NULL ? rows[i] : i);
+        keys->any_null |= keys->nulls[i] != 0;
+    }
+}
+
+static bool room_for_keys(const struct key_layout *layout, const struct batch *batch,
+                          const uint16_t *rows, uint32_t count, struct key_batch *keys)
+{
+    size_t bytes = 16;
+    char *room;
+
+    for (uint32_t p = 0; p < layout->count; p++) {
+        const enum phys phys = type_phys(&layout->parts[p].type);
+        const struct column *c = &batch->columns[layout->parts[p].column];
+
+        if (phys != PHYS_VIEW)
+            bytes += (size_t)count * 17;
+        for (uint32_t i = 0; phys == PHYS_VIEW && i < count; i++)
+            bytes += column_valid(c, rows != NULL ? rows[i] : i)
+                         ? value_bound(phys, c, rows != NULL ? rows[i] : i)
+                         : 1;
+    }
+    if (bytes <= keys->byte_capacity)
+        return true;
+    bytes = ALIGN_UP(bytes * 2, (size_t)4096);
+    room = heap_alloc(keys->heap, bytes);
+    if (room == NULL)
+        return false;
+    heap_free(keys->heap, keys->bytes, keys->byte_capacity);
+    keys->bytes = room;
+    keys->byte_capacity = bytes;
+    return true;
+}
+
+bool keys_prepare(const struct key_layout *layout, const struct batch *batch, const uint16_t *rows,
+                  uint32_t count, struct key_batch *keys)
+{
+    char *next;
+
+    if (layout->count == 0)
+        return true;
+    if (layout->narrow) {
+        prepare_narrow(layout, &batch->columns[layout->parts[0].column], rows, count, keys);
+        return true;
+    }
+    if (!room_for_keys(layout, batch, rows, count, keys))
+        return false;
+    next = keys->bytes;
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t row = rows != NULL ? rows[i] : i;
+        char *start = next;
+
+        for (uint32_t p = 0; p < layout->count; p++)
+            next = put_value(next, type_phys(&layout->parts[p].type),
+                             &batch->columns[layout->parts[p].column], row);
+        keys->views[i] = view_of(start, (uint32_t)(next - start));
+        keys->words[i] = key_view_hash(&keys->views[i]);
+    }
+    return true;
+}
+
+/* ---- keys of a table ---- */
+
+uint32_t table_key_bytes(const struct table *table, uint32_t id)
+{
+    if (table->layout->narrow)
+        return 9;
+    return table->layout->count == 0 ? 0 : table->group_views[id].length;
+}
+
+uint32_t table_key_put(const struct table *table, uint32_t id, char *to)
+{
+    if (table->layout->narrow) {
+        *to = id != table->null_group;
+        return *to == 0 ? 1 : 1 + key_put_i64(to + 1, table->group_words[id]);
+    }
+    if (table->layout->count == 0)
+        return 0;
+    memcpy(to, mill_view_data(&table->group_views[id]), table->group_views[id].length);
+    return table->group_views[id].length;
+}
+
+static bool take_text(struct batch *batch, struct mill_view *to, const char *from)
+{
+    uint32_t length = 0;
+    char *text;
+
+    for (const char *p = from; p[0] != 0 || p[1] != 0; p += p[0] == 0 ? 2 : 1)
+        length++;
+    text = arena_alloc(&batch->bytes, max_u32(length, 1));
+    if (text == NULL)
+        return false;
+    for (uint32_t i = 0; i < length; i++) {
+        text[i] = *from;
+        from += *from == 0 ? 2 : 1;
+    }
+    *to = view_of(text, length);
+    return true;
+}
+
+static bool set_null(struct batch *batch, struct column *column, uint32_t row, uint32_t width)
+{
+    if (column->validity == NULL && !column_own_validity(batch, column))
+        return false;
+    column_set_null(column, row);
+    memset((char *)column->values + (size_t)row * width, 0, width);
+    return true;
+}
+
+bool table_key_value(const struct table *table, uint32_t id, uint32_t part, struct batch *batch,
+                     struct column *column, uint32_t row)
+{
+    const struct key_layout *layout = table->layout;
+    const struct mill_type *type = &layout->parts[part].type;
+    const enum phys phys = type_phys(type);
+    const char *at;
+
+    if (layout->narrow) {
+        if (id == table->null_group)
+            return set_null(batch, column, row, type_width(type));
+        put_word(phys, column, row, table->group_words[id]);
+        return true;
+    }
+    at = mill_view_data(&table->group_views[id]);
+    for (uint32_t p = 0; p < part; p++)
+        at = skip_part(type_phys(&layout->parts[p].type), at,
+                       mill_view_data(&table->group_views[id]) + table->group_views[id].length);
+    if (*at++ == 0)
+        return set_null(batch, column, row, type_width(type));
+    if (phys == PHYS_VIEW)
+        return take_text(batch, (struct mill_view *)column->values + row, at);
+    if (phys == PHYS_I128) {
+        uint64_t low;
+
+        memcpy(&low, at + 8, 8);
+        ((int128 *)column->values)[row] =
+            (int128)((uint128)(uint64_t)get_i64(at) << 64 | __builtin_bswap64(low));
+        return true;
+    }
+    put_word(phys, column, row, get_i64(at));
+    return true;
+}
+
+/* ---- order ---- */
+
+struct ranked {
+    uint64_t key;
+    uint32_t id;
+};
+
+/* Least significant byte first; bytes in which all keys agree are skipped. */
+static void radix_sort(struct ranked *a, struct ranked *b, uint32_t count)
+{
+    struct ranked *from = a, *to = b;
+
+    for (uint32_t shift = 0; shift < 64; shift += 8) {
+        uint32_t at[257] = {0};
+
+        for (uint32_t i = 0; i < count; i++)
+            at[(from[i].key >> shift & 255) + 1]++;
+        if (at[(from[0].key >> shift & 255) + 1] == count)
+            continue;
+        for (uint32_t d = 0; d < 256; d++)
+            at[d + 1] += at[d];
+        for (uint32_t i = 0; i < count; i++)
+            to[at[from[i].key >> shift & 255]++] = from[i];
+        struct ranked *swap = from;
+        from = to;
+        to = swap;
+    }
+    if (from != a)
+        memcpy(a, from, count * sizeof *a);
+}
+
+static int compare_views(const void *a, const void *b, void *table)
+{
+    const struct ranked *x = a, *y = b;
+    const struct mill_view *views = ((const struct table *)table)->group_views;
+
+    if (x->key != y->key)
+        return x->key < y->key ? -1 : 1;
+    return view_compare(&views[x->id], &views[y->id]);
+}
+
+static uint64_t prefix_of(const struct mill_view *view)
+{
+    uint64_t word = 0;
+
+    memcpy(&word, mill_view_data(view), min_u32(view->length, 8));
+    return __builtin_bswap64(word);
+}
+
+bool table_order(const struct table *table, uint32_t *order)
+{
+    const uint32_t count = table->groups;
+    struct ranked *ranks;
+
+    if (count <= 1) {
+        order[0] = 0;
+        return true;
+    }
+    ranks = heap_alloc(table->heap, 2 * (size_t)count * sizeof *ranks);
+    if (ranks == NULL)
+        return false;
+    for (uint32_t i = 0; i < count; i++)
+        ranks[i] = (struct ranked){table->layout->narrow
+                                       ? (uint64_t)table->group_words[i] ^ 1ull << 63
+                                       : prefix_of(&table->group_views[i]),
+                                   i};
+    if (table->null_group != TABLE_NO_GROUP) {      /* NULL first: swapped away from the sort */
+        const struct ranked null = ranks[table->null_group];
+
+        ranks[table->null_group] = ranks[0];
+        ranks[0] = null;
+        radix_sort(ranks + 1, ranks + 1 + count, count - 1);
+    } else if (table->layout->narrow) {
+        radix_sort(ranks, ranks + count, count);
+    } else {
+        qsort_r(ranks, count, sizeof *ranks, compare_views, (void *)table);
+    }
+    for (uint32_t i = 0; i < count; i++)
+        order[i] = ranks[i].id;
+    heap_free(table->heap, ranks, 2 * (size_t)count * sizeof *ranks);
+    return true;
+}

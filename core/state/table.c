@@ -1,0 +1,401 @@
+/* core/state/table.c - the key table: buckets, growth, lookup. */
+#include "core/state/table.h"
+
+#include "core/state/key.h"
+
+#if defined(__SSE4_1__)
+#include <smmintrin.h>
+#endif
+
+#define BUCKET 8u
+#define PROBE_MAX 64u                  /* buckets; more means a bad seed: the table is rebuilt with another */
+#define PREFETCH_BYTES (1u << 20)      /* tables larger than this are prefetched */
+#define AHEAD 16u
+
+void table_open(struct table *table, struct heap *heap, const struct key_layout *layout,
+                uint32_t state_bytes, uint64_t seed)
+{
+    *table = (struct table){.heap = heap,
+                            .layout = layout,
+                            .seed = seed | 1,
+                            .state_bytes = state_bytes,
+                            .null_group = TABLE_NO_GROUP};
+    arena_open(&table->bytes, heap);
+}
+
+static void free_buckets(struct table *table)
+{
+    heap_free(table->heap, table->words, table->buckets * BUCKET * sizeof *table->words);
+    heap_free(table->heap, table->ids, table->buckets * BUCKET * sizeof *table->ids);
+}
+
+void table_close(struct table *table)
+{
+    if (table->heap == NULL)
+        return;
+    free_buckets(table);
+    heap_free(table->heap, table->states, (size_t)table->capacity * table->state_bytes);
+    heap_free(table->heap, table->group_words, table->capacity * sizeof *table->group_words);
+    if (table->group_views != NULL)
+        heap_free(table->heap, table->group_views, table->capacity * sizeof *table->group_views);
+    arena_close(&table->bytes);
+    table->heap = NULL;
+}
+
+uint64_t table_bytes(const struct table *table)
+{
+    return table->buckets * BUCKET * 12 + (uint64_t)table->capacity * (table->state_bytes + 8) +
+           (table->group_views != NULL ? table->capacity * 16ull : 0) + table->bytes.bytes;
+}
+
+static inline uint64_t bucket_of(const struct table *table, int64_t word)
+{
+    uint64_t h = ((uint64_t)word ^ table->seed) * 0x9e3779b97f4a7c15u;
+
+    h = (h ^ h >> 32) * 0xd6e8feb86659fd93u;
+    return h >> table->shift;
+}
+
+/* Bits of the slots of a bucket that hold @word; empty slots may show up behind the filled ones. */
+static inline uint32_t bucket_match(const int64_t *words, int64_t word)
+{
+#if defined(__SSE4_1__)
+    const __m128i wanted = _mm_set1_epi64x(word);
+    const __m128i *w = (const __m128i *)words;
+    const __m128i a = _mm_packs_epi32(_mm_cmpeq_epi64(_mm_load_si128(w), wanted),
+                                      _mm_cmpeq_epi64(_mm_load_si128(w + 1), wanted));
+    const __m128i b = _mm_packs_epi32(_mm_cmpeq_epi64(_mm_load_si128(w + 2), wanted),
+                                      _mm_cmpeq_epi64(_mm_load_si128(w + 3), wanted));
+
+    /* every slot is 16 bits now twice over: 4 bytes a slot in 2 registers, then 2 bytes in one */
+    return (uint32_t)_mm_movemask_epi8(_mm_packs_epi16(_mm_packs_epi32(a, b), _mm_setzero_si128()));
+#else
+    uint32_t bits = 0;
+
+    for (uint32_t i = 0; i < BUCKET; i++)
+        bits |= (uint32_t)(words[i] == word) << i;
+    return bits;
+#endif
+}
+
+/* Puts a group that is not there; false: the chain is too long. */
+static bool place_group(struct table *table, int64_t word, uint32_t id)
+{
+    uint64_t b = bucket_of(table, word);
+
+    for (uint32_t probes = 0; probes < PROBE_MAX; probes++, b = (b + 1) & (table->buckets - 1)) {
+        uint32_t *ids = table->ids + b * BUCKET;
+
+        for (uint32_t s = 0; ids[BUCKET - 1] == 0 && s < BUCKET; s++)
+            if (ids[s] == 0) {
+                table->words[b * BUCKET + s] = word;
+                ids[s] = id + 1;
+                return true;
+            }
+    }
+    return false;
+}
+
+static bool rebuild(struct table *table, uint64_t buckets)
+{
+    int64_t *words;
+    uint32_t *ids;
+
+again:
+    words = heap_alloc(table->heap, buckets * BUCKET * sizeof *words);
+    ids = words != NULL ? heap_zalloc(table->heap, buckets * BUCKET * sizeof *ids) : NULL;
+    if (ids == NULL) {
+        heap_free(table->heap, words, buckets * BUCKET * sizeof *words);
+        return false;
+    }
+    memset(words, 0, buckets * BUCKET * sizeof *words);
+    free_buckets(table);
+    table->words = words;
+    table->ids = ids;
+    table->buckets = buckets;
+    table->shift = 64 - (uint32_t)__builtin_ctzll(buckets);
+    for (uint32_t i = 0; i < table->groups; i++)
+        if (i != table->null_group && !place_group(table, table->group_words[i], i)) {
+            table->seed = table->seed * 0xd6e8feb86659fd93u + 2;
+            buckets *= 2;
+            goto again;
+        }
+    return true;
+}
+
+static bool grow_groups(struct table *table, uint32_t capacity)
+{
+    const bool wide = !table->layout->narrow && table->layout->count > 0;
+    char *states = heap_grow(table->heap, table->states, (size_t)table->capacity * table->state_bytes,
+                             (size_t)capacity * table->state_bytes);
+    int64_t *words;
+    struct mill_view *views;
+
+    if (states == NULL)
+        return false;
+    table->states = states;
+    words = heap_grow(table->heap, table->group_words, table->capacity * sizeof *words,
+                      capacity * sizeof *words);
+    if (words == NULL)
+        goto no_words;
+    table->group_words = words;
+    if (wide) {
+        views = heap_grow(table->heap, table->group_views, table->capacity * sizeof *views,
+                          capacity * sizeof *views);
+        if (views == NULL)
+            goto no_views;
+        table->group_views = views;
+    }
+    table->capacity = capacity;
+    return true;
+no_views:
+    heap_free(table->heap, table->group_words, capacity * sizeof *words);
+    table->group_words = NULL;
+no_words:
+    /* the run ends here: give back what the close could not size */
+    heap_free(table->heap, table->states, (size_t)capacity * table->state_bytes);
+    table->states = NULL;
+    if (table->group_words != NULL)
+        heap_free(table->heap, table->group_words, table->capacity * sizeof *words);
+    table->group_words = NULL;
+    if (table->group_views != NULL)
+        heap_free(table->heap, table->group_views, table->capacity * sizeof *views);
+    table->group_views = NULL;
+    table->groups = table->capacity = 0;
+    return false;
+}
+
+bool table_reserve(struct table *table, uint32_t groups)
+{
+    uint64_t buckets = max_u64(table->buckets, 2);
+
+    while (buckets * BUCKET * 5 / 8 < groups)
+        buckets *= 2;
+    if (groups > table->capacity && !grow_groups(table, max_u32(groups, 16)))
+        return false;
+    return buckets == table->buckets || table->layout->count == 0 || rebuild(table, buckets);
+}
+
+/* A new group; TABLE_NO_GROUP without memory. */
+static uint32_t add_group(struct table *table, int64_t word, const struct mill_view *view)
+{
+    const uint32_t id = table->groups;
+
+    if ((id == table->capacity || id >= table->buckets * BUCKET * 5 / 8) &&
+        !table_reserve(table, max_u32(8, id * 2 + 1)))
+        return TABLE_NO_GROUP;
+    if (view != NULL) {
+        table->group_views[id] = *view;
+        if (view->length > 12) {
+            char *copy = arena_alloc(&table->bytes, view->length);
+
+            if (copy == NULL)
+                return TABLE_NO_GROUP;
+            memcpy(copy, view->far.data, view->length);
+            table->group_views[id].far.data = copy;
+        }
+    }
+    table->group_words[id] = word;
+    table->groups++;
+    return id;
+}
+
+static uint32_t find_or_add(struct table *table, int64_t word, const struct mill_view *view)
+{
+    uint64_t b = table->buckets > 0 ? bucket_of(table, word) : 0;
+    uint32_t id;
+
+    for (uint32_t probes = 0; probes <= PROBE_MAX && table->buckets > 0; probes++) {
+        uint32_t match = bucket_match(table->words + b * BUCKET, word);
+
+        for (; match != 0; match &= match - 1) {
+            const uint32_t at = table->ids[b * BUCKET + (uint32_t)__builtin_ctz(match)];
+
+            if (at == 0)
+                break;
+            if (view == NULL || view_equal(view, &table->group_views[at - 1]))
+                return at - 1;
+        }
+        if (table->ids[b * BUCKET + BUCKET - 1] == 0)
+            break;
+        b = (b + 1) & (table->buckets - 1);
+    }
+    id = add_group(table, word, view);
+    if (id == TABLE_NO_GROUP)
+        return id;
+    while (!place_group(table, word, id)) {
+        table->groups--;
+        table->seed = table->seed * 0xd6e8feb86659fd93u + 2;
+        if (!rebuild(table, table->buckets * 2))
+            return TABLE_NO_GROUP;
+        table->groups++;
+    }
+    return id;
+}
+
+static uint32_t null_group(struct table *table)
+{
+    if (table->null_group == TABLE_NO_GROUP) {
+        const uint32_t id = add_group(table, 0, NULL);
+
+        table->null_group = id;
+    }
+    return table->null_group;
+}
+
+/* Narrow keys, none of them NULL: the hot loop. The first slot that matches decides nearly always. */
+static bool lookup_narrow(struct table *table, const int64_t *keys, const uint16_t *which,
+                          uint32_t count, uint32_t *ids)
+{
+    const bool far = table_bytes(table) > PREFETCH_BYTES;
+
+    if (table->buckets == 0 && !table_reserve(table, 8))
+        return false;
+    for (uint32_t i = 0; i < count; i++) {
+        const int64_t key = keys[which != NULL ? which[i] : i];
+        const uint64_t b = bucket_of(table, key);
+        uint32_t match, id;
+
+        if (far && i + AHEAD < count) {
+            const uint64_t next = bucket_of(table, keys[which != NULL ? which[i + AHEAD] : i + AHEAD]);
+
+            __builtin_prefetch(table->words + next * BUCKET);
+            __builtin_prefetch(table->ids + next * BUCKET);
+        }
+        match = bucket_match(table->words + b * BUCKET, key);
+        id = match != 0 ? table->ids[b * BUCKET + (uint32_t)__builtin_ctz(match)] : 0;
+        if (UNLIKELY(id == 0)) {
+            id = find_or_add(table, key, NULL) + 1;
+            if (id == 0)
+                return false;
+        }
+        ids[i] = id - 1;
+    }
+    return true;
+}
+
+static bool lookup_any(struct table *table, const struct key_batch *keys, const uint16_t *which,
+                       uint32_t count, uint32_t *ids)
+{
+    const bool far = table_bytes(table) > PREFETCH_BYTES;
+
+    if (table->buckets == 0 && !table_reserve(table, 8))
+        return false;
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t k = which != NULL ? which[i] : i;
+
+        if (far && i + AHEAD < count) {
+            const uint64_t next = bucket_of(table, keys->words[which != NULL ? which[i + AHEAD] : i + AHEAD]);
+
+            __builtin_prefetch(table->words + next * BUCKET);
+            __builtin_prefetch(table->ids + next * BUCKET);
+        }
+        if (table->layout->narrow && keys->nulls[k])
+            ids[i] = null_group(table);
+        else
+            ids[i] = find_or_add(table, keys->words[k],
+                                 table->layout->narrow ? NULL : &keys->views[k]);
+        if (ids[i] == TABLE_NO_GROUP)
+            return false;
+    }
+    return true;
+}
+
+bool table_lookup(struct table *table, const struct key_batch *keys, const uint16_t *which,
+                  uint32_t count, void **states)
+{
+    uint32_t *ids = keys->ids;
+    const size_t bytes = table->state_bytes;
+    const bool plain = table->layout->narrow && !keys->any_null;
+
+    if (table->layout->count == 0) {
+        if (!table_single(table))
+            return false;
+        for (uint32_t i = 0; i < count; i++)
+            states[i] = table->states;
+        return true;
+    }
+    if (plain ? !lookup_narrow(table, keys->words, which, count, ids)
+              : !lookup_any(table, keys, which, count, ids))
+        return false;
+    if ((size_t)table->groups * bytes > PREFETCH_BYTES)
+        for (uint32_t i = 0; i < count; i++) {
+            states[i] = table->states + ids[i] * bytes;
+            __builtin_prefetch(states[i], 1);
+        }
+    else
+        for (uint32_t i = 0; i < count; i++)
+            states[i] = table->states + ids[i] * bytes;
+    return true;
+}
+
+bool table_single(struct table *table)
+{
+    if (table->groups == 1)
+        return true;
+    if (table->capacity == 0 && !grow_groups(table, 1))
+        return false;
+    table->group_words[0] = 0;
+    table->groups = 1;
+    return true;
+}
+
+uint32_t table_adopt(struct table *table, const struct table *from, uint32_t id)
+{
+    if (table->layout->count == 0)
+        return table_single(table) ? 0 : TABLE_NO_GROUP;
+    if (id == from->null_group)
+        return null_group(table);
+    return find_or_add(table, from->group_words[id],
+                       table->layout->narrow ? NULL : &from->group_views[id]);
+}
+
+bool table_valid(const struct table *table)
+{
+    uint64_t filled = 0;
+
+    if (table->layout->count == 0)
+        return table->groups <= 1;
+    for (uint64_t b = 0; b < table->buckets; b++)
+        for (uint32_t s = 0; s < BUCKET; s++) {
+            const uint32_t id = table->ids[b * BUCKET + s];
+
+            if (id == 0)
+                continue;
+            if (id > table->groups || (s > 0 && table->ids[b * BUCKET + s - 1] == 0) ||
+                table->words[b * BUCKET + s] != table->group_words[id - 1])
+                return false;
+            filled++;
+        }
+    return filled + (table->null_group != TABLE_NO_GROUP) == table->groups &&
+           table->groups <= table->capacity;
+}
+
+/* ---- snapshots ---- */
+
+void table_key_snapshot(const struct table *table, uint32_t id, struct snapshot_writer *to)
+{
+    if (table->layout->narrow) {
+        snapshot_u8(to, id == table->null_group);
+        snapshot_u64(to, (uint64_t)table->group_words[id]);
+    } else if (table->layout->count > 0) {
+        snapshot_view(to, &table->group_views[id]);
+    }
+}
+
+uint32_t table_key_restore(struct table *table, struct snapshot_reader *from)
+{
+    if (table->layout->count == 0)
+        return table_single(table) ? 0 : TABLE_NO_GROUP;
+    if (table->layout->narrow) {
+        const bool null = snapshot_get_u8(from) != 0;
+        const int64_t word = (int64_t)snapshot_get_u64(from);
+
+        return from->failed ? TABLE_NO_GROUP : null ? null_group(table) : find_or_add(table, word, NULL);
+    }
+    const struct mill_view view = snapshot_get_view(from);
+
+    if (from->failed || !key_view_sound(table->layout, &view))
+        return TABLE_NO_GROUP;
+    return find_or_add(table, key_view_hash(&view), &view);
+}

@@ -1,0 +1,117 @@
+/* core/state/table.h - groups by key: open addressing, batched.
+ *
+ * A key layout says which columns make the key. One number column is a *narrow* key (an int64, looked up as it is); anything
+ * else is *wide*: its memcmp-able encoding (NULL first, ascending) is the key, looked up by hash and compared as bytes.
+ * Keys of a batch are prepared once (keys_prepare) and then looked up in any number of tables.
+ *
+ *   buckets of 8 words and 8 ids fill from the left, so an empty id ends the search
+ *   group ids are dense: 0 .. groups-1 in order of appearance; state of group id = states + id * state_bytes
+ *   state pointers are good until the next table_lookup()
+ *
+ * NULL is one group, NaN is one group, -0.0 is 0.0. Strings are copied into the table.
+ * Threads: one shard.   Errors: false without memory; the caller names the operator.   Includes: batch.h, snapshot.h
+ */
+#ifndef MILL_TABLE_H
+#define MILL_TABLE_H
+
+#include "core/batch.h"
+#include "core/state/snapshot.h"
+
+#define TABLE_NO_GROUP UINT32_MAX
+
+struct key_part {
+    uint32_t column;
+    struct mill_type type;
+};
+
+struct key_layout {
+    struct heap *heap;
+    struct key_part *parts;
+    uint32_t count;
+    bool narrow;                       /* one column of up to 8 bytes */
+    enum phys phys;                    /* of a narrow key */
+};
+
+bool key_layout_open(struct key_layout *layout, struct heap *heap, const struct mill_schema *schema,
+                     const uint32_t *columns, uint32_t count);
+void key_layout_close(struct key_layout *layout);
+
+/* The prepared keys of up to BATCH_ROWS_MAX rows. */
+struct key_batch {
+    struct heap *heap;
+    int64_t *words;                    /* narrow: the key; wide: its hash */
+    uint8_t *nulls;                    /* narrow: 1 where the key is NULL */
+    bool any_null;
+    struct mill_view *views;           /* wide: the encoded key */
+    uint32_t *ids;                     /* scratch of table_lookup() */
+    char *bytes;                       /* of the encoded keys */
+    size_t byte_capacity;
+};
+
+bool key_batch_open(struct key_batch *keys, struct heap *heap);
+void key_batch_close(struct key_batch *keys);
+/* Keys of rows[0 .. count) (NULL: rows 0 .. count-1) at positions 0 .. count-1. */
+bool keys_prepare(const struct key_layout *layout, const struct batch *batch, const uint16_t *rows,
+                  uint32_t count, struct key_batch *keys);
+
+struct table {
+    struct heap *heap;
+    const struct key_layout *layout;
+    uint64_t seed;
+    uint32_t state_bytes;
+    uint32_t groups, capacity;         /* room for states and group keys */
+    uint32_t null_group;               /* narrow: id of NULL, or TABLE_NO_GROUP */
+    uint32_t shift;                    /* bucket = hash >> shift */
+    uint64_t buckets;                  /* power of two, 0: none yet */
+    int64_t *words;                    /* buckets x 8 */
+    uint32_t *ids;                     /* buckets x 8: id + 1, 0 = empty */
+    char *states;
+    int64_t *group_words;              /* narrow key or hash of each group */
+    struct mill_view *group_views;     /* wide keys */
+    struct arena bytes;                /* long wide keys */
+};
+
+/* @hint: groups to expect. Allocates nothing before the first group. */
+void table_open(struct table *table, struct heap *heap, const struct key_layout *layout,
+                uint32_t state_bytes, uint64_t seed);
+void table_close(struct table *table);                  /* frees no state's hangings */
+bool table_reserve(struct table *table, uint32_t groups);
+/* Finds or adds the keys at which[0 .. count) (NULL: 0 .. count-1) of @keys; states[i] receives the state of the i-th.
+ * New groups have the ids from the old table->groups on; their states are not initialised. */
+bool table_lookup(struct table *table, const struct key_batch *keys, const uint16_t *which,
+                  uint32_t count, void **states);
+/* Finds or adds group @id of @from (same layout); its id here, or TABLE_NO_GROUP without memory. */
+uint32_t table_adopt(struct table *table, const struct table *from, uint32_t id);
+/* Adds the one group of a table without key columns. */
+bool table_single(struct table *table);
+bool table_valid(const struct table *table);
+uint64_t table_bytes(const struct table *table);
+
+static inline void *table_state(const struct table *table, uint32_t id)
+{
+    return table->states + (size_t)id * table->state_bytes;
+}
+
+/* Ids of all groups in ascending key order (count: table->groups). @scratch: as long as @order, or NULL where wide. */
+bool table_order(const struct table *table, uint32_t *order);
+/* Encoded key of a group: appended to @to (with room for table_key_bytes()); returns the bytes written. */
+uint32_t table_key_bytes(const struct table *table, uint32_t id);
+uint32_t table_key_put(const struct table *table, uint32_t id, char *to);
+/* Key part @part of group @id into row @row of an owned column. False without memory. */
+bool table_key_value(const struct table *table, uint32_t id, uint32_t part, struct batch *batch,
+                     struct column *column, uint32_t row);
+
+void table_key_snapshot(const struct table *table, uint32_t id, struct snapshot_writer *to);
+/* Adds a group from a snapshot; its id, or TABLE_NO_GROUP. */
+uint32_t table_key_restore(struct table *table, struct snapshot_reader *from);
+
+/* Big-endian with the sign flipped: orders as bytes. */
+static inline uint32_t key_put_i64(char *to, int64_t value)
+{
+    const uint64_t be = __builtin_bswap64((uint64_t)value ^ 1ull << 63);
+
+    memcpy(to, &be, 8);
+    return 8;
+}
+
+#endif
