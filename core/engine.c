@@ -1,0 +1,610 @@
+/* core/engine.c - the public API over catalog, planner and jobs. */
+#include "core/atomic.h"
+#include "core/config.h"
+#include "core/plan/plan.h"
+#include "core/shard/job.h"
+#include "core/sql/ast.h"
+#include "kernels/kernels.h"
+
+#include <stdio.h>
+
+struct variable {
+    struct variable *next;
+    const char *name, *value;
+};
+
+/* An input of a memory table, kept until the engine closes. */
+struct opened_input {
+    struct opened_input *next;
+    const char *table;
+    struct mill_input *input;
+};
+
+struct mill_engine {
+    const struct env *env;
+    struct mill_config config;
+    const struct mk_table *kernels;
+    struct budget budget;
+    struct heap heap;
+    struct arena arena;                /* variables, names of inputs */
+    struct catalog *catalog;
+    struct variable *variables;
+    struct opened_input *inputs;
+    struct mill_query *queries;
+    _Atomic(struct mill_query *) running;
+};
+
+struct mill_query {
+    struct mill_engine *engine;
+    struct mill_query *next;
+    struct arena arena;                /* tree and plan */
+    struct phys_plan *plan;
+    struct mill_callbacks callbacks;
+    const struct mill_schema *schema;  /* of a SELECT, or NULL */
+    struct job *job;
+    at_u32 stop;                       /* asked before the job was there */
+    bool done;
+    /* results kept for mill_poll(): handed out in order, each until the next call */
+    struct batch *results, **results_last, *polled;
+    struct mill_batch view;
+    struct arena view_arena;
+    at_u32 result_guard;
+};
+
+/* ---- engine ---- */
+
+static int engine_open(struct mill_engine *engine, const struct mill_config *config,
+                       struct mill_error *error)
+{
+    char why[160] = "";
+    int code = config_resolve(config, engine->env, &engine->config, error);
+
+    if (code != MILL_OK)
+        return code;
+    engine->budget.limit = engine->config.memory_limit;
+    engine->kernels = mk_select(engine->config.isa, why, sizeof why);
+    if (engine->kernels == NULL)
+        return mill_fail(error, MILL_E_OPTION, 0, 0, "MILL_ISA: %s", why);
+    engine->catalog = catalog_new(&engine->heap, engine->env);
+    if (engine->catalog == NULL)
+        return mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory for a catalog");
+    return MILL_OK;
+}
+
+mill_engine *mill_engine_open(const struct mill_config *config, struct mill_error *error)
+{
+    const struct env *env = config != NULL && config->env != NULL ? config->env : env_real();
+    struct budget first = {.limit = UINT64_MAX};
+    struct heap heap;
+    struct mill_engine *engine;
+
+    if (error != NULL)
+        *error = (struct mill_error){0};
+    heap_open_shared(&heap, env, &first);
+    engine = heap_zalloc(&heap, sizeof *engine);
+    if (engine == NULL) {
+        mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory for an engine");
+        return NULL;
+    }
+    engine->env = env;
+    engine->budget.limit = UINT64_MAX;
+    at_store_relaxed(&engine->budget.used, at_load_relaxed(&first.used));
+    engine->heap = heap;
+    engine->heap.budget = &engine->budget;
+    arena_open(&engine->arena, &engine->heap);
+    if (engine_open(engine, config, error) != MILL_OK) {
+        mill_engine_close(engine);
+        return NULL;
+    }
+    return engine;
+}
+
+void mill_engine_close(mill_engine *engine)
+{
+    struct budget last = {.limit = UINT64_MAX};
+    struct heap heap;
+
+    if (engine == NULL)
+        return;
+    while (engine->queries != NULL)
+        mill_query_close(engine->queries);
+    while (engine->inputs != NULL) {
+        struct opened_input *input = engine->inputs;
+
+        engine->inputs = input->next;
+        memory_input_free(input->input);
+    }
+    if (engine->catalog != NULL)
+        catalog_free(engine->catalog);
+    arena_close(&engine->arena);
+    at_store_relaxed(&last.used, at_load_relaxed(&engine->budget.used));
+    heap = engine->heap;
+    heap.budget = &last;
+    heap_free(&heap, engine, sizeof *engine);
+    heap_close(&heap);
+}
+
+int mill_set_variable(mill_engine *engine, const char *name, const char *value,
+                      struct mill_error *error)
+{
+    struct variable *v = arena_new(&engine->arena, struct variable);
+
+    if (v != NULL) {
+        v->name = arena_text(&engine->arena, name, strlen(name));
+        v->value = arena_text(&engine->arena, value, strlen(value));
+    }
+    if (v == NULL || v->name == NULL || v->value == NULL)
+        return mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory for a variable");
+    v->next = engine->variables;
+    engine->variables = v;
+    return MILL_OK;
+}
+
+static const char *engine_variable(void *user, const char *name)
+{
+    const struct mill_engine *engine = user;
+
+    for (const struct variable *v = engine->variables; v != NULL; v = v->next)
+        if (strcmp(v->name, name) == 0)
+            return v->value;
+    return engine->env->run.variable(engine->env->self, name);
+}
+
+/* ---- queries ---- */
+
+static struct mill_query *query_new(struct mill_engine *engine,
+                                    const struct mill_callbacks *callbacks,
+                                    struct mill_error *error)
+{
+    struct mill_query *query = heap_zalloc(&engine->heap, sizeof *query);
+
+    if (query == NULL) {
+        mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory for a query");
+        return NULL;
+    }
+    query->engine = engine;
+    if (callbacks != NULL)
+        query->callbacks = *callbacks;
+    arena_open(&query->arena, &engine->heap);
+    arena_open(&query->view_arena, &engine->heap);
+    query->results_last = &query->results;
+    query->next = engine->queries;
+    engine->queries = query;
+    return query;
+}
+
+void mill_query_close(mill_query *query)
+{
+    struct mill_query **at;
+    struct mill_engine *engine;
+
+    if (query == NULL)
+        return;
+    engine = query->engine;
+    for (at = &engine->queries; *at != query; at = &(*at)->next)
+        ;
+    *at = query->next;
+    if (query->job != NULL)
+        job_free(query->job);
+    batch_free(query->polled);
+    while (query->results != NULL) {
+        struct batch *batch = query->results;
+
+        query->results = batch->next;
+        batch_free(batch);
+    }
+    arena_close(&query->view_arena);
+    arena_close(&query->arena);
+    heap_free(&engine->heap, query, sizeof *query);
+}
+
+static void set_schema(struct mill_query *query)
+{
+    for (uint32_t n = 0; n < query->plan->node_count; n++) {
+        const struct phys_node *node = query->plan->nodes[n];
+
+        if (node->kind == NODE_SINK && node->sink.vtable == NULL)
+            query->schema = &node->schema;
+    }
+}
+
+static int query_plan(struct mill_query *query, const struct ast_statement *statement,
+                      struct mill_error *error)
+{
+    const struct mill_config *c = &query->engine->config;
+    const struct plan_config config = {.step_bytes = c->step_bytes,
+                                       .step_rows = c->step_rows,
+                                       .look_back = c->look_back,
+                                       .seed = c->seed,
+                                       .two_phase = true};
+    const int code = plan_statement(query->engine->catalog, statement, &config, &query->arena,
+                                    &query->plan, error);
+
+    if (code == MILL_OK)
+        set_schema(query);
+    return code;
+}
+
+/* ---- results ---- */
+
+static struct mill_column *public_columns(struct arena *arena, const struct column *columns,
+                                          uint32_t count)
+{
+    struct mill_column *out = arena_array(arena, struct mill_column, count);
+
+    for (uint32_t i = 0; out != NULL && i < count; i++) {
+        out[i].values = columns[i].values;
+        out[i].validity = columns[i].validity;
+        if (columns[i].child_count > 0) {
+            out[i].children =
+                public_columns(arena, columns[i].children, columns[i].child_count);
+            if (out[i].children == NULL)
+                return NULL;
+        }
+    }
+    return out;
+}
+
+/* Live rows of @batch as plain columns: no selection, no constants. */
+static struct batch *result_copy(struct mill_query *query, const struct batch *batch,
+                                 const struct mill_schema *schema)
+{
+    struct batch *copy = batch_new(&query->engine->heap, batch->live, schema->field_count);
+    uint16_t rows[BATCH_ROWS_MAX];
+
+    if (copy == NULL || !batch_own_columns(copy, schema)) {
+        batch_free(copy);
+        return NULL;
+    }
+    for (uint32_t i = 0; i < batch->live; i++)
+        rows[i] = (uint16_t)batch_row(batch, i);
+    if (batch_append(copy, batch, rows, batch->live, schema) != (int)batch->live) {
+        batch_free(copy);
+        return NULL;
+    }
+    return copy;
+}
+
+static bool show(struct mill_query *query, const struct batch *batch)
+{
+    arena_reset(&query->view_arena);
+    query->view = (struct mill_batch){.rows = batch->rows,
+                                      .column_count = batch->column_count,
+                                      .columns = public_columns(&query->view_arena, batch->columns,
+                                                                batch->column_count)};
+    return query->view.columns != NULL;
+}
+
+static int query_on_batch(void *user, const struct batch *batch, const struct mill_schema *schema)
+{
+    struct mill_query *query = user;
+    struct batch *copy;
+    int code = 1;
+
+    if (batch->live == 0)
+        return 0;
+    copy = result_copy(query, batch, schema);
+    if (copy == NULL)
+        return 1;
+    if (query->callbacks.on_batch != NULL) {
+        if (show(query, copy))
+            code = query->callbacks.on_batch(query->callbacks.user, query, &query->view);
+        batch_free(copy);
+        return code;
+    }
+    while (at_exchange_acquire(&query->result_guard, 1) != 0)
+        cpu_relax();
+    *query->results_last = copy;
+    query->results_last = &copy->next;
+    at_store_release(&query->result_guard, 0);
+    return 0;
+}
+
+const struct mill_batch *mill_poll(mill_query *query)
+{
+    struct batch *batch;
+
+    batch_free(query->polled);
+    query->polled = NULL;
+    while (at_exchange_acquire(&query->result_guard, 1) != 0)
+        cpu_relax();
+    batch = query->results;
+    if (batch != NULL) {
+        query->results = batch->next;
+        if (query->results == NULL)
+            query->results_last = &query->results;
+    }
+    at_store_release(&query->result_guard, 0);
+    if (batch == NULL)
+        return NULL;
+    query->polled = batch;
+    return show(query, batch) ? &query->view : NULL;
+}
+
+const struct mill_schema *mill_query_schema(const mill_query *query) { return query->schema; }
+
+/* ---- running ---- */
+
+static int query_start(struct mill_query *query, bool inline_only, struct mill_error *error)
+{
+    struct mill_engine *engine = query->engine;
+    const char *zone = catalog_setting(engine->catalog, "table.local-time-zone");
+    const struct job_config config = {.env = engine->env,
+                                      .kernels = engine->kernels,
+                                      .config = &engine->config,
+                                      .plan = query->plan,
+                                      .budget = &engine->budget,
+                                      .zone = zone != NULL ? zone : "UTC",
+                                      .inline_only = inline_only,
+                                      .on_batch = query->schema != NULL ? query_on_batch : NULL,
+                                      .on_batch_user = query};
+
+    if (query->done || query->job != NULL)
+        return mill_fail(error, MILL_E_STATE, 0, 0, "the query has already been run");
+    if (query->callbacks.on_schema != NULL && query->schema != NULL)
+        query->callbacks.on_schema(query->callbacks.user, query, query->schema);
+    query->job = job_new(&config, error);
+    if (query->job == NULL)
+        return error != NULL ? error->code : MILL_E_MEMORY;
+    if (at_load_relaxed(&query->stop) != 0)
+        at_store_relaxed(&query->job->stop, at_load_relaxed(&query->stop));
+    return MILL_OK;
+}
+
+int mill_run(mill_query *query, struct mill_error *error)
+{
+    struct mill_error local = {0};
+    int code;
+
+    if (error == NULL)
+        error = &local;
+    *error = (struct mill_error){0};
+    code = query_start(query, false, error);
+    if (code != MILL_OK)
+        return code;
+    atomic_store(&query->engine->running, query);
+    code = job_run(query->job, error);
+    atomic_store(&query->engine->running, NULL);
+    query->done = true;
+    return code;
+}
+
+int mill_turn(mill_query *query, uint32_t *work, bool *ended, struct mill_error *error)
+{
+    struct mill_error local = {0};
+    int code;
+
+    if (error == NULL)
+        error = &local;
+    *error = (struct mill_error){0};
+    *work = 0;
+    *ended = false;
+    if (query->job == NULL) {
+        code = query_start(query, true, error);
+        if (code != MILL_OK)
+            return code;
+    }
+    code = job_turn(query->job, -1, work, ended, error);
+    query->done = *ended;
+    return code;
+}
+
+void mill_stop(mill_query *query, bool drain)
+{
+    const uint32_t how = drain ? 1 : 2;
+
+    at_store_relaxed(&query->stop, how);
+    if (query->job != NULL)
+        at_store_relaxed(&query->job->stop, how);
+}
+
+mill_query *mill_running(mill_engine *engine) { return atomic_load(&engine->running); }
+
+void mill_query_stats(const mill_query *query, struct mill_stats *stats)
+{
+    *stats = (struct mill_stats){.watermark_us = INT64_MIN};
+    if (query->job != NULL)
+        job_stats(query->job, stats);
+}
+
+/* ---- statements ---- */
+
+static int place_error(struct mill_error *error, const char *sql)
+{
+    if (error->line != 0 && error->excerpt[0] == '\0')
+        error_excerpt(error, sql, strlen(sql));
+    return error->code;
+}
+
+static int explain(struct mill_engine *engine, const struct ast_statement *statement,
+                   const struct mill_callbacks *callbacks, struct mill_error *error)
+{
+    for (uint32_t i = 0; i < statement->inner_count; i++) {
+        struct mill_query *query = query_new(engine, callbacks, error);
+        int code;
+
+        if (query == NULL)
+            return MILL_E_MEMORY;
+        code = query_plan(query, statement->inner[i], error);
+        if (code == MILL_OK && callbacks != NULL && callbacks->on_text != NULL)
+            plan_explain(query->plan, &query->arena, callbacks->on_text, callbacks->user);
+        mill_query_close(query);
+        if (code != MILL_OK)
+            return code;
+    }
+    return MILL_OK;
+}
+
+/* What a script's statement is made into; @query receives a planned query, or NULL if there was none. */
+static int statement_execute(struct mill_engine *engine, const struct ast_statement *statement,
+                             const struct mill_callbacks *callbacks, struct mill_query **query,
+                             struct mill_error *error)
+{
+    bool is_query = false;
+    int code;
+
+    *query = NULL;
+    code = catalog_execute(engine->catalog, statement,
+                           callbacks != NULL ? callbacks->on_text : NULL,
+                           callbacks != NULL ? callbacks->user : NULL, &is_query, error);
+    if (code != MILL_OK || !is_query)
+        return code;
+    if (statement->kind == STATEMENT_EXPLAIN && !statement->analyze)
+        return explain(engine, statement, callbacks, error);
+    if (statement->kind == STATEMENT_EXPLAIN)
+        return mill_fail(error, MILL_E_UNSUPPORTED, statement->at.line, statement->at.column,
+                         "EXPLAIN ANALYZE is not supported yet; EXPLAIN shows the plan");
+    *query = query_new(engine, callbacks, error);
+    if (*query == NULL)
+        return MILL_E_MEMORY;
+    code = query_plan(*query, statement, error);
+    if (code != MILL_OK) {
+        mill_query_close(*query);
+        *query = NULL;
+    }
+    return code;
+}
+
+enum script_mode { SCRIPT_RUN, SCRIPT_CHECK, SCRIPT_PREPARE };
+
+static int script(struct mill_engine *engine, const char *sql, enum script_mode mode,
+                  const struct mill_callbacks *callbacks, struct mill_query **prepared,
+                  struct mill_error *error)
+{
+    struct ast_script tree = {0};
+    struct arena arena;
+    int code;
+
+    *error = (struct mill_error){0};
+    arena_open(&arena, &engine->heap);
+    code = parse(&arena, sql, strlen(sql), engine_variable, engine, &tree, error);
+    for (uint32_t i = 0; code == MILL_OK && i < tree.count; i++) {
+        struct mill_query *query;
+
+        if (prepared != NULL && *prepared != NULL) {
+            code = mill_fail(error, MILL_E_ARGUMENT, tree.statements[i]->at.line,
+                             tree.statements[i]->at.column,
+                             "a prepared script may have one query, as its last statement");
+            break;
+        }
+        code = statement_execute(engine, tree.statements[i], callbacks, &query, error);
+        if (query == NULL)
+            continue;
+        if (mode == SCRIPT_PREPARE) {
+            *prepared = query;
+            continue;
+        }
+        if (mode == SCRIPT_RUN)
+            code = mill_run(query, error);
+        mill_query_close(query);
+    }
+    arena_close(&arena);
+    return code != MILL_OK ? place_error(error, sql) : MILL_OK;
+}
+
+int mill_execute(mill_engine *engine, const char *sql, const struct mill_callbacks *callbacks,
+                 struct mill_error *error)
+{
+    struct mill_error local;
+
+    return script(engine, sql, SCRIPT_RUN, callbacks, NULL, error != NULL ? error : &local);
+}
+
+int mill_check(mill_engine *engine, const char *sql, struct mill_error *error)
+{
+    struct mill_error local;
+
+    return script(engine, sql, SCRIPT_CHECK, NULL, NULL, error != NULL ? error : &local);
+}
+
+mill_query *mill_prepare(mill_engine *engine, const char *sql,
+                         const struct mill_callbacks *callbacks, struct mill_error *error)
+{
+    struct mill_query *query = NULL;
+    struct mill_error local;
+
+    if (error == NULL)
+        error = &local;
+    if (script(engine, sql, SCRIPT_PREPARE, callbacks, &query, error) != MILL_OK) {
+        mill_query_close(query);
+        return NULL;
+    }
+    if (query == NULL)
+        mill_fail(error, MILL_E_ARGUMENT, 0, 0, "the script has no query to prepare");
+    return query;
+}
+
+/* ---- memory tables ---- */
+
+mill_input *mill_input_open(mill_engine *engine, const char *table, struct mill_error *error)
+{
+    const struct mill_schema *schema;
+    struct opened_input *opened;
+
+    if (error != NULL)
+        *error = (struct mill_error){0};
+    for (opened = engine->inputs; opened != NULL; opened = opened->next)
+        if (strcmp(opened->table, table) == 0) {
+            mill_fail(error, MILL_E_STATE, 0, 0, "the input of table %s is already open", table);
+            return NULL;
+        }
+    schema = catalog_memory_table(engine->catalog, table, error);
+    if (schema == NULL)
+        return NULL;
+    opened = arena_new(&engine->arena, struct opened_input);
+    if (opened != NULL) {
+        opened->table = arena_text(&engine->arena, table, strlen(table));
+        opened->input = memory_input_new(engine->env, &engine->budget, schema);
+    }
+    if (opened == NULL || opened->table == NULL || opened->input == NULL) {
+        mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory for the input of table %s", table);
+        return NULL;
+    }
+    opened->next = engine->inputs;
+    engine->inputs = opened;
+    catalog_set_input(engine->catalog, table, opened->input);
+    return opened->input;
+}
+
+int mill_push(mill_input *input, const struct mill_batch *batch, struct mill_error *error)
+{
+    struct mill_error local = {0};
+
+    if (error != NULL)
+        *error = local;
+    return memory_input_push(input, batch, error);
+}
+
+int mill_lend(mill_input *input, const struct mill_batch *batches, size_t count, uint32_t repeat,
+              struct mill_error *error)
+{
+    if (error != NULL)
+        *error = (struct mill_error){0};
+    return memory_input_lend(input, batches, count, repeat, error);
+}
+
+void mill_input_end(mill_input *input) { memory_input_end(input); }
+
+/* ---- what there is ---- */
+
+void mill_build_info(char *text, size_t bytes)
+{
+    char why[160];
+    const struct env *env = env_real();
+    const struct mk_table *best =
+        mk_select(env->run.variable(env->self, "MILL_ISA"), why, sizeof why);
+
+    snprintf(text, bytes, "millstream %s\ncompiler: %s\nisa: %s\nio: %s\ncpus: %u\n", MILL_VERSION,
+             __VERSION__, best != NULL ? best->isa : why,
+             env->run.variable(env->self, "MILL_IO") != NULL
+                 ? env->run.variable(env->self, "MILL_IO")
+                 : "default",
+             env->run.cpu_count(env->self));
+}
+
+void mill_functions(void (*each)(void *user, const char *name, const char *signature,
+                                 const char *description, const char *category),
+                    void *user)
+{
+    functions_each(each, user);
+}
