@@ -37,7 +37,7 @@ LIBS := -luring -lxxhash -lz -lzstd -lre2 -lpcre2-8 -lsimdjson -lstdc++ -ldl -lm
 
 SRC := $(wildcard core/*.c core/*/*.c io/*.c kernels/*.c)
 SHIMS := $(wildcard core/*/*.cc io/*.cc)
-GENSRC := $(GEN)/lexer.c $(GEN)/grammar.c
+GENSRC := $(GEN)/lexer.c
 OBJ := $(SRC:%.c=$(BUILD)/%.o) $(SHIMS:%.cc=$(BUILD)/%.o) $(GENSRC:%.c=%.o)
 LIB := $(BUILD)/libmillstream.a
 SO := $(BUILD)/libmillstream.so
@@ -61,14 +61,6 @@ deps:
 $(GEN)/lexer.c: core/sql/lexer.re
 	@mkdir -p $(GEN)
 	re2c -W --no-debug-info -o $@ $<
-# lemon writes grammar.c and grammar.h beside each other
-$(GEN)/grammar.c: core/sql/grammar.y
-	@mkdir -p $(GEN)
-	lemon -l -q -d$(GEN) -T/usr/share/lemon/lempar.c $<
-$(GEN)/grammar.h: $(GEN)/grammar.c
-$(GEN)/lexer.o: $(GEN)/grammar.h
-$(BUILD)/core/sql/parse.o: $(GEN)/grammar.h
-
 $(GEN)/%.o: $(GEN)/%.c
 	$(CC) $(CPPFLAGS) $(CFLAGS_SOFT) -Wno-unused-variable -fvisibility=hidden -MMD -MP -c $< -o $@
 $(BUILD)/%_avx2.o: ARCH := -march=x86-64-v3
