@@ -101,6 +101,8 @@ struct eval_context {
     int (*bad_row)(void *user, const struct batch *batch, uint32_t row, const char *reason,
                    const struct expr *where, struct mill_error *error);
     void *bad_user;
+    const char *zone;                  /* session time zone; NULL: UTC */
+    uint64_t seed;
 };
 
 struct program;

@@ -1,0 +1,516 @@
+/* core/expr/eval.c - running expressions: node by node over the selected rows of a batch.
+ *
+ * Column references borrow; literals are constant columns; everything computed lies in the batch's bytes. AND, OR and
+ * CASE compute a side only on the rows where it matters.
+ */
+#include "core/expr/functions.h"
+
+struct program {
+    struct heap *heap;
+    const struct mk_table *kernels;
+    struct expr *const *expressions;   /* copied list */
+    struct expr **list;
+    uint32_t count;
+};
+
+struct program *program_new(struct heap *heap, const struct mk_table *kernels,
+                            struct expr *const *expressions, uint32_t count,
+                            const struct mill_schema *input, struct mill_error *error)
+{
+    struct program *p = heap_zalloc(heap, sizeof *p);
+
+    (void)input;
+    if (p != NULL)
+        p->list = heap_alloc(heap, (count + 1) * sizeof *p->list);
+    if (p == NULL || p->list == NULL) {
+        heap_free(heap, p, sizeof *p);
+        mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory for an expression");
+        return NULL;
+    }
+    memcpy(p->list, expressions, count * sizeof *p->list);
+    p->heap = heap;
+    p->kernels = kernels;
+    p->count = count;
+    return p;
+}
+
+void program_free(struct program *p)
+{
+    if (p == NULL)
+        return;
+    heap_free(p->heap, p->list, (p->count + 1) * sizeof *p->list);
+    heap_free(p->heap, p, sizeof *p);
+}
+
+/* ---- what functions call ---- */
+
+static void no_memory(struct eval *e)
+{
+    if (e->code == MILL_OK)
+        e->code = mill_fail(e->error, MILL_E_MEMORY, 0, 0, "no memory to compute an expression");
+}
+
+void eval_bad(struct eval *e, uint32_t row, const char *reason)
+{
+    if (e->code != MILL_OK)
+        return;
+    if (e->bad == NULL) {
+        e->bad = arena_zalloc(&e->batch->bytes, (e->batch->capacity + 63) / 64 * 8);
+        if (e->bad == NULL) {
+            no_memory(e);
+            return;
+        }
+    }
+    if ((e->bad[row >> 6] >> (row & 63) & 1) != 0)
+        return;
+    e->bad[row >> 6] |= 1ull << (row & 63);
+    if (e->context->bad_row == NULL)
+        e->code = mill_fail(e->error, MILL_E_DATA, e->where->line, e->where->column, "%s", reason);
+    else
+        e->code = e->context->bad_row(e->context->bad_user, e->batch, row, reason, e->where,
+                                      e->error);
+}
+
+void eval_null(struct eval *e, struct column *out, uint32_t row)
+{
+    if (out->validity == NULL && !column_own_validity(e->batch, out)) {
+        no_memory(e);
+        return;
+    }
+    column_set_null(out, row);
+}
+
+char *eval_bytes(struct eval *e, size_t bytes)
+{
+    char *memory = arena_alloc(&e->batch->bytes, bytes > 0 ? bytes : 1);
+
+    if (memory == NULL)
+        no_memory(e);
+    return memory;
+}
+
+void eval_text(struct eval *e, struct column *out, uint32_t row, const char *text, size_t bytes)
+{
+    struct mill_view v = batch_view(e->batch, text, (uint32_t)bytes);
+
+    if (v.length == UINT32_MAX) {
+        no_memory(e);
+        v = view_of("", 0);
+    }
+    RESULT(struct mill_view, out)[row] = v;
+}
+
+/* ---- nodes ---- */
+
+static void eval_node(struct eval *e, const struct expr *x, struct column *out);
+
+static uint32_t row_at(const struct eval *e, uint32_t i) { return e->rows != NULL ? e->rows[i] : i; }
+
+static uint16_t *row_list(struct eval *e)
+{
+    uint16_t *rows = arena_alloc(&e->batch->bytes, (e->count + 1) * sizeof *rows);
+
+    if (rows == NULL)
+        no_memory(e);
+    return rows;
+}
+
+/* Result validity of a strict call: the AND of its arguments'. */
+static bool strict_validity(struct eval *e, const struct column *args, uint32_t count,
+                            struct column *out)
+{
+    for (uint32_t a = 0; a < count; a++) {
+        if (args[a].validity == NULL)
+            continue;
+        if (out->validity == NULL && !column_own_validity(e->batch, out)) {
+            no_memory(e);
+            return false;
+        }
+        for (uint32_t i = 0; i < e->count; i++)
+            if (!column_valid(&args[a], row_at(e, i)))
+                column_set_null(out, row_at(e, i));
+    }
+    return true;
+}
+
+/* Runs @eval on the rows where the result is not already NULL. */
+static void strict_run(struct eval *e, const struct expr *x, const struct column *args,
+                       struct column *out)
+{
+    const uint16_t *rows = e->rows;
+    const uint32_t count = e->count;
+    uint16_t *some;
+    uint32_t n = 0;
+
+    if (out->validity == NULL) {
+        x->function->eval(e, args, x->arg_count, out);
+        return;
+    }
+    some = row_list(e);
+    if (some == NULL)
+        return;
+    for (uint32_t i = 0; i < count; i++)
+        if (column_valid(out, row_at(e, i)))
+            some[n++] = (uint16_t)row_at(e, i);
+    e->rows = some;
+    e->count = n;
+    x->function->eval(e, args, x->arg_count, out);
+    e->rows = rows;
+    e->count = count;
+}
+
+static void eval_call(struct eval *e, const struct expr *x, struct column *out)
+{
+    struct column *args = arena_array(&e->batch->bytes, struct column, x->arg_count + 1);
+    const uint16_t *rows = e->rows;
+    const uint32_t count = e->count;
+    const uint16_t first = 0;
+    bool constant = x->arg_count > 0 && (x->function->flags & (FN_RANDOM | FN_CLOCK)) == 0;
+
+    if (args == NULL || !column_own(e->batch, out, &x->type)) {
+        no_memory(e);
+        return;
+    }
+    for (uint32_t a = 0; a < x->arg_count && e->code == MILL_OK; a++) {
+        eval_node(e, x->args[a], &args[a]);
+        constant = constant && args[a].constant;
+    }
+    if (e->code != MILL_OK)
+        return;
+    e->where = x;
+    if (constant) {                    /* computed once, for row 0 */
+        e->rows = &first;
+        e->count = count > 0 ? 1 : 0;
+    }
+    if ((x->function->flags & FN_NULLS) != 0)
+        x->function->eval(e, args, x->arg_count, out);
+    else if (strict_validity(e, args, x->arg_count, out))
+        strict_run(e, x, args, out);
+    e->rows = rows;
+    e->count = count;
+    out->constant = constant && e->bad == NULL;
+    if (constant && !out->constant) {  /* the bad row was row 0: all rows share its fate */
+        for (uint32_t i = 0; i < count && (e->bad[0] & 1) != 0; i++)
+            eval_bad(e, row_at(e, i), "a constant part of the expression cannot be computed");
+        out->constant = true;
+    }
+}
+
+static void eval_cast(struct eval *e, const struct expr *x, struct column *out)
+{
+    struct column arg;
+    const uint16_t *rows = e->rows;
+    const uint32_t count = e->count;
+    const uint16_t first = 0;
+
+    eval_node(e, x->args[0], &arg);
+    if (e->code != MILL_OK)
+        return;
+    e->where = x;
+    if (!column_own(e->batch, out, &x->type)) {
+        no_memory(e);
+        return;
+    }
+    if (arg.constant) {
+        e->rows = &first;
+        e->count = count > 0 ? 1 : 0;
+    }
+    cast_column(e, &arg, &x->args[0]->type, out, &x->type, x->try_cast);
+    e->rows = rows;
+    e->count = count;
+    out->constant = arg.constant;
+}
+
+/* A node on some rows only. */
+static void eval_on(struct eval *e, const struct expr *x, const uint16_t *rows, uint32_t count,
+                    struct column *out)
+{
+    const uint16_t *all = e->rows;
+    const uint32_t all_count = e->count;
+
+    e->rows = rows;
+    e->count = count;
+    eval_node(e, x, out);
+    e->rows = all;
+    e->count = all_count;
+}
+
+/* AND: a row whose left side is FALSE is decided; OR: TRUE. NULL is decided by the right side. */
+static void eval_logic(struct eval *e, const struct expr *x, struct column *out)
+{
+    const uint8_t decides = x->kind == EXPR_OR;
+    struct column left, right;
+    uint16_t *open;
+    uint32_t n = 0;
+
+    eval_node(e, x->args[0], &left);
+    open = row_list(e);
+    if (e->code != MILL_OK || open == NULL || !column_own(e->batch, out, &x->type)) {
+        no_memory(e);
+        return;
+    }
+    for (uint32_t i = 0; i < e->count; i++) {
+        const uint32_t row = row_at(e, i);
+
+        RESULT(uint8_t, out)[row] = decides;
+        if (!column_valid(&left, row) || VALUE(uint8_t, &left, row) != decides)
+            open[n++] = (uint16_t)row;
+    }
+    eval_on(e, x->args[1], open, n, &right);
+    for (uint32_t i = 0; i < n && e->code == MILL_OK; i++) {
+        const uint32_t row = open[i];
+        const bool right_valid = column_valid(&right, row);
+
+        if (right_valid && VALUE(uint8_t, &right, row) == decides)
+            continue;
+        if (!right_valid || !column_valid(&left, row))
+            eval_null(e, out, row);
+        else
+            RESULT(uint8_t, out)[row] = !decides;
+    }
+}
+
+/* Copies the rows of @from into @out, which has room for all. */
+static void copy_rows(struct eval *e, struct column *out, const struct column *from,
+                      const struct mill_type *type, const uint16_t *rows, uint32_t count)
+{
+    const uint32_t width = type_width(type);
+
+    for (uint32_t i = 0; i < count; i++)
+        if (!column_valid(from, rows[i]))
+            eval_null(e, out, rows[i]);
+    if (type->kind == MILL_ROW) {
+        for (uint32_t f = 0; f < type->field_count; f++)
+            copy_rows(e, &out->children[f], &from->children[f], &type->fields[f].type, rows, count);
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        memcpy((char *)out->values + (size_t)rows[i] * width,
+               (const char *)from->values + (size_t)at_row(from, rows[i]) * width, width);
+}
+
+static void eval_case(struct eval *e, const struct expr *x, struct column *out)
+{
+    uint16_t *left = row_list(e), *taken = row_list(e);
+    uint32_t n = e->count;
+
+    if (left == NULL || taken == NULL || !column_own(e->batch, out, &x->type)) {
+        no_memory(e);
+        return;
+    }
+    for (uint32_t i = 0; i < n; i++)
+        left[i] = (uint16_t)row_at(e, i);
+    for (uint32_t a = 0; a + 1 < x->arg_count && n > 0; a += 2) {
+        struct column when, then;
+        uint32_t kept = 0, hit = 0;
+
+        eval_on(e, x->args[a], left, n, &when);
+        for (uint32_t i = 0; i < n && e->code == MILL_OK; i++) {
+            const uint32_t row = left[i];
+
+            if (column_valid(&when, row) && VALUE(uint8_t, &when, row) != 0)
+                taken[hit++] = (uint16_t)row;
+            else
+                left[kept++] = (uint16_t)row;
+        }
+        if (hit > 0 && e->code == MILL_OK) {
+            eval_on(e, x->args[a + 1], taken, hit, &then);
+            if (e->code == MILL_OK)
+                copy_rows(e, out, &then, &x->type, taken, hit);
+        }
+        if (e->code != MILL_OK)
+            return;
+        n = kept;
+    }
+    if (n == 0)
+        return;
+    if (x->arg_count % 2 == 1) {
+        struct column other;
+
+        eval_on(e, x->args[x->arg_count - 1], left, n, &other);
+        if (e->code == MILL_OK)
+            copy_rows(e, out, &other, &x->type, left, n);
+    } else {
+        for (uint32_t i = 0; i < n; i++)
+            eval_null(e, out, left[i]);
+    }
+}
+
+static void *user_alloc(void *context, size_t bytes) { return eval_bytes(context, bytes); }
+
+/* User functions see plain columns of all rows. */
+static void eval_user(struct eval *e, const struct expr *x, struct column *out)
+{
+    struct mill_column *args =
+        arena_array(&e->batch->bytes, struct mill_column, x->arg_count + 1);
+
+    if (args == NULL || !column_own(e->batch, out, &x->type) ||
+        !column_own_validity(e->batch, out)) {
+        no_memory(e);
+        return;
+    }
+    for (uint32_t a = 0; a < x->arg_count && e->code == MILL_OK; a++) {
+        const struct mill_type *type = &x->args[a]->type;
+        struct column c, flat;
+
+        eval_node(e, x->args[a], &c);
+        if (e->code == MILL_OK && c.constant) {
+            if (!column_own(e->batch, &flat, type)) {
+                no_memory(e);
+                return;
+            }
+            for (uint32_t i = 0; i < e->count; i++) {
+                const uint16_t row = (uint16_t)row_at(e, i);
+
+                copy_rows(e, &flat, &c, type, &row, 1);
+            }
+            c = flat;
+        }
+        args[a] = (struct mill_column){.values = c.values, .validity = c.validity};
+    }
+    e->where = x;
+    if (e->code == MILL_OK &&
+        x->user->eval(args, e->batch->rows, out->values, out->validity, user_alloc, e) != 0 &&
+        e->code == MILL_OK)
+        e->code = mill_fail(e->error, MILL_E_DATA, x->line, x->column,
+                            "the user function %s reported a failure", x->user->name);
+}
+
+static void eval_node(struct eval *e, const struct expr *x, struct column *out)
+{
+    *out = (struct column){0};
+    if (e->code != MILL_OK)
+        return;
+    switch (x->kind) {
+    case EXPR_COLUMN: *out = e->batch->columns[x->index]; return;
+    case EXPR_LITERAL: *out = x->literal; return;
+    case EXPR_CALL: eval_call(e, x, out); return;
+    case EXPR_CAST: eval_cast(e, x, out); return;
+    case EXPR_CASE: eval_case(e, x, out); return;
+    case EXPR_AND:
+    case EXPR_OR: eval_logic(e, x, out); return;
+    case EXPR_USER: eval_user(e, x, out); return;
+    case EXPR_FIELD: {
+        struct column row;
+
+        eval_node(e, x->args[0], &row);
+        if (e->code != MILL_OK)
+            return;
+        *out = row.children[x->index];
+        out->constant = row.constant || out->constant;
+        if (row.validity != NULL)      /* fields of a NULL row are NULL */
+            for (uint32_t i = 0; i < e->count; i++) {
+                const uint32_t r = row_at(e, i);
+
+                if (!column_valid(&row, r) && column_valid(out, r)) {
+                    const uint64_t *old = out->validity;
+
+                    if (!column_own_validity(e->batch, out)) {
+                        no_memory(e);
+                        return;
+                    }
+                    for (uint32_t w = 0; w < (e->batch->rows + 63) / 64; w++)
+                        out->validity[w] = (old != NULL ? old[w] : ~0ull) & row.validity[w];
+                    return;
+                }
+            }
+        return;
+    }
+    }
+}
+
+/* ---- whole programs ---- */
+
+static void drop_bad(struct batch *batch, const uint64_t *bad)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < batch->live; i++) {
+        const uint32_t row = batch_row(batch, i);
+
+        if ((bad[row >> 6] >> (row & 63) & 1) == 0)
+            batch->selection_store[n++] = (uint16_t)row;
+    }
+    batch->selection = batch->selection_store;
+    batch->live = n;
+}
+
+static struct eval eval_begin(struct program *p, struct batch *batch, struct eval_context *context,
+                              struct mill_error *error)
+{
+    return (struct eval){.program = p,
+                         .heap = p->heap,
+                         .batch = batch,
+                         .rows = batch->selection,
+                         .count = batch->live,
+                         .context = context,
+                         .error = error,
+                         .zone = context->zone,
+                         .seed = context->seed};
+}
+
+int program_run(struct program *p, struct batch *batch, struct column *out,
+                struct eval_context *context, struct mill_error *error)
+{
+    struct eval e = eval_begin(p, batch, context, error);
+
+    for (uint32_t i = 0; i < p->count && e.code == MILL_OK; i++)
+        eval_node(&e, p->list[i], &out[i]);
+    if (e.code == MILL_OK && e.bad != NULL)
+        drop_bad(batch, e.bad);
+    return e.code;
+}
+
+/* Conjuncts narrow the rows one after the other. */
+static uint32_t filter_rows(struct eval *e, const struct expr *x, uint16_t *rows)
+{
+    struct column c;
+    uint32_t n = 0;
+
+    if (x->kind == EXPR_AND) {
+        n = filter_rows(e, x->args[0], rows);
+        e->rows = rows;
+        e->count = n;
+        return e->code == MILL_OK && n > 0 ? filter_rows(e, x->args[1], rows) : n;
+    }
+    eval_node(e, x, &c);
+    for (uint32_t i = 0; e->code == MILL_OK && i < e->count; i++) {
+        const uint32_t row = row_at(e, i);
+
+        rows[n] = (uint16_t)row;
+        n += column_valid(&c, row) && VALUE(uint8_t, &c, row) != 0;
+    }
+    return n;
+}
+
+int program_filter(struct program *p, struct batch *batch, struct eval_context *context,
+                   uint64_t *filtered, struct mill_error *error)
+{
+    struct eval e = eval_begin(p, batch, context, error);
+    const uint32_t before = batch->live;
+    uint16_t rows[BATCH_ROWS_MAX];
+    uint32_t bad = 0, n = filter_rows(&e, p->list[0], rows);
+
+    for (uint32_t i = 0; e.code == MILL_OK && e.bad != NULL && i < before; i++) {
+        const uint32_t row = batch_row(batch, i);
+
+        bad += (uint32_t)(e.bad[row >> 6] >> (row & 63) & 1);
+    }
+    if (e.code != MILL_OK)
+        return e.code;
+    if (bad > 0) {                     /* rows with garbage in them are not among the kept */
+        uint32_t kept = 0;
+
+        for (uint32_t i = 0; i < n; i++)
+            if ((e.bad[rows[i] >> 6] >> (rows[i] & 63) & 1) == 0)
+                rows[kept++] = rows[i];
+        n = kept;
+    }
+    *filtered += before - n - bad;
+    if (n < batch->rows) {
+        memcpy(batch->selection_store, rows, n * sizeof *rows);
+        batch->selection = batch->selection_store;
+    }
+    batch->live = n;
+    return MILL_OK;
+}
