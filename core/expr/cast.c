@@ -1,0 +1,439 @@
+/* core/expr/cast.c - CAST and TRY_CAST between all types, and values as text. */
+#include "core/expr/functions.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+
+bool cast_allowed(const struct mill_type *from, const struct mill_type *to)
+{
+    if (from->kind == MILL_NULL || type_same(from, to))
+        return true;
+    if (to->kind == MILL_ARRAY || to->kind == MILL_MAP || from->kind == MILL_ARRAY || from->kind == MILL_MAP)
+        return false;
+    if (from->kind == MILL_ROW || to->kind == MILL_ROW) {
+        if (type_is_text(to))
+            return true;
+        if (from->kind != to->kind || from->field_count != to->field_count)
+            return false;
+        for (uint32_t i = 0; i < from->field_count; i++)
+            if (!cast_allowed(&from->fields[i].type, &to->fields[i].type))
+                return false;
+        return true;
+    }
+    if (type_is_text(from))
+        return to->kind != MILL_INTERVAL_MONTH && to->kind != MILL_INTERVAL_TIME;
+    if (type_is_text(to))
+        return true;
+    if (type_is_binary(from) || type_is_binary(to))
+        return type_is_binary(from) && type_is_binary(to);
+    if (from->kind == MILL_BOOLEAN || to->kind == MILL_BOOLEAN)
+        return type_is_numeric(from) || type_is_numeric(to);
+    if (type_is_numeric(from) && type_is_numeric(to))
+        return true;
+    if (from->kind == to->kind)
+        return true;
+    if (type_is_time(from))
+        return to->kind == MILL_DATE || to->kind == MILL_TIME || type_is_time(to);
+    if (from->kind == MILL_DATE || from->kind == MILL_TIME)
+        return type_is_time(to);
+    return false;
+}
+
+/* ---- values as text ---- */
+
+static int64_t integer_at(const struct column *c, enum phys phys, uint32_t r)
+{
+    switch (phys) {
+    case PHYS_BOOL:
+    case PHYS_I8: return ((const int8_t *)c->values)[r];
+    case PHYS_I16: return ((const int16_t *)c->values)[r];
+    case PHYS_I32: return ((const int32_t *)c->values)[r];
+    default: return ((const int64_t *)c->values)[r];
+    }
+}
+
+static size_t interval_text(int64_t ns, char *to, size_t room)
+{
+    const char *sign = ns < 0 ? "-" : "+";
+    const uint64_t v = ns < 0 ? 0 - (uint64_t)ns : (uint64_t)ns;
+    const uint64_t s = v / 1000000000;
+
+    return (size_t)snprintf(to, room, "%s%llu %02u:%02u:%02u.%03u", sign,
+                            (unsigned long long)(s / 86400), (unsigned)(s / 3600 % 24),
+                            (unsigned)(s / 60 % 60), (unsigned)(s % 60),
+                            (unsigned)(v / 1000000 % 1000));
+}
+
+static size_t row_text(const struct column *c, const struct mill_type *type, uint32_t row, char *to,
+                       size_t room)
+{
+    size_t n = 0;
+
+    for (uint32_t i = 0; i < type->field_count && n + 64 < room; i++) {
+        n += (size_t)snprintf(to + n, room - n, "%s", i == 0 ? "(" : ", ");
+        n += value_text(&c->children[i], &type->fields[i].type, row, to + n, room - n - 2);
+    }
+    if (n + 1 < room)
+        to[n++] = ')';
+    return n;
+}
+
+size_t value_text(const struct column *c, const struct mill_type *type, uint32_t row, char *to,
+                  size_t room)
+{
+    const uint32_t r = at_row(c, row);
+    size_t n;
+
+    if (!column_valid(c, row))
+        return (size_t)snprintf(to, room, "NULL");
+    switch (type->kind) {
+    case MILL_BOOLEAN:
+        return (size_t)snprintf(to, room, "%s", ((const uint8_t *)c->values)[r] ? "TRUE" : "FALSE");
+    case MILL_FLOAT: return float_format(((const float *)c->values)[r], to, room);
+    case MILL_DOUBLE: return double_format(((const double *)c->values)[r], to, room);
+    case MILL_DECIMAL: return decimal_format(((const int128 *)c->values)[r], type->scale, to, room);
+    case MILL_CHAR:
+    case MILL_VARCHAR:
+    case MILL_BINARY:
+    case MILL_VARBINARY: {
+        const struct mill_view *v = &((const struct mill_view *)c->values)[r];
+
+        n = v->length < room ? v->length : room;
+        memcpy(to, mill_view_data(v), n);
+        return n;
+    }
+    case MILL_DATE:
+    case MILL_TIME:
+    case MILL_TIMESTAMP:
+    case MILL_TIMESTAMP_LTZ:
+        return time_format(integer_at(c, type_phys(type), r), type, to, room);
+    case MILL_INTERVAL_TIME: return interval_text(((const int64_t *)c->values)[r], to, room);
+    case MILL_INTERVAL_MONTH: {
+        const int32_t m = ((const int32_t *)c->values)[r];
+
+        return (size_t)snprintf(to, room, "%s%d-%02d", m < 0 ? "-" : "+", abs(m) / 12, abs(m) % 12);
+    }
+    case MILL_ROW: return row_text(c, type, row, to, room);
+    default:
+        return (size_t)snprintf(to, room, "%lld", (long long)integer_at(c, type_phys(type), r));
+    }
+}
+
+/* ---- one value ---- */
+
+/* What a value is on its way from one type to another. */
+struct value {
+    enum { V_INTEGER, V_DECIMAL, V_DOUBLE } kind;
+    int128 integer;                    /* V_DECIMAL: with scale */
+    uint32_t scale;
+    double real;
+};
+
+static struct value value_read(const struct column *c, const struct mill_type *type, uint32_t r)
+{
+    switch (type->kind) {
+    case MILL_FLOAT: return (struct value){V_DOUBLE, 0, 0, (double)((const float *)c->values)[r]};
+    case MILL_DOUBLE: return (struct value){V_DOUBLE, 0, 0, ((const double *)c->values)[r]};
+    case MILL_DECIMAL:
+        return (struct value){V_DECIMAL, ((const int128 *)c->values)[r], type->scale, 0};
+    default: return (struct value){V_INTEGER, integer_at(c, type_phys(type), r), 0, 0};
+    }
+}
+
+static double value_double(const struct value *v)
+{
+    return v->kind == V_DOUBLE ? v->real
+           : v->kind == V_DECIMAL ? decimal_to_double(v->integer, v->scale)
+                                  : (double)(int64_t)v->integer;
+}
+
+/* Java: doubles saturate, NaN is 0; wide integers are cut to the low bits. */
+static int64_t value_integer(const struct value *v, const struct mill_type *to)
+{
+    static const int64_t most[] = {[MILL_TINYINT] = INT32_MAX, [MILL_SMALLINT] = INT32_MAX,
+                                   [MILL_INT] = INT32_MAX, [MILL_BIGINT] = INT64_MAX};
+
+    if (v->kind == V_INTEGER)
+        return (int64_t)v->integer;
+    if (v->kind == V_DECIMAL)
+        return (int64_t)(v->integer / decimal_power(v->scale));
+    if (isnan(v->real))
+        return 0;
+    if (v->real >= (double)most[to->kind])
+        return most[to->kind];
+    if (v->real <= -(double)most[to->kind])
+        return -most[to->kind] - 1;
+    return (int64_t)v->real;
+}
+
+static void integer_write(struct column *out, enum phys phys, uint32_t row, int64_t value)
+{
+    switch (phys) {
+    case PHYS_BOOL:
+    case PHYS_I8: RESULT(int8_t, out)[row] = (int8_t)value; break;
+    case PHYS_I16: RESULT(int16_t, out)[row] = (int16_t)value; break;
+    case PHYS_I32: RESULT(int32_t, out)[row] = (int32_t)value; break;
+    default: RESULT(int64_t, out)[row] = value;
+    }
+}
+
+static bool decimal_write(const struct value *v, const struct mill_type *to, int128 *out)
+{
+    if (v->kind == V_DOUBLE)
+        return decimal_from_double(v->real, to->precision, to->scale, out);
+    return decimal_rescale(v->integer, v->kind == V_DECIMAL ? v->scale : 0, to->scale, out) &&
+           decimal_fits(*out, to->precision);
+}
+
+static void number_write(struct eval *e, const struct value *v, struct column *out,
+                         const struct mill_type *to, uint32_t row)
+{
+    switch (to->kind) {
+    case MILL_BOOLEAN: RESULT(uint8_t, out)[row] = value_double(v) != 0; break;
+    case MILL_FLOAT: RESULT(float, out)[row] = (float)value_double(v); break;
+    case MILL_DOUBLE: RESULT(double, out)[row] = value_double(v); break;
+    case MILL_DECIMAL:
+        if (!decimal_write(v, to, &RESULT(int128, out)[row])) {
+            e->context->decimal_overflow++;
+            eval_null(e, out, row);
+        }
+        break;
+    default: integer_write(out, type_phys(to), row, value_integer(v, to));
+    }
+}
+
+/* ---- text to values ---- */
+
+static bool text_integer(const char *text, size_t bytes, const struct mill_type *to, int64_t *out)
+{
+    static const int64_t most[] = {[MILL_TINYINT] = INT8_MAX, [MILL_SMALLINT] = INT16_MAX,
+                                   [MILL_INT] = INT32_MAX, [MILL_BIGINT] = INT64_MAX};
+    int128 value;
+
+    /* as Flink: '12.7' is cut to 12 */
+    if (!decimal_parse(text, bytes, 38, 18, &value))
+        return false;
+    value /= decimal_power(18);
+    if (value > most[to->kind] || value < -(int128)most[to->kind] - 1)
+        return false;
+    *out = (int64_t)value;
+    return true;
+}
+
+static bool text_double(const char *text, size_t bytes, double *out)
+{
+    char copy[400];
+    char *stop;
+
+    while (bytes > 0 && *text == ' ')
+        text++, bytes--;
+    while (bytes > 0 && text[bytes - 1] == ' ')
+        bytes--;
+    if (bytes == 0 || bytes >= sizeof copy)
+        return false;
+    memcpy(copy, text, bytes);
+    copy[bytes] = '\0';
+    if (strpbrk(copy, "xXpP") != NULL)
+        return false;
+    *out = strtod(copy, &stop);
+    return *stop == '\0';
+}
+
+static bool text_boolean(const char *text, size_t bytes, uint8_t *out)
+{
+    static const char *const names[] = {"false", "f", "no", "n", "0", "true", "t", "yes", "y", "1"};
+
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        if (strlen(names[i]) == bytes && strncasecmp(text, names[i], bytes) == 0) {
+            *out = i >= 5;
+            return true;
+        }
+    return false;
+}
+
+static bool text_write(const char *text, size_t bytes, struct column *out,
+                       const struct mill_type *to, uint32_t row)
+{
+    int64_t integer = 0;
+    double real = 0;
+
+    switch (to->kind) {
+    case MILL_BOOLEAN: return text_boolean(text, bytes, &RESULT(uint8_t, out)[row]);
+    case MILL_FLOAT:
+        if (!text_double(text, bytes, &real))
+            return false;
+        RESULT(float, out)[row] = (float)real;
+        return true;
+    case MILL_DOUBLE: return text_double(text, bytes, &RESULT(double, out)[row]);
+    case MILL_DECIMAL:
+        return decimal_parse(text, bytes, to->precision, to->scale, &RESULT(int128, out)[row]);
+    case MILL_DATE: return date_parse(text, bytes, &RESULT(int32_t, out)[row]);
+    case MILL_TIME: return clock_parse(text, bytes, to, &RESULT(int64_t, out)[row]);
+    case MILL_TIMESTAMP:
+    case MILL_TIMESTAMP_LTZ: return time_parse(text, bytes, to, &RESULT(int64_t, out)[row]);
+    default:
+        if (!text_integer(text, bytes, to, &integer))
+            return false;
+        integer_write(out, type_phys(to), row, integer);
+        return true;
+    }
+}
+
+/* ---- to text: VARCHAR(n) cuts, CHAR(n) cuts and pads ---- */
+
+static size_t utf8_prefix(const char *text, size_t bytes, uint32_t characters, uint32_t *found)
+{
+    size_t i = 0;
+
+    *found = 0;
+    while (i < bytes) {
+        if (((unsigned char)text[i] & 0xc0) != 0x80) {
+            if (*found == characters)
+                break;
+            ++*found;
+        }
+        i++;
+    }
+    return i;
+}
+
+static void text_fit(struct eval *e, struct column *out, uint32_t row, const char *text,
+                     size_t bytes, const struct mill_type *to)
+{
+    uint32_t found;
+    const size_t kept = type_is_text(to) ? utf8_prefix(text, bytes, to->length, &found)
+                                         : (found = (uint32_t)min_u64(bytes, to->length));
+
+    if ((to->kind == MILL_CHAR || to->kind == MILL_BINARY) && found < to->length &&
+        to->length < 1u << 20) {
+        const size_t all = kept + (to->length - found);
+        char *padded = eval_bytes(e, all);
+
+        if (padded == NULL)
+            return;
+        memcpy(padded, text, kept);
+        memset(padded + kept, to->kind == MILL_CHAR ? ' ' : 0, all - kept);
+        RESULT(struct mill_view, out)[row] = view_of(padded, (uint32_t)all);
+        return;
+    }
+    eval_text(e, out, row, text, kept);
+}
+
+/* ---- times ---- */
+
+static int64_t rescale_time(int64_t v, const struct mill_type *from, const struct mill_type *to)
+{
+    const int64_t unit = type_time_unit(to);
+
+    if (type_is_nanos(from) && !type_is_nanos(to))
+        v = floor_div(v, 1000);
+    else if (!type_is_nanos(from) && type_is_nanos(to))
+        v = __builtin_mul_overflow(v, 1000, &v) ? TIME_MAX - 1 : v;
+    return floor_div(v, unit) * unit;
+}
+
+static void time_cast(const struct column *c, const struct mill_type *from, struct column *out,
+                      const struct mill_type *to, uint32_t row)
+{
+    const int64_t v = integer_at(c, type_phys(from), at_row(c, row));
+    const int64_t day = type_is_nanos(from) ? 86400000000000ll : 86400000000ll;
+    const struct mill_type micros = type_time(MILL_TIMESTAMP, 6);
+
+    if (from->kind == MILL_DATE && to->kind != MILL_DATE)
+        RESULT(int64_t, out)[row] = rescale_time(v * 86400000000ll, &micros, to);
+    else if (to->kind == MILL_DATE)
+        RESULT(int32_t, out)[row] = from->kind == MILL_DATE ? (int32_t)v : (int32_t)floor_div(v, day);
+    else if (to->kind == MILL_TIME && from->kind != MILL_TIME)
+        RESULT(int64_t, out)[row] = rescale_time(v - floor_div(v, day) * day, from, to);
+    else if (type_phys(to) == PHYS_I64)
+        RESULT(int64_t, out)[row] =
+            to->kind == MILL_INTERVAL_TIME ? v : rescale_time(v, from, to);
+    else
+        integer_write(out, type_phys(to), row, v);
+}
+
+/* ---- columns ---- */
+
+static void cast_from_text(struct eval *e, const struct column *from, const struct mill_type *from_type,
+                           struct column *out, const struct mill_type *to, bool try_cast, uint32_t row)
+{
+    const struct mill_view *v = TEXT(from, row);
+    const char *text = mill_view_data(v);
+    char reason[200], name[80], raw[60];
+
+    if (type_is_text(to) || type_is_binary(to)) {
+        text_fit(e, out, row, text, v->length, to);
+        return;
+    }
+    (void)from_type;
+    if (text_write(text, v->length, out, to, row))
+        return;
+    if (try_cast) {
+        eval_null(e, out, row);
+        return;
+    }
+    snprintf(raw, sizeof raw, "%.*s", (int)min_u32(v->length, 40), text);
+    snprintf(reason, sizeof reason, "cannot cast '%s' to %s; TRY_CAST gives NULL instead", raw,
+             type_name(to, name, sizeof name));
+    eval_bad(e, row, reason);
+}
+
+static void cast_row(struct eval *e, const struct column *from, const struct mill_type *from_type,
+                     struct column *out, const struct mill_type *to, bool try_cast)
+{
+    for (uint32_t i = 0; i < to->field_count; i++) {
+        out->children[i].constant = false;
+        if (type_same(&from_type->fields[i].type, &to->fields[i].type))
+            out->children[i] = from->children[i];
+        else
+            cast_column(e, &from->children[i], &from_type->fields[i].type, &out->children[i],
+                        &to->fields[i].type, try_cast);
+    }
+}
+
+static void cast_one(struct eval *e, const struct column *from, const struct mill_type *from_type,
+                     struct column *out, const struct mill_type *to, bool try_cast, uint32_t row)
+{
+    if (type_is_text(from_type) || type_is_binary(from_type)) {
+        cast_from_text(e, from, from_type, out, to, try_cast, row);
+    } else if (type_is_text(to)) {
+        char text[4096];
+
+        text_fit(e, out, row, text, value_text(from, from_type, row, text, sizeof text), to);
+    } else if (type_is_numeric(from_type) || from_type->kind == MILL_BOOLEAN) {
+        const struct value v = value_read(from, from_type, at_row(from, row));
+
+        number_write(e, &v, out, to, row);
+    } else {
+        time_cast(from, from_type, out, to, row);
+    }
+}
+
+void cast_column(struct eval *e, const struct column *from, const struct mill_type *from_type,
+                 struct column *out, const struct mill_type *to, bool try_cast)
+{
+    if (to->kind == MILL_ROW) {
+        cast_row(e, from, from_type, out, to, try_cast);
+        FOR_ROWS(e, row)
+            if (!column_valid(from, row))
+                eval_null(e, out, row);
+        return;
+    }
+    /* the common widenings, without a branch per row */
+    if (from->validity == NULL && from_type->kind == MILL_INT && to->kind == MILL_BIGINT) {
+        FOR_ROWS(e, row)
+            RESULT(int64_t, out)[row] = VALUE(int32_t, from, row);
+        return;
+    }
+    FOR_ROWS(e, row)
+    {
+        if (!column_valid(from, row))
+            eval_null(e, out, row);
+        else
+            cast_one(e, from, from_type, out, to, try_cast, row);
+        if (e->code != MILL_OK)
+            return;
+    }
+}
