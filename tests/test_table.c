@@ -1,0 +1,251 @@
+/* tests/test_table.c - the key table: groups of every kind of key, order, growth, memory limit, snapshots. */
+#include "tests/opkit.h"
+#include "core/state/table.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { C_BIG, C_DOUBLE, C_TEXT, C_DEC, C_TINY, COLUMNS };
+static struct mill_field fields[COLUMNS];
+static const struct mill_schema schema = {COLUMNS, fields};
+
+static void fill_fields(void)
+{
+    fields[C_BIG] = (struct mill_field){"big", type_make(MILL_BIGINT)};
+    fields[C_DOUBLE] = (struct mill_field){"double", type_make(MILL_DOUBLE)};
+    fields[C_TEXT] = (struct mill_field){"text", type_string()};
+    fields[C_DEC] = (struct mill_field){"dec", type_decimal(20, 2)};
+    fields[C_TINY] = (struct mill_field){"tiny", type_make(MILL_TINYINT)};
+}
+
+static struct batch *random_batch(struct opkit *kit, uint32_t n, uint32_t range)
+{
+    static const double reals[] = {0.0, -0.0, 1.5, -2.5, INFINITY, -INFINITY, NAN, -NAN};
+    struct batch *b = batch_new(&kit->heap, n, COLUMNS);
+
+    batch_own_columns(b, &schema);
+    for (uint32_t c = 0; c < COLUMNS; c++)
+        column_own_validity(b, &b->columns[c]);
+    for (uint32_t i = 0; i < n; i++) {
+        char text[64];
+        const int length = snprintf(text, sizeof text, opkit_random(kit) % 2 ? "%d" : "%d is a long key here",
+                                    (int)(opkit_random(kit) % range));
+
+        if (length > 2)
+            text[1] = opkit_random(kit) % 8 == 0 ? '\0' : text[1];
+        ((int64_t *)b->columns[C_BIG].values)[i] = (int64_t)(opkit_random(kit) % range) - range / 2;
+        ((double *)b->columns[C_DOUBLE].values)[i] = reals[opkit_random(kit) % COUNT_OF(reals)];
+        ((struct mill_view *)b->columns[C_TEXT].values)[i] = batch_view(b, text, (uint32_t)length);
+        ((int128 *)b->columns[C_DEC].values)[i] = (int128)(int64_t)(opkit_random(kit) % range) - 3;
+        ((int8_t *)b->columns[C_TINY].values)[i] = (int8_t)opkit_random(kit);
+        for (uint32_t c = 0; c < COLUMNS; c++)
+            if (opkit_random(kit) % 9 == 0)
+                column_set_null(&b->columns[c], i);
+    }
+    b->rows = b->live = n;
+    return b;
+}
+
+/* Compares two rows by the key columns as SQL orders them: NULL first, -0.0 = 0.0, NaN last. */
+static int compare_part(const struct batch *x, uint32_t i, const struct batch *y, uint32_t j, uint32_t c)
+{
+    const struct column *a = &x->columns[c], *b = &y->columns[c];
+    const bool va = column_valid(a, i), vb = column_valid(b, j);
+
+    if (!va || !vb)
+        return va - vb;
+    if (c == C_DOUBLE) {
+        const double p = ((double *)a->values)[i], q = ((double *)b->values)[j];
+
+        if (p != p || q != q)
+            return (p != p) - (q != q);
+        return (p > q) - (p < q);
+    }
+    if (c == C_TEXT)
+        return view_compare((struct mill_view *)a->values + i, (struct mill_view *)b->values + j);
+    if (c == C_DEC) {
+        const int128 p = ((int128 *)a->values)[i], q = ((int128 *)b->values)[j];
+
+        return (p > q) - (p < q);
+    }
+    if (c == C_TINY)
+        return ((int8_t *)a->values)[i] - ((int8_t *)b->values)[j];
+    const int64_t p = ((int64_t *)a->values)[i], q = ((int64_t *)b->values)[j];
+
+    return (p > q) - (p < q);
+}
+
+struct keyset { uint32_t columns[3], count; };
+static const struct keyset keysets[] = {{{C_BIG}, 1},  {{C_DOUBLE}, 1}, {{C_TEXT}, 1},
+                                        {{C_DEC}, 1},  {{C_TINY}, 1},   {{C_BIG, C_TEXT}, 2},
+                                        {{C_TEXT, C_DOUBLE}, 2}, {{C_TINY, C_TEXT, C_DEC}, 3}};
+
+static int compare_rows(const struct keyset *k, const struct batch *x, uint32_t i, const struct batch *y,
+                        uint32_t j)
+{
+    int c = 0;
+
+    for (uint32_t p = 0; p < k->count && c == 0; p++)
+        c = compare_part(x, i, y, j, k->columns[p]);
+    return c;
+}
+
+/* Each state holds the number of the first row of its group: row -> group must be what comparing gives. */
+static void check_groups(struct opkit *kit, const struct keyset *k, struct table *table,
+                         const struct batch *b, const struct key_batch *keys)
+{
+    void *states[BATCH_ROWS_MAX];
+    uint32_t *order = malloc((table->groups + b->live) * sizeof *order), before = table->groups;
+    struct batch *out;
+
+    cr_assert(table_lookup(table, keys, NULL, b->live, states));
+    cr_assert_eq(before, 0);
+    for (uint32_t i = 0; i < table->groups; i++)
+        *(int64_t *)table_state(table, i) = -1;
+    for (uint32_t i = 0; i < b->live; i++) {
+        if (*(int64_t *)states[i] == -1)
+            *(int64_t *)states[i] = i;
+        cr_assert_eq(compare_rows(k, b, i, b, (uint32_t)*(int64_t *)states[i]), 0);
+        for (uint32_t j = 0; j < i; j++)
+            cr_assert_eq(states[i] == states[j], compare_rows(k, b, i, b, j) == 0);
+    }
+    cr_assert(table_valid(table));
+    cr_assert(table_order(table, order));
+    out = batch_new(&kit->heap, BATCH_ROWS_MAX, COLUMNS);
+    batch_own_columns(out, &schema);
+    for (uint32_t i = 0; i < table->groups; i++)
+        for (uint32_t p = 0; p < k->count; p++)
+            cr_assert(table_key_value(table, order[i], p, out, &out->columns[k->columns[p]], i));
+    for (uint32_t i = 0; i < table->groups; i++) {
+        char one[4096], two[4096];
+        const uint32_t n = table_key_put(table, order[i], one);
+
+        cr_assert_eq(compare_rows(k, out, i, b, (uint32_t)*(int64_t *)table_state(table, order[i])), 0);
+        if (i == 0)
+            continue;
+        cr_assert_lt(compare_rows(k, out, i - 1, out, i), 0);
+        const uint32_t m = table_key_put(table, order[i - 1], two);
+
+        cr_assert_lt(memcmp(two, one, min_u32(n, m)), 0);
+    }
+    batch_release(out);
+    free(order);
+}
+
+static void check_restore(struct opkit *kit, const struct table *table)
+{
+    struct snapshot_writer w = {.heap = &kit->heap};
+    struct snapshot_reader r;
+    struct table again;
+
+    for (uint32_t i = 0; i < table->groups; i++)
+        table_key_snapshot(table, i, &w);
+    r = (struct snapshot_reader){w.bytes, w.bytes + w.length, false};
+    table_open(&again, &kit->heap, table->layout, 8, 99);
+    for (uint32_t i = 0; i < table->groups; i++)
+        cr_assert_eq(table_key_restore(&again, &r), i);
+    cr_assert(table_valid(&again) && r.next == r.end);
+    for (uint32_t i = 0; i < table->groups; i++)
+        cr_assert_eq(table_adopt(&again, table, i), i);
+    cr_assert_eq(again.groups, table->groups);
+    table_close(&again);
+    snapshot_writer_close(&w);
+}
+
+Test(table, groups_every_kind_of_key)
+{
+    fill_fields();
+    for (uint64_t seed = 1; seed <= 40; seed++)
+        for (size_t i = 0; i < COUNT_OF(keysets); i++) {
+            const struct keyset *k = &keysets[i];
+            struct opkit kit;
+            struct key_layout layout;
+            struct key_batch keys;
+            struct table table;
+            struct batch *b;
+
+            opkit_open(&kit, seed, 4096);
+            b = random_batch(&kit, 1 + (uint32_t)(seed * 11 % 400), 1 + (uint32_t)(seed * 17 % 500));
+            cr_assert(key_layout_open(&layout, &kit.heap, &schema, k->columns, k->count));
+            cr_assert(key_batch_open(&keys, &kit.heap));
+            cr_assert(keys_prepare(&layout, b, NULL, b->live, &keys));
+            table_open(&table, &kit.heap, &layout, 8, seed);
+            check_groups(&kit, k, &table, b, &keys);
+            check_restore(&kit, &table);
+            table_close(&table);
+            key_batch_close(&keys);
+            key_layout_close(&layout);
+            batch_release(b);
+            opkit_close(&kit);
+        }
+}
+
+static bool fill_table(struct opkit *kit, struct table *table, const struct key_layout *layout,
+                       uint32_t batches)
+{
+    struct key_batch keys;
+    bool ok = true;
+
+    cr_assert(key_batch_open(&keys, &kit->heap));
+    for (uint32_t j = 0; j < batches && ok; j++) {
+        struct batch *b = batch_new(&kit->heap, BATCH_ROWS_MAX, COLUMNS);
+        void *states[BATCH_ROWS_MAX];
+
+        batch_own_columns(b, &schema);
+        for (uint32_t i = 0; i < BATCH_ROWS_MAX; i++)
+            ((int64_t *)b->columns[C_BIG].values)[i] = (int64_t)(j * BATCH_ROWS_MAX + i) << 20;
+        b->rows = b->live = BATCH_ROWS_MAX;
+        cr_assert(keys_prepare(layout, b, NULL, b->live, &keys));
+        ok = table_lookup(table, &keys, NULL, b->live, states);
+        batch_release(b);
+    }
+    key_batch_close(&keys);
+    return ok;
+}
+
+Test(table, grows_to_a_million_groups)
+{
+    const uint32_t column = C_BIG;
+    struct opkit kit;
+    struct key_layout layout;
+    struct table table;
+
+    fill_fields();
+    opkit_open(&kit, 1, 4096);
+    cr_assert(key_layout_open(&layout, &kit.heap, &schema, &column, 1));
+    table_open(&table, &kit.heap, &layout, 16, 5);
+    cr_assert(fill_table(&kit, &table, &layout, 256));
+    cr_assert_eq(table.groups, 1u << 20);
+    cr_assert(fill_table(&kit, &table, &layout, 256));
+    cr_assert_eq(table.groups, 1u << 20);
+    cr_assert(table_valid(&table));
+    table_close(&table);
+    key_layout_close(&layout);
+    opkit_close(&kit);
+}
+
+/* Every limit between nothing and enough: false where it does not suffice, nothing lost. */
+Test(table, says_no_at_any_memory_limit)
+{
+    const uint32_t column = C_BIG;
+    bool enough = false;
+
+    fill_fields();
+    for (uint64_t limit = 1 << 20; !enough; limit += 200000) {
+        struct opkit kit;
+        struct key_layout layout;
+        struct table table;
+
+        opkit_open(&kit, 1, 4096);
+        cr_assert(key_layout_open(&layout, &kit.heap, &schema, &column, 1));
+        table_open(&table, &kit.heap, &layout, 40, 5);
+        kit.budget.limit = limit;
+        enough = fill_table(&kit, &table, &layout, 12);
+        table_close(&table);
+        key_layout_close(&layout);
+        opkit_close(&kit);
+        cr_assert_lt(limit, 1ull << 27);
+    }
+}
