@@ -13,22 +13,19 @@ struct block {
     const uint8_t *lane;
     uint32_t count;
     bool one;                          /* all states are states[0] */
+    uint64_t marked;                   /* aggregates whose seen bits are set already */
 };
 
 void agg_roll(const struct agg_set *set, void *state, uint64_t step)
 {
     uint64_t *head = (uint64_t *)((char *)state + set->step_at);
 
-    for (uint32_t i = 0; i < set->count; i++) {
-        const struct agg_slot *slot = &set->slots[i];
-        uint32_t sums = slot->acc == ACC_FSUM ? 1 : slot->acc == ACC_FMOMENTS ? 2 : 0;
-        double *sum = agg_f64(state, slot->at + (slot->acc == ACC_FMOMENTS ? 8 : 0));
+    for (uint32_t i = 0; i < set->sum_count; i++) {
+        double *sum = agg_f64(state, set->sums[i]);
 
-        for (; sums > 0; sums--, sum += 1 + set->lanes) {
-            sum[0] += agg_fold(sum + 1, set->lanes);
-            for (uint32_t k = 1; k <= set->lanes; k++)
-                sum[k] = -0.0;
-        }
+        sum[0] += agg_fold(sum + 1, set->lanes);
+        for (uint32_t k = 1; k <= set->lanes; k++)
+            sum[k] = -0.0;
     }
     head[0] = step;
     head[1] = 0;
@@ -330,6 +327,8 @@ static void mark_seen(const struct block *b, uint32_t number)
 {
     const uint64_t bit = 1ull << (number & 63);
 
+    if ((b->marked & bit) != 0)        /* only sets of up to 64 aggregates mark beforehand */
+        return;
     for (uint32_t i = 0; i < (b->one ? min_u32(b->count, 1) : b->count); i++)
         *agg_seen(b->states[i], number) |= bit;
 }
@@ -376,14 +375,34 @@ static bool add_slot(struct agg_set *set, uint32_t number, struct block b)
     return true;
 }
 
-/* The step of each state, and the lanes of its rows. */
+/* Aggregates that take every row of the batch: those without FILTER over a column without NULLs. */
+static uint64_t takes_all(const struct agg_set *set, const struct batch *batch)
+{
+    uint64_t mask = 0;
+
+    for (uint32_t i = 0; set->seen_words == 1 && i < set->count; i++) {
+        const struct agg_slot *slot = &set->slots[i];
+        const bool late_mark = slot->acc == ACC_MINVIEW || slot->acc == ACC_MAXVIEW ||
+                               slot->acc == ACC_FIRST || slot->acc == ACC_LAST;
+
+        if (!late_mark && slot->spec.filter < 0 && slot->spec.arg >= 0 &&
+            batch->columns[slot->spec.arg].validity == NULL)
+            mask |= 1ull << i;
+    }
+    return mask;
+}
+
+/* The seen bits and the step of each state, and the lanes of its rows. */
 static void enter_step(struct agg_set *set, const struct block *b)
 {
+    const uint64_t step = b->batch->step;
+
     for (uint32_t i = 0; i < b->count; i++) {
         uint64_t *head = (uint64_t *)(b->states[i] + set->step_at);
 
-        if (UNLIKELY(head[0] != b->batch->step))
-            agg_roll(set, b->states[i], b->batch->step);
+        *(uint64_t *)b->states[i] |= b->marked;
+        if (head[0] != step)
+            agg_roll(set, b->states[i], step);
         if (set->lanes > 1)
             set->lane[i] = (uint8_t)(head[1]++ % AGG_LANES);
     }
@@ -391,8 +410,12 @@ static void enter_step(struct agg_set *set, const struct block *b)
 
 static bool add_block(struct agg_set *set, struct block *b)
 {
+    b->marked = takes_all(set, b->batch);
     if (set->step_at != 0)
         enter_step(set, b);
+    else if (b->marked != 0)
+        for (uint32_t i = 0; i < (b->one ? 1 : b->count); i++)
+            *(uint64_t *)b->states[i] |= b->marked;
     for (uint32_t s = 0; s < set->count; s++)
         if (!add_slot(set, s, *b))
             return false;

@@ -47,6 +47,7 @@ struct agg_set {
     uint32_t count, seen_words, state_bytes;
     uint32_t step_at;                  /* offset of { step, rows of the step }, 0: no float sums */
     uint32_t lanes;                    /* 1 or AGG_LANES */
+    uint32_t *sums, sum_count;         /* offsets of all float sums, at most 2 per slot */
     uint64_t overflows;
     /* Scratch of one block. */
     uint16_t rows[AGG_BLOCK], kept_rows[AGG_BLOCK], zeros[AGG_BLOCK];

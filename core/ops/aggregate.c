@@ -161,6 +161,12 @@ static void lay_out(struct agg_set *set, const struct agg_spec *specs)
             slot->count_at = at;
             at += 8;
         }
+        if (slot->acc == ACC_FSUM)
+            set->sums[set->sum_count++] = slot->at;
+        if (slot->acc == ACC_FMOMENTS) {
+            set->sums[set->sum_count++] = slot->at + 8;
+            set->sums[set->sum_count++] = slot->at + 8 + 8 * (1 + set->lanes);
+        }
     }
     set->state_bytes = max_u32(at, 8);
 }
@@ -178,8 +184,9 @@ struct agg_set *agg_set_new(struct heap *heap, const struct mk_table *kernels,
     set->seen_words = (count + 63) / 64;
     set->lanes = keyless ? AGG_LANES : 1;
     set->slots = heap_zalloc(heap, max_u32(count, 1) * sizeof *set->slots);
-    if (set->slots == NULL) {
-        heap_free(heap, set, sizeof *set);
+    set->sums = heap_zalloc(heap, max_u32(count, 1) * 2 * sizeof *set->sums);
+    if (set->slots == NULL || set->sums == NULL) {
+        agg_set_free(set);
         return NULL;
     }
     lay_out(set, specs);
@@ -191,6 +198,7 @@ void agg_set_free(struct agg_set *set)
     if (set == NULL)
         return;
     heap_free(set->heap, set->slots, max_u32(set->count, 1) * sizeof *set->slots);
+    heap_free(set->heap, set->sums, max_u32(set->count, 1) * 2 * sizeof *set->sums);
     heap_free(set->heap, set, sizeof *set);
 }
 

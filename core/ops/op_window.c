@@ -240,6 +240,31 @@ static enum op_progress emit_late(struct window_op *w, const struct batch *batch
     return op_emit_late(&w->op, out, t);
 }
 
+/* The common batch: all rows live, no NULL time, in time order enough to lie in one slice, none late.
+ * Returns 1: taken, 0: not such a batch, -1: no memory. */
+static int push_plain(struct window_op *w, const struct batch *batch, const struct step_time *t)
+{
+    const struct window_spec *s = &w->windows.spec;
+    const struct column *c = s->time >= 0 && !s->attached ? &batch->columns[s->time] : NULL;
+    const int64_t bound = max_i64(t->w_before, min_i64(t->g_split, t->g_others));
+    struct slice *slice;
+    int64_t least, greatest;
+
+    if (c == NULL || c->constant || c->validity != NULL || batch->selection != NULL ||
+        batch->behind != NULL || batch->live == 0)
+        return 0;
+    time_bounds(c->values, batch->live, &least, &greatest);
+    if (least <= time_add(bound, s->unit) ||
+        windows_slice(&w->windows, least) != windows_slice(&w->windows, greatest))
+        return 0;
+    slice = slice_get(w, &w->slices, TIME_MIN, windows_slice(&w->windows, least));
+    if (slice == NULL || !keys_prepare(&w->keys, batch, NULL, batch->live, &w->batch_keys) ||
+        !slice_add(w, slice, batch, NULL, NULL, batch->live))
+        return -1;
+    w->op.counters.held += batch->live;
+    return 1;
+}
+
 static bool push_rows(struct window_op *w, const struct batch *batch, const struct step_time *t)
 {
     const struct windows *windows = &w->windows;
@@ -336,8 +361,12 @@ static enum op_progress window_push(struct op *op, uint32_t port, struct batch *
     if (port == 1) {
         p = push_partials(w, batch, t) ? OP_READY : no_memory(w);
     } else {
+        const int taken = push_plain(w, batch, t);
+
         op->counters.in += batch->live;
-        p = push_rows(w, batch, t) ? emit_late(w, batch, t) : no_memory(w);
+        p = taken > 0                                    ? OP_READY
+            : taken == 0 && push_rows(w, batch, t) ? emit_late(w, batch, t)
+                                                         : no_memory(w);
     }
     batch_release(batch);
     return p;
