@@ -1,0 +1,443 @@
+/* core/plan/bind_aggregate.c - GROUP BY: keys, aggregates, windows; projection before and after. */
+#include "core/plan/bind.h"
+
+#include <strings.h>
+
+#define KEYS_MAX 256u
+#define AGGS_MAX 256u
+
+struct aggregation {
+    struct planner *planner;
+    struct relation *input;
+    struct expr *keys[KEYS_MAX];       /* over the input */
+    uint32_t key_count;
+    struct agg_spec specs[AGGS_MAX];   /* arg and filter: positions in args, while binding */
+    uint32_t agg_count;
+    struct expr *args[2 * AGGS_MAX + KEYS_MAX + 8];
+    uint32_t arg_count;
+    bool windowed;                     /* results have window_start, window_end, window_time */
+    bool attached;                     /* over columns of the input */
+    int32_t start, end;                /* attached: input columns */
+    struct window_spec window;
+    struct mill_type time_type;
+};
+
+/* Results: keys, aggregates, window_start, window_end, window_time, window_id. */
+static uint32_t result_start(const struct aggregation *a) { return a->key_count + a->agg_count; }
+
+/* Position of an expression among the columns before the aggregation. */
+static uint32_t argument_of(struct aggregation *a, struct expr *e)
+{
+    for (uint32_t i = 0; i < a->arg_count; i++)
+        if (expr_same(a->args[i], e))
+            return i;
+    CHECK(a->arg_count < COUNT_OF(a->args));
+    a->args[a->arg_count] = e;
+    return a->arg_count++;
+}
+
+/* ---- aggregate calls ---- */
+
+static void call_argument(struct aggregation *a, const struct ast_expr *x, struct agg_spec *spec)
+{
+    struct planner *p = a->planner;
+    const char *name = x->name.parts[x->name.count - 1];
+    struct expr *arg;
+    char text[80];
+
+    spec->separator = ",";
+    if (x->star) {
+        if (spec->kind != AGG_COUNT)
+            plan_fail(p, x->at, MILL_E_TYPE, "only COUNT takes *");
+        spec->kind = AGG_COUNT_STAR;
+        spec->arg = -1;
+        spec->result_type = type_make(MILL_BIGINT);
+        spec->result_type.not_null = true;
+        return;
+    }
+    if (x->arg_count < 1 || x->arg_count > (spec->kind == AGG_LISTAGG ? 2u : 1u))
+        plan_fail(p, x->at, MILL_E_TYPE, "%s takes one argument, it got %u", name, x->arg_count);
+    if (has_aggregate(p, x->args[0]))
+        plan_fail(p, x->args[0]->at, MILL_E_TYPE, "an aggregate cannot stand inside an aggregate");
+    if (x->within != NULL)
+        plan_fail(p, x->at, MILL_E_UNSUPPORTED, "WITHIN GROUP is not supported yet: LISTAGG keeps the order of the rows");
+    arg = expr_fold(&p->session, bind_expr(p, a->input, NULL, x->args[0]));
+    spec->arg_type = arg->type;
+    if (spec->kind == AGG_LISTAGG && x->arg_count == 2) {
+        if (x->args[1]->kind != AST_STRING)
+            plan_fail(p, x->args[1]->at, MILL_E_TYPE, "the separator of LISTAGG is a text in quotes");
+        spec->separator = x->args[1]->text;
+    }
+    if (!agg_result_type(spec->kind, &arg->type, &spec->result_type))
+        plan_fail(p, x->args[0]->at, MILL_E_TYPE, "%s does not take %s", name,
+                  type_name(&arg->type, text, sizeof text));
+    spec->arg = (int32_t)argument_of(a, arg);
+}
+
+static bool spec_same(const struct agg_spec *x, const struct agg_spec *y)
+{
+    return x->kind == y->kind && x->distinct == y->distinct && x->arg == y->arg && x->filter == y->filter &&
+           (x->kind != AGG_LISTAGG || strcmp(x->separator, y->separator) == 0);
+}
+
+struct expr *aggregation_call(struct planner *p, struct aggregation *a, const struct ast_expr *x)
+{
+    struct agg_spec spec = {.filter = -1, .arg = -1};
+    uint32_t i;
+
+    if (x->kind != AST_CALL || x->over != NULL || !has_aggregate(p, x) ||
+        (!x->star && !agg_find(x->name.parts[x->name.count - 1], &spec.kind)))
+        return NULL;
+    if (x->star && !agg_find(x->name.parts[x->name.count - 1], &spec.kind))
+        plan_fail(p, x->at, MILL_E_TYPE, "only COUNT takes *");
+    spec.distinct = x->distinct;
+    call_argument(a, x, &spec);
+    if (x->filter != NULL) {
+        struct expr *filter = bind_expr(p, a->input, NULL, x->filter);
+
+        if (filter->type.kind != MILL_BOOLEAN)
+            plan_fail(p, x->filter->at, MILL_E_TYPE, "FILTER (WHERE ...) needs a condition");
+        spec.filter = (int32_t)argument_of(a, expr_fold(&p->session, filter));
+    }
+    spec.name = arena_format(p->arena, "%s", x->name.parts[x->name.count - 1]);
+    for (i = 0; i < a->agg_count; i++)
+        if (spec_same(&a->specs[i], &spec))
+            break;
+    if (i == a->agg_count) {
+        if (a->agg_count == AGGS_MAX)
+            plan_fail(p, x->at, MILL_E_UNSUPPORTED, "more than %u aggregates in one query", AGGS_MAX);
+        a->specs[a->agg_count++] = spec;
+    }
+    /* aggregates stand behind the keys; key_count is fixed by now */
+    return expr_column(&p->session, a->key_count + i, &a->specs[i].result_type, place(x->at));
+}
+
+/* ---- keys and window columns ---- */
+
+static struct expr *window_column(struct planner *p, struct aggregation *a, enum column_role role, struct ast_at at)
+{
+    const struct mill_type id = type_make(MILL_BIGINT);
+
+    /* a place behind all aggregates, which are not counted yet: patched by shift_window() */
+    return expr_column(&p->session, UINT32_MAX - (uint32_t)role, role == ROLE_WINDOW_ID ? &id : &a->time_type, place(at));
+}
+
+/* TUMBLE_START(...), HOP_END(...), SESSION_ROWTIME(...) of the older form. */
+static struct expr *auxiliary(struct planner *p, struct aggregation *a, const struct ast_expr *x)
+{
+    static const struct { const char *suffix; enum column_role role; } suffixes[] = {
+        {"_START", ROLE_WINDOW_START}, {"_END", ROLE_WINDOW_END}, {"_ROWTIME", ROLE_WINDOW_TIME},
+        {"_PROCTIME", ROLE_WINDOW_TIME}};
+    static const char *const names[] = {"TUMBLE", "HOP", "SESSION"};
+    const char *name;
+
+    if (x->kind != AST_CALL || !a->windowed)
+        return NULL;
+    name = x->name.parts[x->name.count - 1];
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        for (size_t k = 0; k < COUNT_OF(suffixes); k++) {
+            const size_t n = strlen(names[i]);
+
+            if (strncasecmp(name, names[i], n) == 0 && strcasecmp(name + n, suffixes[k].suffix) == 0)
+                return window_column(p, a, suffixes[k].role, x->at);
+        }
+    return NULL;
+}
+
+struct expr *aggregation_group(struct planner *p, struct aggregation *a, const struct ast_expr *x)
+{
+    struct mill_error *error = p->error, local = {0};
+    jmp_buf failed;
+    struct expr *volatile e = auxiliary(p, a, x);
+
+    if (e != NULL || has_aggregate(p, x) || x->kind == AST_STAR)
+        return e;
+    /* does it mean the same as a key? A failure to bind it whole only means that it does not. */
+    memcpy(&failed, &p->failed, sizeof failed);
+    p->error = &local;
+    if (setjmp(p->failed) == 0)
+        e = expr_fold(&p->session, bind_expr(p, a->input, NULL, x));
+    p->error = error;
+    memcpy(&p->failed, &failed, sizeof failed);
+    if (e == NULL)
+        return NULL;
+    if (a->windowed && e->kind == EXPR_COLUMN && a->input->columns[e->index].role != ROLE_NONE)
+        return window_column(p, a, a->input->columns[e->index].role, x->at);
+    for (uint32_t i = 0; i < a->key_count; i++)
+        if (expr_same(a->keys[i], e))
+            return expr_column(&p->session, i, &a->keys[i]->type, place(x->at));
+    return e->kind == EXPR_LITERAL ? e : NULL;
+}
+
+static void patch_window_columns(struct expr *e, uint32_t start)
+{
+    if (e->kind == EXPR_COLUMN && e->index >= UINT32_MAX - ROLE_WINDOW_ID)
+        e->index = start + (UINT32_MAX - e->index) - ROLE_WINDOW_START;
+    for (uint32_t i = 0; i < e->arg_count; i++)
+        patch_window_columns(e->args[i], start);
+}
+
+/* ---- GROUP BY ---- */
+
+/* An alias or a position in the SELECT list, or the expression itself. */
+static const struct ast_expr *group_target(struct planner *p, struct relation *r, const struct ast_select *s,
+                                           const struct ast_expr *x)
+{
+    if (x->kind == AST_NAME && x->name.count == 1) {
+        for (uint32_t i = 0; i < r->count; i++)
+            if (strcasecmp(r->columns[i].name, x->name.parts[0]) == 0)
+                return x;
+        for (uint32_t i = 0; i < s->item_count; i++)
+            if (s->items[i].alias != NULL && strcasecmp(s->items[i].alias, x->name.parts[0]) == 0)
+                return s->items[i].expr;
+    }
+    (void)p;
+    return x;
+}
+
+static void add_key(struct planner *p, struct aggregation *a, struct expr *e, struct ast_at at)
+{
+    char text[80];
+
+    if (type_phys(&e->type) == PHYS_NONE)
+        plan_fail(p, at, MILL_E_UNSUPPORTED, "%s cannot be a key", type_name(&e->type, text, sizeof text));
+    for (uint32_t i = 0; i < a->key_count; i++)
+        if (expr_same(a->keys[i], e))
+            return;
+    if (a->key_count == KEYS_MAX)
+        plan_fail(p, at, MILL_E_UNSUPPORTED, "more than %u keys in GROUP BY", KEYS_MAX);
+    a->keys[a->key_count++] = e;
+}
+
+static void note_window(struct planner *p, struct aggregation *a, struct relation *r, const struct ast_expr *call)
+{
+    if (a->windowed)
+        plan_fail(p, call->at, MILL_E_TYPE, "GROUP BY has two windows");
+    window_from_call(p, r, call, &a->window);
+    a->windowed = true;
+    a->time_type = a->window.time_type;
+}
+
+/* Keys of GROUP BY; window_start and window_end of a windowed input mean its window. */
+static void bind_groups(struct planner *p, struct aggregation *a, struct relation *r, const struct ast_select *s)
+{
+    int32_t start = -1, end = -1;
+
+    for (uint32_t i = 0; i < s->group_count; i++) {
+        const struct ast_expr *x;
+        struct expr *e;
+
+        if (s->groups[i].kind != GROUP_PLAIN)
+            plan_fail(p, s->groups[i].at, MILL_E_UNSUPPORTED, "GROUPING SETS, ROLLUP and CUBE are not supported yet");
+        if (s->groups[i].expr == NULL)
+            continue;
+        x = group_target(p, r, s, s->groups[i].expr);
+        if (is_group_window(x)) {
+            note_window(p, a, r, x);
+            continue;
+        }
+        e = expr_fold(&p->session, bind_expr(p, r, NULL, x));
+        if (e->kind == EXPR_COLUMN && r->columns[e->index].role != ROLE_NONE) {
+            if (r->columns[e->index].role == ROLE_WINDOW_START)
+                start = (int32_t)e->index;
+            if (r->columns[e->index].role == ROLE_WINDOW_END)
+                end = (int32_t)e->index;
+            continue;
+        }
+        if (e->kind == EXPR_LITERAL)
+            plan_fail(p, x->at, MILL_E_UNSUPPORTED, "GROUP BY a constant or a position is not supported; name the column");
+        add_key(p, a, e, x->at);
+    }
+    if (start >= 0 && end >= 0) {
+        a->windowed = true;
+        a->attached = !r->pending;
+        a->window = r->window;
+        a->start = start;
+        a->end = end;
+        a->time_type = r->columns[start].type;
+        a->time_type.not_null = false;
+    } else if (start >= 0 || end >= 0 || r->pending) {
+        plan_fail(p, s->groups != NULL ? s->groups[0].at : s->at, MILL_E_TYPE,
+                  "a window aggregation groups by both window_start and window_end");
+    }
+}
+
+/* ---- nodes ---- */
+
+static void attach(struct aggregation *a)
+{
+    a->window = (struct window_spec){.kind = WINDOW_TUMBLE, .attached = true, .time = -1, .start = -1, .end = -1};
+    a->window.time_type = a->time_type;
+    a->window.unit = type_time_unit(&a->time_type);
+}
+
+/* Keys, arguments and times as columns, so that the aggregation only reads columns. */
+static struct phys_node *before(struct planner *p, struct aggregation *a, struct relation *r)
+{
+    struct scope_column *columns;
+    struct expr **exprs;
+    uint32_t keys[KEYS_MAX], n;
+
+    for (uint32_t i = 0; i < a->key_count; i++)
+        keys[i] = argument_of(a, a->keys[i]);
+    if (a->windowed && a->attached) {
+        attach(a);
+        a->window.start = (int32_t)argument_of(
+            a, expr_column(&p->session, (uint32_t)a->start, &r->columns[a->start].type, place(r->at)));
+        a->window.end = (int32_t)argument_of(
+            a, expr_column(&p->session, (uint32_t)a->end, &r->columns[a->end].type, place(r->at)));
+    } else if (a->windowed && a->window.time >= 0) {
+        const struct scope_column *time = &r->columns[a->window.time];
+
+        a->window.time = (int32_t)argument_of(
+            a, expr_column(&p->session, (uint32_t)a->window.time, &time->type, place(r->at)));
+    }
+    n = a->arg_count;
+    columns = arena_array(p->arena, struct scope_column, n + 1);
+    exprs = arena_array(p->arena, struct expr *, n + 1);
+    for (uint32_t i = 0; i < n; i++) {
+        exprs[i] = a->args[i];
+        columns[i] = (struct scope_column){.name = arena_format(p->arena, "a%u", i), .type = a->args[i]->type};
+        if (a->args[i]->kind == EXPR_COLUMN)
+            columns[i].name = r->columns[a->args[i]->index].name;
+    }
+    (void)keys;
+    return plan_calc(p, r, exprs, columns, n);
+}
+
+static struct mill_schema results(struct planner *p, struct aggregation *a, struct out_column **outs, uint32_t *count)
+{
+    static const struct { enum out_kind kind; const char *name; } windows[] = {{OUT_WINDOW_START, "window_start"},
+                                                                              {OUT_WINDOW_END, "window_end"},
+                                                                              {OUT_WINDOW_TIME, "window_time"},
+                                                                              {OUT_WINDOW_ID, "window_id"}};
+    const uint32_t extra = a->windowed ? (a->window.kind == WINDOW_ROWS && !a->attached ? 4 : 3) : 0;
+    struct mill_field *fields = arena_array(p->arena, struct mill_field, result_start(a) + 5);
+    uint32_t n = 0;
+
+    *outs = arena_array(p->arena, struct out_column, result_start(a) + 5);
+    for (uint32_t i = 0; i < a->key_count; i++, n++) {
+        (*outs)[n] = (struct out_column){OUT_KEY, i};
+        fields[n] = (struct mill_field){arena_format(p->arena, "key%u", i), a->keys[i]->type};
+    }
+    for (uint32_t i = 0; i < a->agg_count; i++, n++) {
+        (*outs)[n] = (struct out_column){OUT_AGG, i};
+        fields[n] = (struct mill_field){a->specs[i].name, a->specs[i].result_type};
+    }
+    for (uint32_t i = 0; i < extra; i++, n++) {
+        (*outs)[n] = (struct out_column){windows[i].kind, 0};
+        fields[n] = (struct mill_field){windows[i].name, i < 3 ? a->time_type : type_make(MILL_BIGINT)};
+    }
+    *count = n;
+    return (struct mill_schema){n, fields};
+}
+
+static enum node_kind node_kind_of(const struct aggregation *a)
+{
+    if (!a->windowed)
+        return NODE_GROUP;
+    if (a->attached)
+        return NODE_WINDOW;
+    return a->window.kind == WINDOW_SESSION ? NODE_SESSION : a->window.kind == WINDOW_ROWS ? NODE_COUNT_WINDOW : NODE_WINDOW;
+}
+
+static struct phys_node *aggregate_node(struct planner *p, struct aggregation *a, struct phys_node *calc,
+                                        const struct ast_select *s)
+{
+    uint32_t *keys = arena_array(p->arena, uint32_t, a->key_count + 1);
+    struct agg_spec *specs = arena_array(p->arena, struct agg_spec, a->agg_count + 1);
+    struct phys_node *exchange, *node;
+    struct out_column *outs;
+    uint32_t count;
+
+    for (uint32_t i = 0; i < a->key_count; i++)
+        keys[i] = argument_of(a, a->keys[i]);
+    memcpy(specs, a->specs, a->agg_count * sizeof *specs);
+    exchange = plan_exchange(p, calc, keys, a->key_count);
+    node = plan_node(p, node_kind_of(a), &exchange, 1);
+    node->schema = results(p, a, &outs, &count);
+    node->aggregate = (struct aggregate_node){.window = a->window,
+                                              .keys = keys,
+                                              .key_count = a->key_count,
+                                              .aggs = specs,
+                                              .agg_count = a->agg_count,
+                                              .outs = outs};
+    if (!a->windowed)
+        node->aggregate.window.time = -1;
+    node->rowtime = a->windowed ? (int32_t)result_start(a) + 2 : -1;
+    node->line = s->at.line;
+    node->column = s->at.column;
+    node->why = !a->windowed ? "one state per key, until the end of the bounded input"
+                             : "one state per key and slice, dropped when its last window has fired";
+    return node;
+}
+
+static void check_supported(struct planner *p, const struct aggregation *a, const struct ast_select *s)
+{
+    const enum node_kind kind = node_kind_of(a);
+
+    if (kind == NODE_SESSION)
+        plan_fail(p, s->at, MILL_E_UNSUPPORTED, "SESSION windows are not supported yet");
+    if (kind == NODE_COUNT_WINDOW)
+        plan_fail(p, s->at, MILL_E_UNSUPPORTED, "windows by count are not supported yet");
+    if (s->late_data_into != NULL)
+        plan_fail(p, s->late_data_into->at, MILL_E_UNSUPPORTED, "LATE DATA INTO is not supported yet; late rows are counted");
+}
+
+/* The SELECT list over the results. */
+static struct relation after(struct planner *p, struct aggregation *a, struct relation *r, struct phys_node **node,
+                             struct phys_node *calc, const struct ast_select *s)
+{
+    struct scope_column *columns = arena_array(p->arena, struct scope_column, s->item_count + 1);
+    struct expr **exprs = arena_array(p->arena, struct expr *, s->item_count + 1);
+    struct expr *having = NULL;
+    struct relation out = {.at = s->at}, result = {.at = s->at};
+    uint32_t start;
+
+    (void)r;
+    (void)calc;
+    for (uint32_t i = 0; i < s->item_count; i++) {
+        if (s->items[i].expr->kind == AST_STAR)
+            plan_fail(p, s->items[i].at, MILL_E_TYPE, "* cannot stand in an aggregation: name the keys");
+        exprs[i] = expr_fold(&p->session, bind_expr(p, a->input, a, s->items[i].expr));
+        columns[i].name = item_name(p, &s->items[i], i);
+        columns[i].type = exprs[i]->type;
+    }
+    if (s->having != NULL) {
+        having = bind_expr(p, a->input, a, s->having);
+        if (having->type.kind != MILL_BOOLEAN)
+            plan_fail(p, s->having->at, MILL_E_TYPE, "HAVING needs a condition");
+    }
+    start = result_start(a);
+    for (uint32_t i = 0; i < s->item_count; i++) {
+        struct expr *e = exprs[i];
+
+        patch_window_columns(e, start);
+        if (e->kind == EXPR_COLUMN && e->index >= start) {
+            columns[i].role = (enum column_role)(ROLE_WINDOW_START + (e->index - start));
+            columns[i].rowtime = e->index == start + 2;
+        }
+    }
+    if (having != NULL)
+        patch_window_columns(having, start);
+    *node = aggregate_node(p, a, before(p, a, a->input), s);
+    result.node = *node;
+    result.filter = having;
+    out.node = plan_calc(p, &result, exprs, columns, s->item_count);
+    out.columns = columns;
+    out.count = s->item_count;
+    return out;
+}
+
+struct relation bind_aggregate(struct planner *p, struct relation r, const struct ast_select *s)
+{
+    struct aggregation *a = arena_new(p->arena, struct aggregation);
+    struct phys_node *node;
+
+    a->planner = p;
+    a->input = arena_new(p->arena, struct relation);
+    *a->input = r;
+    bind_groups(p, a, a->input, s);
+    check_supported(p, a, s);
+    return after(p, a, a->input, &node, NULL, s);
+}

@@ -1,0 +1,577 @@
+/* core/plan/bind_query.c - SELECT, FROM, WHERE, UNION ALL, VALUES, views. */
+#include "core/expr/functions.h"
+#include "core/plan/bind.h"
+
+
+#include <stdio.h>
+#include <strings.h>
+
+/* ---- FROM: tables ---- */
+
+static bool is_proctime(const struct ast_expr *x)
+{
+    return x->kind == AST_CALL && x->arg_count == 0 && strcasecmp(x->name.parts[x->name.count - 1], "PROCTIME") == 0;
+}
+
+/* ts - INTERVAL c: the delay in the column's unit; -1: some other expression. */
+static int64_t watermark_delay(const struct expr *e, int32_t column, const struct mill_type *type)
+{
+    int64_t ns;
+
+    if (e->kind == EXPR_COLUMN && e->index == (uint32_t)column)
+        return 0;
+    if (e->kind != EXPR_CALL || strcmp(e->function->name, "-") != 0 || e->arg_count != 2 ||
+        e->args[0]->kind != EXPR_COLUMN || e->args[0]->index != (uint32_t)column ||
+        e->args[1]->type.kind != MILL_INTERVAL_TIME || !expr_literal_i64(e->args[1], &ns) || ns < 0 || ns % 1000 != 0)
+        return -1;
+    return type_is_nanos(type) ? ns : ns / 1000;
+}
+
+static void bind_watermark(struct planner *p, struct relation *r, const struct ast_statement *ddl,
+                           struct watermark_spec *out)
+{
+    const struct ast_name *name = ddl->watermark_column;
+    int column = -1;
+
+    out->column = -1;
+    if (name == NULL)
+        return;
+    if (name->count > 1)
+        plan_fail(p, name->at, MILL_E_UNSUPPORTED, "the WATERMARK column must be a column of the table, not a field of "
+                  "a ROW: make a computed column of it");
+    for (uint32_t i = 0; i < r->count; i++)
+        if (strcmp(r->columns[i].name, name->parts[0]) == 0)
+            column = (int)i;
+    if (column < 0)
+        plan_fail(p, name->at, MILL_E_NAME, "the WATERMARK column %s is not a column of the table", name->parts[0]);
+    if (!type_is_time(&r->columns[column].type)) {
+        char text[80];
+
+        plan_fail(p, name->at, MILL_E_TYPE, "the WATERMARK column %s is %s, it must be TIMESTAMP(p) or TIMESTAMP_LTZ(p)",
+                  name->parts[0], type_name(&r->columns[column].type, text, sizeof text));
+    }
+    out->column = column;
+    out->expression = expr_fold(&p->session, bind_expr(p, r, NULL, ddl->watermark));
+    out->expression = need(p, expr_cast(&p->session, out->expression, &r->columns[column].type, false,
+                                        place(ddl->watermark->at), p->error));
+    out->delay = watermark_delay(out->expression, column, &r->columns[column].type);
+    r->columns[column].rowtime = true;
+}
+
+static int64_t idle_timeout(struct planner *p)
+{
+    const char *text = catalog_setting(p->catalog, "table.exec.source.idle-timeout");
+    bool used;
+    const struct option option = {"table.exec.source.idle-timeout", text, 0, 0, &used};
+    const struct options options = {&option, text != NULL, 0, 0, "SET"};
+    int64_t ns = 0;
+
+    if (option_duration_ns(&options, "table.exec.source.idle-timeout", 0, &ns, p->error) != MILL_OK)
+        longjmp(p->failed, 1);
+    return ns;
+}
+
+static void bind_on_error(struct planner *p, const struct table *t, struct source_node *s)
+{
+    const char *how = table_option(t, "on-error");
+
+    s->dead_letter_path = table_option(t, "dead-letter.path");
+    s->on_error = ON_ERROR_FAIL;
+    if (how == NULL || strcmp(how, "fail") == 0)
+        return;
+    if (strcmp(how, "skip") == 0) {
+        s->on_error = ON_ERROR_SKIP;
+    } else if (strcmp(how, "dead-letter") == 0) {
+        s->on_error = ON_ERROR_DEAD;
+        if (s->dead_letter_path == NULL)
+            plan_fail(p, (struct ast_at){t->options.line, t->options.column}, MILL_E_OPTION,
+                      "table %s: 'on-error' = 'dead-letter' needs 'dead-letter.path' = 'file'", t->name);
+    } else {
+        plan_fail(p, (struct ast_at){t->options.line, t->options.column}, MILL_E_OPTION,
+                  "table %s: 'on-error' is '%s', need fail, skip or dead-letter", t->name, how);
+    }
+}
+
+/* Physical columns first as decoded; computed ones in their places. */
+static void bind_columns(struct planner *p, const struct table *t, struct relation *r, struct source_node *s)
+{
+    const uint32_t n = t->schema.field_count;
+    struct mill_field *decoded = arena_array(p->arena, struct mill_field, n + 1);
+    uint32_t count = 0;
+
+    s->computed = arena_array(p->arena, struct expr *, n + 1);
+    r->columns = arena_array(p->arena, struct scope_column, n + 1);
+    r->count = n;
+    for (uint32_t i = 0; i < n; i++) {
+        r->columns[i] = (struct scope_column){.name = t->schema.fields[i].name, .type = t->schema.fields[i].type};
+        if (t->ddl == NULL || t->ddl->columns[i].kind == COLUMN_PHYSICAL)
+            decoded[count++] = t->schema.fields[i];
+    }
+    for (uint32_t i = 0; t->ddl != NULL && i < n; i++) {
+        const struct ast_column *column = &t->ddl->columns[i];
+
+        if (column->kind != COLUMN_COMPUTED)
+            continue;
+        r->columns[i].name = "";       /* it does not see itself */
+        s->computed[i] = expr_fold(&p->session, bind_expr(p, r, NULL, column->expr));
+        r->columns[i].name = t->schema.fields[i].name;
+        r->columns[i].type = s->computed[i]->type;
+        r->columns[i].proctime = is_proctime(column->expr);
+    }
+    s->decoded = (struct mill_schema){count, decoded};
+}
+
+static struct relation bind_source(struct planner *p, const struct table *t, struct ast_at at)
+{
+    struct relation r = {.at = at};
+    const struct connector *connector = need(p, (void *)table_connector(t, p->error));
+    struct source_node s = {.table = t->name, .options = &t->options};
+    bool *wanted;
+
+    for (const struct source_made *made = p->sources; made != NULL; made = made->next)
+        if (made->table == t)
+            return made->relation;
+    s.vtable = strcmp(connector->name, "memory") == 0 ? NULL : connector->source;
+    s.memory = t->input;
+    if (s.vtable == NULL && strcmp(connector->name, "memory") != 0)
+        plan_fail(p, at, MILL_E_OPTION, "table %s: connector '%s' cannot be read, only written", t->name, connector->name);
+    bind_columns(p, t, &r, &s);
+    s.watermark.column = -1;
+    if (t->ddl != NULL)
+        bind_watermark(p, &r, t->ddl, &s.watermark);
+    s.watermark.idle_timeout_ns = idle_timeout(p);
+    bind_on_error(p, t, &s);
+    wanted = arena_array(p->arena, bool, s.decoded.field_count + 1);
+    s.wanted = wanted;
+    r.node = plan_node(p, NODE_SOURCE, NULL, 0);
+    r.node->schema = plan_schema(p, r.columns, r.count);
+    r.node->source = s;
+    r.node->rowtime = s.watermark.column;
+    struct source_made *made = arena_new(p->arena, struct source_made);
+
+    *made = (struct source_made){p->sources, t, r};
+    p->sources = made;
+    return r;
+}
+
+/* FROM 'path': a table with an inferred schema, kept in the plan. */
+static struct relation bind_file(struct planner *p, const struct ast_table *t)
+{
+    struct table *table = arena_new(p->arena, struct table);
+
+    table->name = t->text;
+    table->temporary_file = true;
+    if (infer_file(p->catalog->env, t->text, p->arena, &table->schema, &table->options, NULL, 0, p->error) != MILL_OK) {
+        if (p->error->line == 0) {
+            p->error->line = t->at.line;
+            p->error->column = t->at.column;
+        }
+        longjmp(p->failed, 1);
+    }
+    table->options.line = t->at.line;
+    table->options.column = t->at.column;
+    table->options.table = table->name;
+    struct relation r = bind_source(p, table, t->at);
+
+    /* any of its timestamps serves windows; the watermark is +infinity at the end */
+    for (uint32_t i = 0; i < r.count; i++)
+        r.columns[i].rowtime = r.columns[i].rowtime || type_is_time(&r.columns[i].type);
+    return r;
+}
+
+static struct relation bind_table_name(struct planner *p, const struct ast_table *t)
+{
+    const char *name = t->name.parts[t->name.count - 1];
+    const struct table *table;
+    const struct view *view;
+
+    if (t->as_of != NULL)
+        plan_fail(p, t->at, MILL_E_UNSUPPORTED, "FOR SYSTEM_TIME AS OF (a temporal join) is not supported yet");
+    for (struct with_made *w = p->with; w != NULL; w = w->next)
+        if (strcmp(w->with->name, name) == 0) {
+            struct with_made *all = p->with;
+            struct relation r;
+
+            p->with = w->next;         /* a sub-query sees those before it */
+            r = bind_query(p, w->with->query);
+            p->with = all;
+            for (uint32_t i = 0; i < w->with->column_count && i < r.count; i++)
+                r.columns[i].name = w->with->columns[i];
+            return r;
+        }
+    table = catalog_table(p->catalog, name);
+    if (table != NULL)
+        return bind_source(p, table, t->at);
+    view = catalog_view(p->catalog, name);
+    if (view != NULL) {
+        struct relation r;
+
+        if (++p->depth > 64)
+            plan_fail(p, t->at, MILL_E_NAME, "views nested more than 64 deep; does %s use itself?", name);
+        r = bind_query(p, view->ddl->query);
+        p->depth--;
+        for (uint32_t i = 0; i < view->ddl->insert_column_count && i < r.count; i++)
+            r.columns[i].name = view->ddl->insert_columns[i];
+        return r;
+    }
+    catalog_unknown_table(p->catalog, name, t->at, p->error);
+    longjmp(p->failed, 1);
+}
+
+struct relation bind_from(struct planner *p, const struct ast_table *t)
+{
+    struct relation r;
+    struct scope_column *columns;
+
+    switch (t->kind) {
+    case AST_TABLE_NAME: r = bind_table_name(p, t); break;
+    case AST_TABLE_FILE: r = bind_file(p, t); break;
+    case AST_TABLE_QUERY: r = bind_query(p, t->query); break;
+    case AST_TABLE_CALL: r = bind_window_function(p, t); break;
+    case AST_TABLE_JOIN: plan_fail(p, t->at, MILL_E_UNSUPPORTED, "joins are not supported yet");
+    case AST_TABLE_UNNEST: plan_fail(p, t->at, MILL_E_UNSUPPORTED, "UNNEST is not supported yet");
+    case AST_TABLE_MATCH: plan_fail(p, t->at, MILL_E_UNSUPPORTED, "MATCH_RECOGNIZE is not supported yet");
+    default: plan_fail(p, t->at, MILL_E_UNSUPPORTED, "this is not supported in FROM yet");
+    }
+    /* its columns under its alias; the relation may be shared */
+    columns = arena_array(p->arena, struct scope_column, r.count + 1);
+    memcpy(columns, r.columns, r.count * sizeof *columns);
+    for (uint32_t i = 0; i < r.count; i++) {
+        if (t->alias != NULL)
+            columns[i].table = t->alias;
+        else if (t->kind == AST_TABLE_NAME)
+            columns[i].table = t->name.parts[t->name.count - 1];
+        if (i < t->column_count)
+            columns[i].name = t->columns[i];
+    }
+    r.columns = columns;
+    r.at = t->at;
+    return r;
+}
+
+/* ---- SELECT ---- */
+
+const char *item_name(struct planner *p, const struct ast_item *item, uint32_t index)
+{
+    if (item->alias != NULL)
+        return item->alias;
+    if (item->expr->kind == AST_NAME)
+        return item->expr->name.parts[item->expr->name.count - 1];
+    if (item->expr->kind == AST_FIELD)
+        return item->expr->text;
+    return arena_format(p->arena, "EXPR$%u", index);
+}
+
+struct outputs { struct expr **exprs; struct scope_column *columns; uint32_t count, room; };
+
+static void output(struct planner *p, struct outputs *o, struct expr *e, struct scope_column column)
+{
+    if (o->count == o->room) {
+        const uint32_t room = o->room == 0 ? 16 : o->room * 2;
+        struct expr **exprs = arena_array(p->arena, struct expr *, room);
+        struct scope_column *columns = arena_array(p->arena, struct scope_column, room);
+
+        if (o->count > 0) {
+            memcpy(exprs, o->exprs, o->count * sizeof *exprs);
+            memcpy(columns, o->columns, o->count * sizeof *columns);
+        }
+        o->exprs = exprs;
+        o->columns = columns;
+        o->room = room;
+    }
+    column.type = e->type;
+    o->exprs[o->count] = e;
+    o->columns[o->count++] = column;
+}
+
+static void output_star(struct planner *p, struct relation *r, struct outputs *o, const struct ast_expr *x)
+{
+    const char *table = x->name.count > 0 ? x->name.parts[x->name.count - 1] : NULL;
+    const uint32_t before = o->count;
+
+    for (uint32_t i = 0; i < r->count; i++) {
+        const struct scope_column *c = &r->columns[i];
+
+        if (table != NULL && (c->table == NULL || strcasecmp(c->table, table) != 0))
+            continue;
+        output(p, o, expr_column(&p->session, i, &c->type, place(x->at)), *c);
+    }
+    if (o->count == before && table != NULL)
+        plan_fail(p, x->at, MILL_E_NAME, "%s.*: there is no table %s in FROM", table, table);
+}
+
+static struct relation project(struct planner *p, struct relation *r, const struct ast_select *s)
+{
+    struct outputs o = {0};
+    struct relation out = {.at = s->at};
+
+    for (uint32_t i = 0; i < s->item_count; i++) {
+        const struct ast_item *item = &s->items[i];
+        struct scope_column column = {0};
+        struct expr *e;
+
+        if (item->expr->kind == AST_STAR) {
+            output_star(p, r, &o, item->expr);
+            continue;
+        }
+        e = expr_fold(&p->session, bind_expr(p, r, NULL, item->expr));
+        if (e->kind == EXPR_COLUMN)
+            column = r->columns[e->index];     /* time attributes stay what they are */
+        column.proctime = column.proctime || is_proctime(item->expr);
+        column.table = NULL;
+        column.name = item_name(p, item, i);
+        output(p, &o, e, column);
+    }
+    out.node = plan_calc(p, r, o.exprs, o.columns, o.count);
+    out.columns = o.columns;
+    out.count = o.count;
+    return out;
+}
+
+/* SELECT DISTINCT: groups of all columns, without aggregates. */
+static struct relation distinct(struct planner *p, struct relation r, const struct ast_select *s)
+{
+    uint32_t *keys = arena_array(p->arena, uint32_t, r.count + 1);
+    struct out_column *outs = arena_array(p->arena, struct out_column, r.count + 1);
+    struct phys_node *node, *exchange;
+
+    for (uint32_t i = 0; i < r.count; i++) {
+        keys[i] = i;
+        outs[i] = (struct out_column){OUT_KEY, i};
+        r.columns[i].rowtime = r.columns[i].proctime = false;
+        r.columns[i].role = ROLE_NONE;
+    }
+    exchange = plan_exchange(p, r.node, keys, r.count);
+    node = plan_node(p, NODE_GROUP, &exchange, 1);
+    node->schema = plan_schema(p, r.columns, r.count);
+    node->aggregate = (struct aggregate_node){.keys = keys, .key_count = r.count, .outs = outs, .distinct_rows = true};
+    node->aggregate.window.time = -1;
+    node->why = "DISTINCT: one entry per row value, until the end of the input";
+    node->line = s->at.line;
+    node->column = s->at.column;
+    r.node = node;
+    return r;
+}
+
+static bool uses_window_columns(const struct relation *r, const struct expr *e)
+{
+    if (e->kind == EXPR_COLUMN)
+        return r->columns[e->index].role != ROLE_NONE;
+    for (uint32_t i = 0; i < e->arg_count; i++)
+        if (uses_window_columns(r, e->args[i]))
+            return true;
+    return false;
+}
+
+static struct expr *both(struct planner *p, struct expr *a, struct expr *b)
+{
+    struct expr *e = arena_new(p->arena, struct expr);
+
+    if (a == NULL)
+        return b;
+    *e = (struct expr){.kind = EXPR_AND, .type = type_make(MILL_BOOLEAN), .arg_count = 2, .line = b->line, .column = b->column};
+    e->args = arena_array(p->arena, struct expr *, 2);
+    e->args[0] = a;
+    e->args[1] = b;
+    return e;
+}
+
+static void bind_where(struct planner *p, struct relation *r, const struct ast_expr *where)
+{
+    struct expr *e;
+
+    if (has_aggregate(p, where))
+        plan_fail(p, where->at, MILL_E_TYPE, "an aggregate cannot stand in WHERE; HAVING filters groups");
+    e = expr_fold(&p->session, bind_expr(p, r, NULL, where));
+    if (e->type.kind != MILL_BOOLEAN) {
+        char text[80];
+
+        plan_fail(p, where->at, MILL_E_TYPE, "WHERE needs a condition, this is %s", type_name(&e->type, text, sizeof text));
+    }
+    if (r->pending && uses_window_columns(r, e))
+        materialize_window(p, r);
+    r->filter = both(p, r->filter, e);
+}
+
+static bool is_aggregated(const struct planner *p, const struct ast_select *s)
+{
+    bool any = s->group_count > 0 || s->having != NULL;
+
+    for (uint32_t i = 0; i < s->item_count; i++)
+        any = any || (s->items[i].expr->kind != AST_STAR && has_aggregate(p, s->items[i].expr));
+    return any;
+}
+
+static struct relation one_row(struct planner *p, const struct ast_select *s)
+{
+    struct relation r = {.at = s->at};
+
+    r.node = plan_node(p, NODE_VALUES, NULL, 0);
+    r.node->values.rows = arena_array(p->arena, struct expr **, 1);
+    r.node->values.rows[0] = arena_array(p->arena, struct expr *, 1);
+    r.node->values.rows[0][0] = expr_bool(&p->session, true, place(s->at));
+    r.node->values.row_count = 1;
+    r.columns = arena_array(p->arena, struct scope_column, 1);
+    r.columns[0] = (struct scope_column){.name = "", .type = type_make(MILL_BOOLEAN)};
+    r.count = 1;
+    r.node->schema = plan_schema(p, r.columns, 1);
+    r.count = 0;
+    return r;
+}
+
+struct relation bind_select(struct planner *p, const struct ast_select *s)
+{
+    struct relation r = s->from != NULL ? bind_from(p, s->from) : one_row(p, s);
+
+    if (s->qualify != NULL)
+        plan_fail(p, s->qualify->at, MILL_E_UNSUPPORTED, "QUALIFY is not supported yet");
+    if (s->where != NULL)
+        bind_where(p, &r, s->where);
+    if (is_aggregated(p, s)) {
+        r = bind_aggregate(p, r, s);
+    } else {
+        if (s->late_data_into != NULL)
+            plan_fail(p, s->late_data_into->at, MILL_E_TYPE, "LATE DATA INTO belongs to a window aggregation");
+        if (r.pending)
+            materialize_window(p, &r);
+        r = project(p, &r, s);
+    }
+    return s->distinct ? distinct(p, r, s) : r;
+}
+
+/* ---- queries ---- */
+
+static struct relation bind_values(struct planner *p, const struct ast_query *q)
+{
+    struct relation r = {.at = q->at, .count = q->row_sizes[0]};
+    struct expr ***rows = arena_array(p->arena, struct expr **, q->row_count);
+
+    r.columns = arena_array(p->arena, struct scope_column, r.count);
+    for (uint32_t i = 0; i < q->row_count; i++) {
+        if (q->row_sizes[i] != r.count)
+            plan_fail(p, q->rows[i][0]->at, MILL_E_TYPE, "row %u of VALUES has %u values, the first has %u", i + 1,
+                      q->row_sizes[i], r.count);
+        rows[i] = arena_array(p->arena, struct expr *, r.count);
+        for (uint32_t k = 0; k < r.count; k++) {
+            struct mill_type common;
+
+            rows[i][k] = expr_fold(&p->session, bind_expr(p, NULL, NULL, q->rows[i][k]));
+            common = rows[i][k]->type;
+            if (i > 0 && !type_common(&r.columns[k].type, &rows[i][k]->type, &common))
+                plan_fail(p, q->rows[i][k]->at, MILL_E_TYPE, "column %u of VALUES has types without a common one", k + 1);
+            r.columns[k].type = common;
+            r.columns[k].name = arena_format(p->arena, "EXPR$%u", k);
+        }
+    }
+    for (uint32_t i = 0; i < q->row_count; i++)
+        for (uint32_t k = 0; k < r.count; k++)
+            rows[i][k] = expr_fold(&p->session, need(p, expr_cast(&p->session, rows[i][k], &r.columns[k].type, false,
+                                                                  place(q->at), p->error)));
+    r.node = plan_node(p, NODE_VALUES, NULL, 0);
+    r.node->schema = plan_schema(p, r.columns, r.count);
+    r.node->values.rows = rows;
+    r.node->values.row_count = q->row_count;
+    return r;
+}
+
+/* Flattens UNION ALL trees into one list. */
+static void union_inputs(struct planner *p, const struct ast_query *q, struct relation *inputs, uint32_t *count)
+{
+    if (q->kind == QUERY_UNION_ALL && q->with_count == 0 && q->order == NULL && q->limit == NULL) {
+        union_inputs(p, q->left, inputs, count);
+        union_inputs(p, q->right, inputs, count);
+        return;
+    }
+    if (*count == 64)
+        plan_fail(p, q->at, MILL_E_UNSUPPORTED, "a UNION ALL of more than 64 queries is not supported");
+    inputs[*count] = bind_query(p, q);
+    materialize_filter(p, &inputs[*count]);
+    ++*count;
+}
+
+static void union_cast(struct planner *p, struct relation *r, const struct scope_column *columns)
+{
+    struct expr **exprs = arena_array(p->arena, struct expr *, r->count + 1);
+    bool same = true;
+
+    for (uint32_t i = 0; i < r->count; i++) {
+        exprs[i] = expr_column(&p->session, i, &r->columns[i].type, place(r->at));
+        same = same && type_same(&r->columns[i].type, &columns[i].type);
+        exprs[i] = need(p, expr_cast(&p->session, exprs[i], &columns[i].type, false, place(r->at), p->error));
+    }
+    if (!same)
+        r->node = plan_calc(p, r, exprs, columns, r->count);
+}
+
+static struct relation bind_union(struct planner *p, const struct ast_query *q)
+{
+    struct relation inputs[64], r;
+    struct phys_node *nodes[64];
+    uint32_t count = 0, stage = 0;
+
+    union_inputs(p, q, inputs, &count);
+    r = inputs[0];
+    r.columns = arena_array(p->arena, struct scope_column, r.count + 1);
+    memcpy(r.columns, inputs[0].columns, r.count * sizeof *r.columns);
+    for (uint32_t i = 1; i < count; i++) {
+        if (inputs[i].count != r.count)
+            plan_fail(p, inputs[i].at, MILL_E_TYPE, "UNION ALL: this query has %u columns, the first has %u",
+                      inputs[i].count, r.count);
+        for (uint32_t k = 0; k < r.count; k++) {
+            struct mill_type common;
+
+            if (!type_common(&r.columns[k].type, &inputs[i].columns[k].type, &common)) {
+                char a[80], b[80];
+
+                plan_fail(p, inputs[i].at, MILL_E_TYPE, "UNION ALL: column %s is %s here and %s in the first query",
+                          r.columns[k].name, type_name(&inputs[i].columns[k].type, a, sizeof a),
+                          type_name(&r.columns[k].type, b, sizeof b));
+            }
+            r.columns[k].type = common;
+            r.columns[k].rowtime = r.columns[k].rowtime && inputs[i].columns[k].rowtime;
+            r.columns[k].proctime = r.columns[k].proctime && inputs[i].columns[k].proctime;
+            r.columns[k].role = r.columns[k].role == inputs[i].columns[k].role ? r.columns[k].role : ROLE_NONE;
+        }
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        union_cast(p, &inputs[i], r.columns);
+        stage = max_u32(stage, inputs[i].node->stage);
+    }
+    for (uint32_t i = 0; i < count; i++)
+        nodes[i] = inputs[i].node->stage < stage ? plan_exchange(p, inputs[i].node, NULL, 0) : inputs[i].node;
+    r.node = plan_node(p, NODE_UNION, nodes, count);
+    r.node->stage = stage;
+    r.node->schema = plan_schema(p, r.columns, r.count);
+    return r;
+}
+
+struct relation bind_query(struct planner *p, const struct ast_query *q)
+{
+    struct with_made *before = p->with;
+    struct relation r;
+
+    if (++p->depth > 256)
+        plan_fail(p, q->at, MILL_E_UNSUPPORTED, "queries nested more than 256 deep");
+    for (uint32_t i = 0; i < q->with_count; i++) {
+        struct with_made *w = arena_new(p->arena, struct with_made);
+
+        *w = (struct with_made){p->with, &q->with[i]};
+        p->with = w;
+    }
+    if (q->order != NULL)
+        plan_fail(p, q->order->items[0].expr->at, MILL_E_UNSUPPORTED, "ORDER BY is not supported yet: results come in "
+                  "the one order (rows by place, windows by end and key)");
+    if (q->limit != NULL || q->offset != NULL)
+        plan_fail(p, (q->limit != NULL ? q->limit : q->offset)->at, MILL_E_UNSUPPORTED, "LIMIT and OFFSET are not supported yet");
+    switch (q->kind) {
+    case QUERY_SELECT: r = bind_select(p, q->select); break;
+    case QUERY_VALUES: r = bind_values(p, q); break;
+    case QUERY_UNION_ALL: r = bind_union(p, q); break;
+    case QUERY_UNION: plan_fail(p, q->at, MILL_E_UNSUPPORTED, "UNION without ALL is not supported yet: SELECT DISTINCT over UNION ALL");
+    case QUERY_INTERSECT: plan_fail(p, q->at, MILL_E_UNSUPPORTED, "INTERSECT is not supported yet");
+    default: plan_fail(p, q->at, MILL_E_UNSUPPORTED, "EXCEPT is not supported yet");
+    }
+    p->with = before;
+    p->depth--;
+    return r;
+}

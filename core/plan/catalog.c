@@ -1,0 +1,440 @@
+/* core/plan/catalog.c - tables, views, functions, settings; the statements that change and show them. */
+#include "core/plan/catalog.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <strings.h>
+
+struct catalog *catalog_new(struct heap *heap, const struct env *env)
+{
+    struct catalog *c = heap_zalloc(heap, sizeof *c);
+
+    if (c == NULL)
+        return NULL;
+    c->env = env;
+    c->heap = heap;
+    arena_open(&c->arena, heap);
+    return c;
+}
+
+void catalog_free(struct catalog *c)
+{
+    arena_close(&c->arena);
+    heap_free(c->heap, c, sizeof *c);
+}
+
+/* ---- finding ---- */
+
+struct table *catalog_table(const struct catalog *c, const char *name)
+{
+    for (struct table *t = c->tables; t != NULL; t = t->next)
+        if (strcmp(t->name, name) == 0)
+            return t;
+    return NULL;
+}
+
+struct view *catalog_view(const struct catalog *c, const char *name)
+{
+    for (struct view *v = c->views; v != NULL; v = v->next)
+        if (strcmp(v->name, name) == 0)
+            return v;
+    return NULL;
+}
+
+struct user_function *catalog_function(const struct catalog *c, const char *name)
+{
+    for (struct user_function *f = c->functions; f != NULL; f = f->next)
+        if (strcasecmp(f->name, name) == 0)
+            return f;
+    return NULL;
+}
+
+int catalog_unknown_table(const struct catalog *c, const char *name, struct ast_at at, struct mill_error *error)
+{
+    const char *names[512];
+    size_t n = 0;
+    const char *near;
+
+    for (const struct table *t = c->tables; t != NULL && n < COUNT_OF(names); t = t->next)
+        names[n++] = t->name;
+    for (const struct view *v = c->views; v != NULL && n < COUNT_OF(names); v = v->next)
+        names[n++] = v->name;
+    near = nearest_name(name, names, n);
+    if (near != NULL)
+        return mill_fail(error, MILL_E_NAME, at.line, at.column, "there is no table %s; did you mean %s?", name, near);
+    return mill_fail(error, MILL_E_NAME, at.line, at.column,
+                     "there is no table %s; CREATE TABLE makes one, a file is read with FROM 'path'", name);
+}
+
+const char *table_option(const struct table *table, const char *key)
+{
+    for (uint32_t i = 0; i < table->options.count; i++)
+        if (strcasecmp(table->options.items[i].key, key) == 0) {
+            *table->options.items[i].used = true;
+            return table->options.items[i].value;
+        }
+    return NULL;
+}
+
+const struct connector *table_connector(const struct table *table, struct mill_error *error)
+{
+    const char *name = table_option(table, "connector");
+    const char *names[64];
+    size_t n = 0;
+    const char *near;
+
+    if (name == NULL) {
+        mill_fail(error, MILL_E_OPTION, table->options.line, table->options.column,
+                  "table %s has no 'connector': WITH ('connector' = 'filesystem', ...)", table->name);
+        return NULL;
+    }
+    for (size_t i = 0; mill_connectors[i] != NULL; i++) {
+        if (strcmp(mill_connectors[i]->name, name) == 0)
+            return mill_connectors[i];
+        if (n < COUNT_OF(names))
+            names[n++] = mill_connectors[i]->name;
+    }
+    near = nearest_name(name, names, n);
+    mill_fail(error, MILL_E_OPTION, table->options.line, table->options.column,
+              "table %s: there is no connector '%s'%s%s%s", table->name, name, near != NULL ? "; did you mean '" : "",
+              near != NULL ? near : "", near != NULL ? "'?" : "");
+    return NULL;
+}
+
+const char *catalog_setting(const struct catalog *c, const char *key)
+{
+    for (const struct setting *s = c->settings; s != NULL; s = s->next)
+        if (strcmp(s->key, key) == 0)
+            return s->value;
+    return NULL;
+}
+
+const struct mill_schema *catalog_memory_table(struct catalog *c, const char *name, struct mill_error *error)
+{
+    struct table *t = catalog_table(c, name);
+    const char *connector;
+    struct mill_schema *schema;
+    struct mill_field *fields;
+
+    if (t == NULL) {
+        catalog_unknown_table(c, name, (struct ast_at){0, 0}, error);
+        return NULL;
+    }
+    connector = table_option(t, "connector");
+    if (connector == NULL || strcmp(connector, "memory") != 0) {
+        mill_fail(error, MILL_E_ARGUMENT, 0, 0, "table %s has connector '%s', not 'memory'", name,
+                  connector != NULL ? connector : "");
+        return NULL;
+    }
+    schema = arena_new(&c->arena, struct mill_schema);
+    fields = arena_array(&c->arena, struct mill_field, t->schema.field_count + 1);
+    for (uint32_t i = 0; i < t->schema.field_count; i++)
+        if (t->ddl->columns[i].kind == COLUMN_PHYSICAL)
+            fields[schema->field_count++] = t->schema.fields[i];
+    schema->fields = fields;
+    return schema;
+}
+
+void catalog_set_input(struct catalog *c, const char *name, struct mill_input *input)
+{
+    struct table *t = catalog_table(c, name);
+
+    if (t != NULL)
+        t->input = input;
+}
+
+/* ---- CREATE ---- */
+
+static const char *last(const struct ast_name *name) { return name->parts[name->count - 1]; }
+
+static int exists(const struct ast_statement *s, const char *what, struct mill_error *error)
+{
+    return mill_fail(error, MILL_E_NAME, s->name.at.line, s->name.at.column,
+                     "there already is a %s %s; DROP it first, or write IF NOT EXISTS", what, last(&s->name));
+}
+
+static void table_options(struct catalog *c, struct table *t, const struct ast_statement *s)
+{
+    struct option *items = arena_array(&c->arena, struct option, s->property_count + 1);
+    bool *used = arena_array(&c->arena, bool, s->property_count + 1);
+
+    for (uint32_t i = 0; i < s->property_count; i++) {
+        const struct ast_property *p = &s->properties[i];
+
+        items[i] = (struct option){p->key, p->value, p->value_at.line, p->value_at.column, &used[i]};
+    }
+    t->options = (struct options){items, s->property_count, s->name.at.line, s->name.at.column, t->name};
+}
+
+static int create_table(struct catalog *c, const struct ast_statement *s, struct mill_error *error)
+{
+    struct table *t;
+    struct mill_field *fields;
+
+    if (catalog_table(c, last(&s->name)) != NULL || catalog_view(c, last(&s->name)) != NULL)
+        return s->if_not_exists ? MILL_OK : exists(s, "table", error);
+    if (s->like != NULL)
+        return mill_fail(error, MILL_E_UNSUPPORTED, s->like->at.line, s->like->at.column,
+                         "CREATE TABLE ... LIKE is not supported yet: write the columns out");
+    t = arena_new(&c->arena, struct table);
+    fields = arena_array(&c->arena, struct mill_field, s->column_count + 1);
+    for (uint32_t i = 0; i < s->column_count; i++) {
+        const struct ast_column *column = &s->columns[i];
+
+        for (uint32_t k = 0; k < i; k++)
+            if (strcmp(s->columns[k].name, column->name) == 0)
+                return mill_fail(error, MILL_E_NAME, column->at.line, column->at.column,
+                                 "column %s stands twice in table %s", column->name, last(&s->name));
+        if (column->kind == COLUMN_METADATA)
+            return mill_fail(error, MILL_E_UNSUPPORTED, column->at.line, column->at.column,
+                             "METADATA columns are not supported yet");
+        fields[i].name = column->name;
+        if (column->type != NULL)
+            fields[i].type = column->type->type;
+        if (fields[i].type.kind == MILL_ARRAY || fields[i].type.kind == MILL_MAP)
+            return mill_fail(error, MILL_E_UNSUPPORTED, column->at.line, column->at.column,
+                             "ARRAY and MAP columns are not supported yet");
+    }
+    t->name = last(&s->name);
+    t->ddl = s;
+    t->schema = (struct mill_schema){s->column_count, fields};
+    table_options(c, t, s);
+    if (table_connector(t, error) == NULL)
+        return MILL_E_OPTION;
+    t->next = c->tables;
+    c->tables = t;
+    return MILL_OK;
+}
+
+static int create_view(struct catalog *c, const struct ast_statement *s, struct mill_error *error)
+{
+    struct view *v;
+
+    if (catalog_table(c, last(&s->name)) != NULL || catalog_view(c, last(&s->name)) != NULL)
+        return s->if_not_exists ? MILL_OK : exists(s, "view", error);
+    v = arena_new(&c->arena, struct view);
+    *v = (struct view){c->views, last(&s->name), s};
+    c->views = v;
+    return MILL_OK;
+}
+
+static int create_function(struct catalog *c, const struct ast_statement *s, struct mill_error *error)
+{
+    struct user_function *f;
+    char why[200] = "";
+
+    if (catalog_function(c, last(&s->name)) != NULL)
+        return s->if_not_exists ? MILL_OK : exists(s, "function", error);
+    f = arena_new(&c->arena, struct user_function);
+    f->name = last(&s->name);
+    if (s->library != NULL) {
+        if (s->language != NULL && strcasecmp(s->language, "C") != 0)
+            return mill_fail(error, MILL_E_UNSUPPORTED, s->at.line, s->at.column,
+                             "functions in %s are not supported: LANGUAGE C USING LIBRARY '...'", s->language);
+        f->function = c->env->run.library(c->env->self, s->library, s->text, why, sizeof why);
+        if (f->function == NULL)
+            return mill_fail(error, MILL_E_NO_INPUT, s->at.line, s->at.column,
+                             "cannot load function %s from %s: %s", s->text, s->library, why);
+        if (f->function->struct_bytes != sizeof *f->function)
+            return mill_fail(error, MILL_E_OPTION, s->at.line, s->at.column,
+                             "%s in %s was built for another version of millstream.h", s->text, s->library);
+    } else {
+        f->builtin = strcasecmp(f->name, "count_char") == 0 ? "COUNT_CHAR" : s->text;
+    }
+    f->next = c->functions;
+    c->functions = f;
+    return MILL_OK;
+}
+
+/* ---- SET ---- */
+
+static const char *const settings[] = {
+    "table.local-time-zone", "table.exec.source.idle-timeout", "execution.runtime-mode", "state.memory.limit",
+    "delivery.guarantee", "parallelism.default", "table.exec.state.ttl", "table.exec.mini-batch.enabled",
+    "table.exec.mini-batch.allow-latency", "table.exec.mini-batch.size", "table.optimizer.agg-phase-strategy",
+    "table.optimizer.distinct-agg.split.enabled", "execution.checkpointing.interval", "pipeline.name",
+    "sql-client.execution.result-mode", "pipeline.object-reuse", "state.backend.type", "table.dml-sync",
+    "table.exec.sink.not-null-enforcer", "pipeline.max-parallelism"};
+
+static int set(struct catalog *c, const struct ast_statement *s, struct mill_error *error)
+{
+    struct setting *made;
+    bool known = false;
+
+    for (size_t i = 0; i < COUNT_OF(settings); i++)
+        known = known || strcmp(settings[i], s->key) == 0;
+    if (!known) {
+        const char *near = nearest_name(s->key, settings, COUNT_OF(settings));
+
+        return mill_fail(error, MILL_E_NAME, s->at.line, s->at.column, "there is no setting '%s'%s%s%s", s->key,
+                         near != NULL ? "; did you mean '" : "", near != NULL ? near : "", near != NULL ? "'?" : "");
+    }
+    if (strcmp(s->key, "table.local-time-zone") == 0 && strcasecmp(s->value, "UTC") != 0 &&
+        strcasecmp(s->value, "Z") != 0 && strcasecmp(s->value, "GMT") != 0)
+        return mill_fail(error, MILL_E_UNSUPPORTED, s->at.line, s->at.column,
+                         "the session time zone '%s' is not supported yet, only UTC", s->value);
+    if (strcmp(s->key, "execution.runtime-mode") == 0 && strcasecmp(s->value, "batch") != 0 &&
+        strcasecmp(s->value, "automatic") != 0)
+        return mill_fail(error, MILL_E_UNSUPPORTED, s->at.line, s->at.column,
+                         "the runtime mode '%s' (changelog results) is not supported yet; 'batch' gives final rows",
+                         s->value);
+    if (strcmp(s->key, "delivery.guarantee") == 0)
+        return mill_fail(error, MILL_E_UNSUPPORTED, s->at.line, s->at.column,
+                         "delivery guarantees need checkpoints, which are not supported yet");
+    made = arena_new(&c->arena, struct setting);
+    *made = (struct setting){c->settings, s->key, s->value};
+    c->settings = made;
+    return MILL_OK;
+}
+
+static void reset(struct catalog *c, const char *key)
+{
+    for (struct setting **at = &c->settings; *at != NULL;)
+        if (key == NULL || strcmp((*at)->key, key) == 0)
+            *at = (*at)->next;
+        else
+            at = &(*at)->next;
+}
+
+/* ---- DROP ---- */
+
+static int drop(struct catalog *c, const struct ast_statement *s, struct mill_error *error)
+{
+    const char *name = last(&s->name);
+    static const char *const kinds[] = {"table", "view", "function"};
+
+    if (s->drop == DROP_TABLE)
+        for (struct table **at = &c->tables; *at != NULL; at = &(*at)->next)
+            if (strcmp((*at)->name, name) == 0) {
+                *at = (*at)->next;
+                return MILL_OK;
+            }
+    if (s->drop == DROP_VIEW)
+        for (struct view **at = &c->views; *at != NULL; at = &(*at)->next)
+            if (strcmp((*at)->name, name) == 0) {
+                *at = (*at)->next;
+                return MILL_OK;
+            }
+    if (s->drop == DROP_FUNCTION)
+        for (struct user_function **at = &c->functions; *at != NULL; at = &(*at)->next)
+            if (strcasecmp((*at)->name, name) == 0) {
+                *at = (*at)->next;
+                return MILL_OK;
+            }
+    if (s->if_exists)
+        return MILL_OK;
+    return mill_fail(error, MILL_E_NAME, s->name.at.line, s->name.at.column, "there is no %s %s", kinds[s->drop], name);
+}
+
+/* ---- SHOW, DESCRIBE ---- */
+
+struct shown { plan_text text; void *user; };
+
+static void line(const struct shown *out, const char *format, ...) PRINTF_LIKE(2, 3);
+static void line(const struct shown *out, const char *format, ...)
+{
+    char buffer[2048];
+    va_list args;
+    int n;
+
+    va_start(args, format);
+    n = vsnprintf(buffer, sizeof buffer - 1, format, args);
+    va_end(args);
+    if (out->text == NULL || n < 0)
+        return;
+    n = n > (int)sizeof buffer - 2 ? (int)sizeof buffer - 2 : n;
+    buffer[n] = '\n';
+    out->text(out->user, buffer, (size_t)n + 1);
+}
+
+static int describe(const struct catalog *c, const struct ast_statement *s, const struct shown *out,
+                    struct mill_error *error)
+{
+    const struct table *t = catalog_table(c, last(&s->name));
+
+    if (t == NULL)
+        return catalog_unknown_table(c, last(&s->name), s->name.at, error);
+    for (uint32_t i = 0; i < t->schema.field_count; i++) {
+        const struct mill_field *f = &t->schema.fields[i];
+        const bool computed = t->ddl->columns[i].kind == COLUMN_COMPUTED;
+        const bool time = t->ddl->watermark_column != NULL && strcmp(last(t->ddl->watermark_column), f->name) == 0;
+        char type[400];
+
+        line(out, "%-20s %s%s", f->name, computed ? "computed" : type_name(&f->type, type, sizeof type),
+             time ? " *ROWTIME*" : "");
+    }
+    return MILL_OK;
+}
+
+static int show(const struct catalog *c, const struct ast_statement *s, const struct shown *out,
+                struct mill_error *error)
+{
+    switch (s->show) {
+    case SHOW_TABLES:
+        for (const struct table *t = c->tables; t != NULL; t = t->next)
+            line(out, "%s", t->name);
+        __attribute__((fallthrough));  /* Flink lists views among the tables */
+    case SHOW_VIEWS:
+        for (const struct view *v = c->views; v != NULL; v = v->next)
+            line(out, "%s", v->name);
+        return MILL_OK;
+    case SHOW_FUNCTIONS:
+        for (const struct user_function *f = c->functions; f != NULL; f = f->next)
+            line(out, "%s", f->name);
+        return MILL_OK;
+    case SHOW_SETTINGS:
+        for (const struct setting *k = c->settings; k != NULL; k = k->next)
+            line(out, "'%s' = '%s'", k->key, k->value);
+        return MILL_OK;
+    case SHOW_COLUMNS: return describe(c, s, out, error);
+    default:
+        return mill_fail(error, MILL_E_UNSUPPORTED, s->at.line, s->at.column,
+                         "SHOW CREATE is not supported yet; DESCRIBE shows the columns");
+    }
+}
+
+/* ---- statements ---- */
+
+int catalog_execute(struct catalog *c, const struct ast_statement *s, plan_text text, void *user, bool *is_query,
+                    struct mill_error *error)
+{
+    const struct shown out = {text, user};
+    jmp_buf full;
+    int code;
+
+    *is_query = false;
+    if (setjmp(full) != 0) {
+        c->arena.on_full = NULL;
+        return mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory for the catalog");
+    }
+    c->arena.on_full = &full;
+    switch (s->kind) {
+    case STATEMENT_CREATE_TABLE: code = create_table(c, s, error); break;
+    case STATEMENT_CREATE_VIEW: code = create_view(c, s, error); break;
+    case STATEMENT_CREATE_FUNCTION: code = create_function(c, s, error); break;
+    case STATEMENT_DROP: code = drop(c, s, error); break;
+    case STATEMENT_DESCRIBE: code = describe(c, s, &out, error); break;
+    case STATEMENT_SHOW: code = show(c, s, &out, error); break;
+    case STATEMENT_SET:
+        code = MILL_OK;
+        if (s->key != NULL)
+            code = set(c, s, error);
+        else
+            for (const struct setting *k = c->settings; k != NULL; k = k->next)
+                line(&out, "'%s' = '%s'", k->key, k->value);
+        break;
+    case STATEMENT_RESET:
+        reset(c, s->key);
+        code = MILL_OK;
+        break;
+    case STATEMENT_USE:
+        code = mill_fail(error, MILL_E_UNSUPPORTED, s->at.line, s->at.column,
+                         "USE is not supported: there is one catalog and one database");
+        break;
+    default:
+        *is_query = true;
+        code = MILL_OK;
+    }
+    c->arena.on_full = NULL;
+    return code;
+}

@@ -1,0 +1,123 @@
+/* core/plan/explain.c - EXPLAIN: the physical plan as text, sinks first, inputs indented below. */
+#include "core/plan/bind.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+static const char *const names[] = {[NODE_SOURCE] = "Source", [NODE_VALUES] = "Values", [NODE_CALC] = "Calc",
+                                    [NODE_ASSIGN] = "AssignWindow", [NODE_PREAGG] = "PartialAggregate",
+                                    [NODE_WINDOW] = "WindowAggregate", [NODE_SESSION] = "SessionAggregate",
+                                    [NODE_COUNT_WINDOW] = "CountWindowAggregate", [NODE_GROUP] = "GroupAggregate",
+                                    [NODE_UNION] = "UnionAll", [NODE_EXCHANGE] = "Exchange", [NODE_SINK] = "Sink"};
+
+struct out { plan_text text; void *user; };
+
+static void put(const struct out *o, const char *format, ...) PRINTF_LIKE(2, 3);
+static void put(const struct out *o, const char *format, ...)
+{
+    char buffer[4096];
+    va_list args;
+    int n;
+
+    va_start(args, format);
+    n = vsnprintf(buffer, sizeof buffer, format, args);
+    va_end(args);
+    if (n > 0)
+        o->text(o->user, buffer, (size_t)n < sizeof buffer ? (size_t)n : sizeof buffer - 1);
+}
+
+static void put_columns(const struct out *o, const struct phys_node *node, const bool *wanted)
+{
+    for (uint32_t i = 0, shown = 0; i < node->schema.field_count; i++)
+        if (wanted == NULL || wanted[i])
+            put(o, "%s%s", shown++ > 0 ? ", " : "", node->schema.fields[i].name);
+}
+
+static void put_calc(const struct out *o, const struct phys_node *node)
+{
+    const struct mill_schema *input = &node->inputs[0]->schema;
+    char text[1024];
+
+    if (node->calc.filter != NULL)
+        put(o, " where %s", expr_text(node->calc.filter, input, text, sizeof text));
+    if (node->calc.project == NULL)
+        return;
+    put(o, " select ");
+    for (uint32_t i = 0; i < node->calc.project_count; i++)
+        put(o, "%s%s AS %s", i > 0 ? ", " : "", expr_text(node->calc.project[i], input, text, sizeof text),
+            node->schema.fields[i].name);
+}
+
+static void put_source(const struct out *o, const struct phys_node *node)
+{
+    const struct source_node *s = &node->source;
+    char text[512];
+
+    put(o, " %s reads ", s->table);
+    for (uint32_t i = 0, shown = 0; i < s->decoded.field_count; i++)
+        if (s->wanted[i])
+            put(o, "%s%s", shown++ > 0 ? ", " : "", s->decoded.fields[i].name);
+    if (s->watermark.column < 0)
+        return;
+    put(o, " watermark %s = %s", node->schema.fields[s->watermark.column].name,
+        expr_text(s->watermark.expression, &node->schema, text, sizeof text));
+}
+
+static void put_aggregate(const struct out *o, const struct phys_node *node)
+{
+    const struct aggregate_node *a = &node->aggregate;
+    const struct mill_schema *input = &node->inputs[0]->schema;
+    static const char *const kinds[] = {"TUMBLE", "HOP", "CUMULATE", "SESSION", "ROWS"};
+
+    put(o, " by ");
+    for (uint32_t i = 0; i < a->key_count; i++)
+        put(o, "%s%s", i > 0 ? ", " : "", input->fields[a->keys[i]].name);
+    if (a->key_count == 0)
+        put(o, "nothing");
+    put(o, " of ");
+    for (uint32_t i = 0; i < a->agg_count; i++)
+        put(o, "%s%s(%s%s)", i > 0 ? ", " : "", a->aggs[i].name, a->aggs[i].distinct ? "DISTINCT " : "",
+            a->aggs[i].arg < 0 ? "*" : input->fields[a->aggs[i].arg].name);
+    if (node->kind != NODE_GROUP)
+        put(o, " window %s size %lld slide %lld", a->window.attached ? "attached" : kinds[a->window.kind],
+            (long long)a->window.size, (long long)a->window.slide);
+    if (node->why != NULL)
+        put(o, "; state: %s", node->why);
+}
+
+static void put_node(const struct out *o, const struct phys_node *node, uint32_t depth)
+{
+    put(o, "%*s%s[%u] stage %u", (int)depth * 2, "", names[node->kind], node->id, node->stage);
+    switch (node->kind) {
+    case NODE_SOURCE: put_source(o, node); break;
+    case NODE_CALC: put_calc(o, node); break;
+    case NODE_WINDOW:
+    case NODE_SESSION:
+    case NODE_COUNT_WINDOW:
+    case NODE_GROUP: put_aggregate(o, node); break;
+    case NODE_EXCHANGE:
+        if (node->exchange.key_count == 0)
+            put(o, " to one shard");
+        for (uint32_t i = 0; i < node->exchange.key_count; i++)
+            put(o, "%s%s", i == 0 ? " by " : ", ", node->schema.fields[node->exchange.keys[i]].name);
+        break;
+    case NODE_SINK:
+        put(o, " %s: ", node->sink.table);
+        put_columns(o, node, NULL);
+        break;
+    default: break;
+    }
+    put(o, "\n");
+    for (uint32_t i = 0; i < node->input_count; i++)
+        put_node(o, node->inputs[i], depth + 1);
+}
+
+void plan_explain(const struct phys_plan *plan, struct arena *arena, plan_text text, void *user)
+{
+    const struct out o = {text, user};
+
+    (void)arena;
+    for (uint32_t i = 0; i < plan->node_count; i++)
+        if (plan->nodes[i]->kind == NODE_SINK)
+            put_node(&o, plan->nodes[i], 0);
+}

@@ -1,0 +1,377 @@
+/* core/plan/physical.c - making nodes, stages and plans: INSERT, STATEMENT SET, SELECT; columns nobody reads. */
+#include "core/plan/bind.h"
+
+#include "core/ops/op.h"
+
+#include <strings.h>
+
+/* ---- nodes ---- */
+
+struct phys_node *plan_node(struct planner *p, enum node_kind kind, struct phys_node *const *inputs, uint32_t count)
+{
+    struct phys_node *node = arena_new(p->arena, struct phys_node);
+
+    if (p->count == p->room) {
+        const uint32_t room = p->room == 0 ? 64 : p->room * 2;
+        struct phys_node **nodes = arena_array(p->arena, struct phys_node *, room);
+
+        if (p->count > 0)
+            memcpy(nodes, p->nodes, p->count * sizeof *nodes);
+        p->nodes = nodes;
+        p->room = room;
+    }
+    node->kind = kind;
+    node->id = p->count;
+    node->rowtime = -1;
+    node->input_count = count;
+    node->inputs = arena_array(p->arena, struct phys_node *, count + 1);
+    for (uint32_t i = 0; i < count; i++) {
+        node->inputs[i] = inputs[i];
+        node->sources |= inputs[i]->sources;
+        node->stage = max_u32(node->stage, inputs[i]->stage + (inputs[i]->kind == NODE_EXCHANGE));
+    }
+    p->nodes[p->count++] = node;
+    return node;
+}
+
+struct mill_schema plan_schema(struct planner *p, const struct scope_column *columns, uint32_t count)
+{
+    struct mill_field *fields = arena_array(p->arena, struct mill_field, count + 1);
+
+    for (uint32_t i = 0; i < count; i++)
+        fields[i] = (struct mill_field){columns[i].name, columns[i].type};
+    return (struct mill_schema){count, fields};
+}
+
+struct phys_node *plan_exchange(struct planner *p, struct phys_node *input, const uint32_t *keys, uint32_t count)
+{
+    struct phys_node *node = plan_node(p, NODE_EXCHANGE, &input, 1);
+    uint32_t *copy = arena_array(p->arena, uint32_t, count + 1);
+
+    if (count > 0)
+        memcpy(copy, keys, count * sizeof *copy);
+    node->schema = input->schema;
+    node->exchange = (struct exchange_node){.keys = copy, .key_count = count, .level = node->stage, .merge = true};
+    return node;
+}
+
+struct phys_node *plan_calc(struct planner *p, struct relation *r, struct expr **project,
+                            const struct scope_column *columns, uint32_t count)
+{
+    struct phys_node *node = plan_node(p, NODE_CALC, &r->node, 1);
+
+    node->schema = plan_schema(p, columns, count);
+    node->calc = (struct calc_node){r->filter, project, count};
+    r->filter = NULL;
+    return node;
+}
+
+void materialize_filter(struct planner *p, struct relation *r)
+{
+    struct phys_node *node;
+
+    if (r->filter == NULL)
+        return;
+    node = plan_node(p, NODE_CALC, &r->node, 1);
+    node->schema = r->node->schema;
+    node->calc = (struct calc_node){r->filter, NULL, 0};
+    r->filter = NULL;
+    r->node = node;
+}
+
+/* ---- sinks ---- */
+
+static void add_sink(struct planner *p, struct relation *r, const struct table *table)
+{
+    struct phys_node *exchange, *node;
+    const struct connector *connector = NULL;
+
+    materialize_filter(p, r);
+    if (table != NULL) {
+        connector = need(p, (void *)table_connector(table, p->error));
+        if (connector->sink == NULL)
+            plan_fail(p, r->at, MILL_E_OPTION, "table %s: connector '%s' cannot be written", table->name, connector->name);
+    }
+    exchange = plan_exchange(p, r->node, NULL, 0);
+    exchange->exchange.sink = true;
+    exchange->schema = plan_schema(p, r->columns, r->count);
+    node = plan_node(p, NODE_SINK, &exchange, 1);
+    node->schema = exchange->schema;
+    node->sink = (struct sink_node){.table = table != NULL ? table->name : "result",
+                                    .vtable = connector != NULL ? connector->sink : NULL,
+                                    .options = table != NULL ? &table->options : NULL,
+                                    .index = p->sink_count++};
+}
+
+static const char *last(const struct ast_name *name) { return name->parts[name->count - 1]; }
+
+/* Columns of @table in the order of the INSERT's list. */
+static void insert_targets(struct planner *p, const struct ast_statement *s, const struct table *table,
+                           const struct relation *r, int32_t *from)
+{
+    uint32_t named = s->insert_column_count > 0 ? s->insert_column_count : table->schema.field_count;
+
+    for (uint32_t i = 0; i < table->schema.field_count; i++)
+        from[i] = s->insert_column_count > 0 ? -1 : (int32_t)i;
+    for (uint32_t i = 0; i < s->insert_column_count; i++) {
+        const int k = schema_find(&table->schema, s->insert_columns[i]);
+
+        if (k < 0)
+            plan_fail(p, s->name.at, MILL_E_NAME, "table %s has no column %s", table->name, s->insert_columns[i]);
+        from[k] = (int32_t)i;
+    }
+    if (named != r->count)
+        plan_fail(p, s->name.at, MILL_E_TYPE, "INSERT INTO %s: the query gives %u columns, the table takes %u", table->name,
+                  r->count, named);
+}
+
+static void plan_insert(struct planner *p, const struct ast_statement *s)
+{
+    const struct table *table = catalog_table(p->catalog, last(&s->name));
+    const uint32_t n = table != NULL ? table->schema.field_count : 0;
+    int32_t *from = arena_array(p->arena, int32_t, n + 1);
+    struct expr **exprs = arena_array(p->arena, struct expr *, n + 1);
+    struct scope_column *columns = arena_array(p->arena, struct scope_column, n + 1);
+    struct relation r, out = {.at = s->at};
+
+    if (table == NULL) {
+        catalog_unknown_table(p->catalog, last(&s->name), s->name.at, p->error);
+        longjmp(p->failed, 1);
+    }
+    if (s->static_partition_count > 0 || s->overwrite)
+        plan_fail(p, s->at, MILL_E_UNSUPPORTED, "INSERT OVERWRITE and PARTITION (...) are not supported yet");
+    r = bind_query(p, s->query);
+    r.at = s->name.at;
+    insert_targets(p, s, table, &r, from);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct mill_field *f = &table->schema.fields[i];
+
+        if (table->ddl->columns[i].kind != COLUMN_PHYSICAL)
+            plan_fail(p, s->name.at, MILL_E_UNSUPPORTED, "table %s has the computed column %s and cannot be a sink",
+                      table->name, f->name);
+        columns[i] = (struct scope_column){.name = f->name, .type = f->type};
+        if (from[i] < 0) {
+            exprs[i] = expr_null(&p->session, &f->type, place(s->name.at));
+            continue;
+        }
+        exprs[i] = expr_column(&p->session, (uint32_t)from[i], &r.columns[from[i]].type, place(s->query->at));
+        exprs[i] = need(p, expr_coerce(&p->session, exprs[i], &f->type, p->error));
+    }
+    out.node = plan_calc(p, &r, exprs, columns, n);
+    out.columns = columns;
+    out.count = n;
+    add_sink(p, &out, table);
+}
+
+/* ---- columns that nobody reads ---- */
+
+struct needs { bool *columns; };
+
+static void need_expr(const struct expr *e, bool *columns)
+{
+    if (e == NULL)
+        return;
+    if (e->kind == EXPR_COLUMN)
+        columns[e->index] = true;
+    for (uint32_t i = 0; i < e->arg_count; i++)
+        need_expr(e->args[i], columns);
+}
+
+static void need_all(const struct phys_node *node, bool *columns)
+{
+    for (uint32_t i = 0; i < node->schema.field_count; i++)
+        columns[i] = true;
+}
+
+static void calc_needs(struct planner *p, struct phys_node *node, bool *own, bool *input)
+{
+    struct calc_node *calc = &node->calc;
+
+    need_expr(calc->filter, input);
+    for (uint32_t i = 0; i < node->schema.field_count; i++) {
+        if (calc->project == NULL) {
+            input[i] = input[i] || own[i];
+            continue;
+        }
+        if (own[i])
+            need_expr(calc->project[i], input);
+        else if (calc->project[i]->kind != EXPR_COLUMN)
+            calc->project[i] = expr_null(&p->session, &calc->project[i]->type, (struct expr_place){0, 0});
+    }
+}
+
+static void aggregate_needs(const struct phys_node *node, bool *input)
+{
+    const struct aggregate_node *a = &node->aggregate;
+
+    for (uint32_t i = 0; i < a->key_count; i++)
+        input[a->keys[i]] = true;
+    for (uint32_t i = 0; i < a->agg_count; i++) {
+        if (a->aggs[i].arg >= 0)
+            input[a->aggs[i].arg] = true;
+        if (a->aggs[i].filter >= 0)
+            input[a->aggs[i].filter] = true;
+    }
+    if (a->window.time >= 0)
+        input[a->window.time] = true;
+    if (a->window.attached) {
+        input[a->window.start] = true;
+        input[a->window.end] = true;
+    }
+    if (a->late_output)
+        need_all(node->inputs[0], input);
+}
+
+static void source_needs(struct planner *p, struct phys_node *node, bool *own)
+{
+    struct source_node *s = &node->source;
+    bool *wanted = (bool *)s->wanted;
+    uint32_t d = 0;
+
+    if (s->watermark.column >= 0) {
+        own[s->watermark.column] = true;
+        need_expr(s->watermark.expression, own);
+    }
+    for (uint32_t i = 0; i < node->schema.field_count; i++)
+        if (s->computed[i] != NULL && own[i])
+            need_expr(s->computed[i], own);
+    for (uint32_t i = 0; i < node->schema.field_count; i++) {
+        if (s->computed[i] == NULL)
+            wanted[d++] = own[i];
+        else if (!own[i])
+            s->computed[i] = expr_null(&p->session, &s->computed[i]->type, (struct expr_place){0, 0});
+    }
+}
+
+static void node_needs(struct planner *p, struct phys_node *node, struct needs *needs)
+{
+    bool *own = needs[node->id].columns;
+
+    for (uint32_t i = 0; i < node->input_count; i++) {
+        bool *input = needs[node->inputs[i]->id].columns;
+
+        switch (node->kind) {
+        case NODE_CALC: calc_needs(p, node, own, input); break;
+        case NODE_ASSIGN:
+            for (uint32_t k = 0; k < node->inputs[i]->schema.field_count; k++)
+                input[k] = input[k] || own[k];
+            if (node->aggregate.window.time >= 0)
+                input[node->aggregate.window.time] = true;
+            break;
+        case NODE_WINDOW:
+        case NODE_SESSION:
+        case NODE_COUNT_WINDOW:
+        case NODE_GROUP: aggregate_needs(node, input); break;
+        case NODE_SINK: need_all(node->inputs[i], input); break;
+        default:                       /* exchange, union: as their consumers */
+            for (uint32_t k = 0; k < node->schema.field_count; k++)
+                input[k] = input[k] || own[k];
+            if (node->kind == NODE_EXCHANGE)
+                for (uint32_t k = 0; k < node->exchange.key_count; k++)
+                    input[node->exchange.keys[k]] = true;
+        }
+    }
+    if (node->kind == NODE_SOURCE)
+        source_needs(p, node, own);
+}
+
+static void prune(struct planner *p)
+{
+    struct needs *needs = arena_array(p->arena, struct needs, p->count + 1);
+
+    for (uint32_t i = 0; i < p->count; i++)
+        needs[i].columns = arena_array(p->arena, bool, p->nodes[i]->schema.field_count + 1);
+    for (uint32_t i = p->count; i-- > 0;)
+        node_needs(p, p->nodes[i], needs);
+}
+
+/* ---- plans ---- */
+
+static void check_bounded(struct planner *p, const struct phys_node *node)
+{
+    if (node->kind != NODE_GROUP)
+        return;
+    for (const struct source_made *s = p->sources; s != NULL; s = s->next)
+        if (s->table->temporary_file == false && table_option(s->table, "source.monitor-interval") != NULL)
+            plan_fail(p, (struct ast_at){node->line, node->column}, MILL_E_UNSUPPORTED,
+                      "an aggregation without a window over the unbounded table %s has updating results, which are not "
+                      "supported yet", s->table->name);
+}
+
+static uint64_t fingerprint(const struct planner *p)
+{
+    uint64_t h = 0xcbf29ce484222325ull;
+    const uint64_t sizes[] = {p->config->step_bytes, p->config->step_rows, p->config->look_back, p->count};
+
+    for (size_t i = 0; i < COUNT_OF(sizes); i++)
+        h = (h ^ sizes[i]) * 0x100000001b3ull;
+    for (uint32_t i = 0; i < p->count; i++)
+        h = (h ^ (p->nodes[i]->kind * 64 + p->nodes[i]->input_count)) * 0x100000001b3ull;
+    return h;
+}
+
+static struct phys_plan *finish(struct planner *p)
+{
+    struct phys_plan *plan = arena_new(p->arena, struct phys_plan);
+
+    prune(p);
+    plan->nodes = p->nodes;
+    plan->node_count = p->count;
+    plan->sources = arena_array(p->arena, struct phys_node *, p->count + 1);
+    plan->bounded = true;
+    for (uint32_t i = 0; i < p->count; i++) {
+        struct phys_node *node = p->nodes[i];
+
+        if (node->kind == NODE_SOURCE || node->kind == NODE_VALUES) {
+            if (plan->source_count == 64)
+                plan_fail(p, (struct ast_at){0, 0}, MILL_E_UNSUPPORTED, "more than 64 sources in one query");
+            node->sources = 1ull << plan->source_count;
+            plan->sources[plan->source_count++] = node;
+        }
+        for (uint32_t k = 0; k < node->input_count; k++)
+            node->sources |= node->inputs[k]->sources;
+        plan->stage_count = max_u32(plan->stage_count, node->stage + 1);
+        check_bounded(p, node);
+    }
+    plan->fingerprint = fingerprint(p);
+    return plan;
+}
+
+static void plan_all(struct planner *p, const struct ast_statement *s, struct phys_plan **out)
+{
+    struct relation r;
+
+    switch (s->kind) {
+    case STATEMENT_INSERT: plan_insert(p, s); break;
+    case STATEMENT_SET_OF_INSERTS:
+        for (uint32_t i = 0; i < s->inner_count; i++)
+            plan_insert(p, s->inner[i]);
+        break;
+    case STATEMENT_SELECT:
+        r = bind_query(p, s->query);
+        r.at = s->at;
+        add_sink(p, &r, NULL);
+        break;
+    default: plan_fail(p, s->at, MILL_E_SYNTAX, "this statement is no query");
+    }
+    *out = finish(p);
+}
+
+int plan_statement(struct catalog *catalog, const struct ast_statement *statement, const struct plan_config *config,
+                   struct arena *arena, struct phys_plan **out, struct mill_error *error)
+{
+    struct planner p = {.catalog = catalog, .config = config, .arena = arena, .error = error};
+    jmp_buf *const before = arena->on_full;
+    jmp_buf full;
+
+    p.session = (struct expr_session){.env = catalog->env, .arena = arena, .seed = config->seed};
+    if (setjmp(full) != 0) {
+        arena->on_full = before;
+        return mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory to plan the query");
+    }
+    arena->on_full = &full;
+    if (setjmp(p.failed) == 0)
+        plan_all(&p, statement, out);
+    arena->on_full = before;
+    return error->code;
+}
