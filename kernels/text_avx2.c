@@ -1,0 +1,79 @@
+/* kernels/text_avx2.c - the kernels with AVX2: 32 bytes at a time. Built with -march=x86-64-v3. */
+#include "kernels/kernels.h"
+
+#include <immintrin.h>
+
+static uint32_t mask32(__m256i v, __m256i a, __m256i b, __m256i c)
+{
+    const __m256i hit = _mm256_or_si256(_mm256_or_si256(_mm256_cmpeq_epi8(v, a), _mm256_cmpeq_epi8(v, b)),
+                                        _mm256_cmpeq_epi8(v, c));
+
+    return (uint32_t)_mm256_movemask_epi8(hit);
+}
+
+static uint32_t find_any3_avx2(const char *bytes, size_t length, char a, char b, char c, uint32_t *positions)
+{
+    const __m256i va = _mm256_set1_epi8(a), vb = _mm256_set1_epi8(b), vc = _mm256_set1_epi8(c);
+    uint32_t n = 0;
+    size_t i = 0;
+
+    for (; i + 64 <= length; i += 64) {
+        const __m256i low = _mm256_loadu_si256((const __m256i *)(bytes + i));
+        const __m256i high = _mm256_loadu_si256((const __m256i *)(bytes + i + 32));
+        uint64_t mask = mask32(low, va, vb, vc) | (uint64_t)mask32(high, va, vb, vc) << 32;
+
+        for (; mask != 0; mask &= mask - 1)
+            positions[n++] = (uint32_t)i + (uint32_t)__builtin_ctzll(mask);
+    }
+    for (; i < length; i++) {
+        positions[n] = (uint32_t)i;
+        n += bytes[i] == a || bytes[i] == b || bytes[i] == c;
+    }
+    return n;
+}
+
+static size_t count_byte_avx2(const char *bytes, size_t length, char a)
+{
+    const __m256i va = _mm256_set1_epi8(a);
+    size_t n = 0, i = 0;
+
+    for (; i + 32 <= length; i += 32) {
+        const __m256i v = _mm256_loadu_si256((const __m256i *)(bytes + i));
+
+        n += (size_t)__builtin_popcount((uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(v, va)));
+    }
+    for (; i < length; i++)
+        n += bytes[i] == a;
+    return n;
+}
+
+static void bounds_i64_avx2(const int64_t *values, size_t count, int64_t *least, int64_t *most)
+{
+    __m256i low = _mm256_set1_epi64x(values[0]), high = low;
+    int64_t lows[4], highs[4];
+    size_t i = 0;
+
+    for (; i + 4 <= count; i += 4) {
+        const __m256i v = _mm256_loadu_si256((const __m256i *)(values + i));
+
+        low = _mm256_blendv_epi8(low, v, _mm256_cmpgt_epi64(low, v));
+        high = _mm256_blendv_epi8(high, v, _mm256_cmpgt_epi64(v, high));
+    }
+    _mm256_storeu_si256((__m256i *)lows, low);
+    _mm256_storeu_si256((__m256i *)highs, high);
+    *least = lows[0];
+    *most = highs[0];
+    for (int k = 1; k < 4; k++) {
+        *least = lows[k] < *least ? lows[k] : *least;
+        *most = highs[k] > *most ? highs[k] : *most;
+    }
+    for (; i < count; i++) {
+        *least = values[i] < *least ? values[i] : *least;
+        *most = values[i] > *most ? values[i] : *most;
+    }
+}
+
+const struct mk_table mk_avx2 = {.isa = "avx2",
+                                 .find_any3 = find_any3_avx2,
+                                 .count_byte = count_byte_avx2,
+                                 .bounds_i64 = bounds_i64_avx2};

@@ -1,0 +1,77 @@
+/* kernels/text_avx512.c - the kernels with AVX-512 BW: 64 bytes at a time. Built with its own flags. */
+#include "kernels/kernels.h"
+
+#include <immintrin.h>
+
+static uint64_t mask64(__m512i v, __m512i a, __m512i b, __m512i c)
+{
+    return _mm512_cmpeq_epi8_mask(v, a) | _mm512_cmpeq_epi8_mask(v, b) | _mm512_cmpeq_epi8_mask(v, c);
+}
+
+static uint32_t put_positions(uint64_t mask, size_t at, uint32_t *positions)
+{
+    uint32_t n = 0;
+
+    for (; mask != 0; mask &= mask - 1)
+        positions[n++] = (uint32_t)at + (uint32_t)__builtin_ctzll(mask);
+    return n;
+}
+
+static uint32_t find_any3_avx512(const char *bytes, size_t length, char a, char b, char c, uint32_t *positions)
+{
+    const __m512i va = _mm512_set1_epi8(a), vb = _mm512_set1_epi8(b), vc = _mm512_set1_epi8(c);
+    uint32_t n = 0;
+    size_t i = 0;
+
+    for (; i + 64 <= length; i += 64)
+        n += put_positions(mask64(_mm512_loadu_si512(bytes + i), va, vb, vc), i, positions + n);
+    if (i < length) {
+        const __mmask64 tail = (1ull << (length - i)) - 1;
+
+        n += put_positions(mask64(_mm512_maskz_loadu_epi8(tail, bytes + i), va, vb, vc) & tail, i, positions + n);
+    }
+    return n;
+}
+
+static size_t count_byte_avx512(const char *bytes, size_t length, char a)
+{
+    const __m512i va = _mm512_set1_epi8(a);
+    size_t n = 0, i = 0;
+
+    for (; i + 64 <= length; i += 64)
+        n += (size_t)__builtin_popcountll(_mm512_cmpeq_epi8_mask(_mm512_loadu_si512(bytes + i), va));
+    if (i < length) {
+        const __mmask64 tail = (1ull << (length - i)) - 1;
+
+        n += (size_t)__builtin_popcountll(
+            _mm512_cmpeq_epi8_mask(_mm512_maskz_loadu_epi8(tail, bytes + i), va) & tail);
+    }
+    return n;
+}
+
+static void bounds_i64_avx512(const int64_t *values, size_t count, int64_t *least, int64_t *most)
+{
+    __m512i low = _mm512_set1_epi64(values[0]), high = low;
+    size_t i = 0;
+
+    for (; i + 8 <= count; i += 8) {
+        const __m512i v = _mm512_loadu_si512(values + i);
+
+        low = _mm512_min_epi64(low, v);
+        high = _mm512_max_epi64(high, v);
+    }
+    if (i < count) {
+        const __mmask8 tail = (__mmask8)((1u << (count - i)) - 1);
+        const __m512i v = _mm512_maskz_loadu_epi64(tail, values + i);
+
+        low = _mm512_mask_min_epi64(low, tail, low, v);
+        high = _mm512_mask_max_epi64(high, tail, high, v);
+    }
+    *least = _mm512_reduce_min_epi64(low);
+    *most = _mm512_reduce_max_epi64(high);
+}
+
+const struct mk_table mk_avx512 = {.isa = "avx512",
+                                   .find_any3 = find_any3_avx512,
+                                   .count_byte = count_byte_avx512,
+                                   .bounds_i64 = bounds_i64_avx512};
