@@ -222,7 +222,7 @@ static bool text_integer(const char *text, size_t bytes, const struct mill_type 
     return true;
 }
 
-static bool text_double(const char *text, size_t bytes, double *out)
+bool double_parse(const char *text, size_t bytes, double *out)
 {
     char copy[400];
     char *stop;
@@ -262,11 +262,11 @@ static bool text_write(const char *text, size_t bytes, struct column *out,
     switch (to->kind) {
     case MILL_BOOLEAN: return text_boolean(text, bytes, &RESULT(uint8_t, out)[row]);
     case MILL_FLOAT:
-        if (!text_double(text, bytes, &real))
+        if (!double_parse(text, bytes, &real))
             return false;
         RESULT(float, out)[row] = (float)real;
         return true;
-    case MILL_DOUBLE: return text_double(text, bytes, &RESULT(double, out)[row]);
+    case MILL_DOUBLE: return double_parse(text, bytes, &RESULT(double, out)[row]);
     case MILL_DECIMAL:
         return decimal_parse(text, bytes, to->precision, to->scale, &RESULT(int128, out)[row]);
     case MILL_DATE: return date_parse(text, bytes, &RESULT(int32_t, out)[row]);
