@@ -1,0 +1,226 @@
+/* io/infer.c - the schema of a CSV file from its first megabyte: FROM 'file.csv'.
+ *
+ * The first row is a header when none of its fields is a number or a time and some field below is, or when all its fields
+ * are distinct words. A column's type is the narrowest of BIGINT, DOUBLE, BOOLEAN, DATE, TIMESTAMP(3, 6 or 9) and STRING
+ * that all its values fit.
+ */
+#include "core/source.h"
+#include "core/values.h"
+
+#include <stdio.h>
+#include <strings.h>
+
+#define SAMPLE_BYTES (1u << 20)
+#define COLUMNS_MAX 4096u
+
+struct guess { bool any, integer, real, boolean, date, time; uint32_t digits; };
+
+struct sample { const char *next, *end; char delimiter; };
+
+static bool next_field(struct sample *s, const char **text, uint32_t *length, bool *last)
+{
+    const char *start = s->next, *stop;
+
+    if (s->next >= s->end)
+        return false;
+    if (*start == '"') {
+        for (stop = start + 1; stop < s->end && (*stop != '"' || (stop + 1 < s->end && stop[1] == '"')); stop++)
+            stop += *stop == '"';
+        *text = start + 1;
+        *length = (uint32_t)(stop - start - 1);
+        stop++;
+    } else {
+        for (stop = start; stop < s->end && *stop != s->delimiter && *stop != '\n'; stop++)
+            ;
+        *text = start;
+        *length = (uint32_t)(stop - start);
+        if (*length > 0 && start[*length - 1] == '\r')
+            --*length;
+    }
+    while (stop < s->end && *stop != s->delimiter && *stop != '\n')
+        stop++;
+    *last = stop >= s->end || *stop == '\n';
+    s->next = stop < s->end ? stop + 1 : s->end;
+    return true;
+}
+
+static bool is_integer(const char *t, uint32_t n)
+{
+    uint32_t i = n > 0 && (t[0] == '-' || t[0] == '+');
+
+    if (i == n || n > 19)
+        return false;
+    for (; i < n; i++)
+        if (t[i] < '0' || t[i] > '9')
+            return false;
+    return true;
+}
+
+static void look(struct guess *g, const char *t, uint32_t n)
+{
+    const struct mill_type nanos = type_time(MILL_TIMESTAMP, 9);
+    const char *point = memchr(t, '.', n);
+    double d;
+    int32_t day;
+    int64_t time;
+
+    if (n == 0)
+        return;
+    if (!g->any)
+        *g = (struct guess){true, true, true, true, true, true, 0};
+    g->integer = g->integer && is_integer(t, n);
+    g->real = g->real && double_parse(t, n, &d);
+    g->boolean = g->boolean && ((n == 4 && strncasecmp(t, "true", 4) == 0) || (n == 5 && strncasecmp(t, "false", 5) == 0));
+    g->date = g->date && n <= 10 && date_parse(t, n, &day);
+    g->time = g->time && n > 10 && time_parse(t, n, &nanos, &time);
+    if (point != NULL)
+        g->digits = max_u32(g->digits, (uint32_t)(t + n - point - 1));
+}
+
+static struct mill_type type_of(const struct guess *g)
+{
+    if (g->any && g->integer)
+        return type_make(MILL_BIGINT);
+    if (g->any && g->real)
+        return type_make(MILL_DOUBLE);
+    if (g->any && g->boolean)
+        return type_make(MILL_BOOLEAN);
+    if (g->any && g->date)
+        return type_make(MILL_DATE);
+    if (g->any && g->time)
+        return type_time(MILL_TIMESTAMP, g->digits <= 3 ? 3 : g->digits <= 6 ? 6 : 9);
+    return type_string();
+}
+
+static char guess_delimiter(const char *bytes, size_t length)
+{
+    static const char candidates[] = ",;\t|";
+    const char *newline = memchr(bytes, '\n', length);
+    const size_t n = newline != NULL ? (size_t)(newline - bytes) : length;
+    size_t best = 0;
+    char found = ',';
+
+    for (const char *c = candidates; *c != '\0'; c++) {
+        size_t count = 0;
+
+        for (size_t i = 0; i < n; i++)
+            count += bytes[i] == *c;
+        if (count > best) {
+            best = count;
+            found = *c;
+        }
+    }
+    return found;
+}
+
+/* Names of the first row; whether it is a header is told by the types below it. */
+static uint32_t read_header(struct sample *s, struct arena *arena, struct mill_field *fields, struct guess *guesses,
+                            bool *header)
+{
+    uint32_t n = 0, length;
+    const char *text;
+    bool last = false;
+
+    *header = true;
+    while (!last && n < COLUMNS_MAX && next_field(s, &text, &length, &last)) {
+        struct guess g = {0};
+
+        look(&g, text, length);
+        *header = *header && length > 0 && !(g.any && (g.integer || g.real || g.boolean || g.date || g.time));
+        fields[n].name = arena_text(arena, text, length);
+        look(&guesses[n], text, length);
+        n++;
+    }
+    return n;
+}
+
+static void read_rows(struct sample *s, struct guess *guesses, uint32_t count)
+{
+    while (s->next < s->end) {
+        const char *text;
+        uint32_t length, i = 0;
+        bool last = false;
+
+        /* the last line of the sample may be cut off */
+        if (memchr(s->next, '\n', (size_t)(s->end - s->next)) == NULL)
+            return;
+        while (!last && next_field(s, &text, &length, &last))
+            if (i < count)
+                look(&guesses[i++], text, length);
+    }
+}
+
+static void make_options(struct arena *arena, struct options *options, const char *path, char delimiter, bool header)
+{
+    struct option *items = arena_array(arena, struct option, 5);
+    bool *used = arena_array(arena, bool, 5);
+    uint32_t n = 0;
+
+    items[n++] = (struct option){.key = "connector", .value = "filesystem"};
+    items[n++] = (struct option){.key = "path", .value = arena_text(arena, path, strlen(path))};
+    items[n++] = (struct option){.key = "format", .value = "csv"};
+    items[n++] = (struct option){.key = "csv.field-delimiter", .value = arena_text(arena, &delimiter, 1)};
+    if (header)
+        items[n++] = (struct option){.key = "csv.ignore-first-line", .value = "true"};
+    for (uint32_t i = 0; i < n; i++)
+        items[i].used = &used[i];
+    *options = (struct options){.items = items, .count = n, .table = path};
+}
+
+static int read_sample(const struct env *env, const char *path, char *to, size_t *length, struct mill_error *error)
+{
+    const int handle = env->file.open(env->self, path, ENV_READ);
+    int64_t n;
+
+    if (handle < 0)
+        return mill_fail_os(error, MILL_E_NO_INPUT, handle, "cannot open '%s'", path);
+    n = env->file.pread(env->self, handle, to, SAMPLE_BYTES, 0);
+    env->file.close(env->self, handle);
+    if (n < 0)
+        return mill_fail_os(error, MILL_E_NO_INPUT, (int)n, "cannot read '%s'", path);
+    *length = (size_t)n;
+    return n > 0 ? MILL_OK : mill_fail(error, MILL_E_NO_INPUT, 0, 0, "'%s' is empty: it has no columns", path);
+}
+
+int infer_file(const struct env *env, const char *path, struct arena *arena, struct mill_schema *schema,
+               struct options *options, char *info, size_t info_bytes, struct mill_error *error)
+{
+    char *bytes = arena_alloc(arena, SAMPLE_BYTES);
+    struct mill_field *fields = arena_array(arena, struct mill_field, COLUMNS_MAX);
+    struct guess *first = arena_array(arena, struct guess, COLUMNS_MAX);
+    struct guess *rest = arena_array(arena, struct guess, COLUMNS_MAX);
+    struct sample s;
+    size_t length = 0;
+    uint32_t count;
+    bool header;
+    int code;
+
+    if (strstr(path, ".json") != NULL || strstr(path, ".pcap") != NULL || strstr(path, ".gz") != NULL ||
+        strstr(path, ".zst") != NULL)
+        return mill_fail(error, MILL_E_UNSUPPORTED, 0, 0,
+                         "'%s': only plain CSV files can stand in FROM yet; CREATE TABLE reads .gz and .zst", path);
+    code = read_sample(env, path, bytes, &length, error);
+    if (code != MILL_OK)
+        return code;
+    s = (struct sample){bytes, bytes + length, guess_delimiter(bytes, length)};
+    if (length >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0)
+        s.next += 3;
+    count = read_header(&s, arena, fields, first, &header);
+    read_rows(&s, rest, count);
+    for (uint32_t i = 0; i < count; i++) {
+        if (!header && first[i].any)
+            rest[i] = rest[i].any ? (struct guess){true, rest[i].integer && first[i].integer, rest[i].real && first[i].real,
+                                                   rest[i].boolean && first[i].boolean, rest[i].date && first[i].date,
+                                                   rest[i].time && first[i].time, max_u32(rest[i].digits, first[i].digits)}
+                                  : first[i];
+        fields[i].type = type_of(&rest[i]);
+        if (!header)
+            fields[i].name = arena_format(arena, "f%u", i);
+    }
+    *schema = (struct mill_schema){count, fields};
+    make_options(arena, options, path, s.delimiter, header);
+    if (info != NULL)
+        snprintf(info, info_bytes, "format: csv\ndelimiter: %c\nheader: %s\ncolumns: %u\n", s.delimiter,
+                 header ? "yes" : "no", count);
+    return MILL_OK;
+}
