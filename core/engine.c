@@ -472,12 +472,11 @@ static int script(struct mill_engine *engine, const char *sql, enum script_mode 
                   struct mill_error *error)
 {
     struct ast_script tree = {0};
-    struct arena arena;
     int code;
 
+    /* tables and views keep their trees: these live as long as the engine */
     *error = (struct mill_error){0};
-    arena_open(&arena, &engine->heap);
-    code = parse(&arena, sql, strlen(sql), engine_variable, engine, &tree, error);
+    code = parse(&engine->arena, sql, strlen(sql), engine_variable, engine, &tree, error);
     for (uint32_t i = 0; code == MILL_OK && i < tree.count; i++) {
         struct mill_query *query;
 
@@ -498,7 +497,6 @@ static int script(struct mill_engine *engine, const char *sql, enum script_mode 
             code = mill_run(query, error);
         mill_query_close(query);
     }
-    arena_close(&arena);
     return code != MILL_OK ? place_error(error, sql) : MILL_OK;
 }
 

@@ -70,8 +70,10 @@ static struct op *shard_make_op(struct shard *shard, const struct phys_node *nod
     case NODE_ASSIGN: return op_assign_new(context, node);
     case NODE_PREAGG: return op_preagg_new(context, node);
     case NODE_WINDOW: return op_window_new(context, node);
-    case NODE_SESSION: return op_session_new(context, node);
-    case NODE_COUNT_WINDOW: return op_count_window_new(context, node);
+    case NODE_SESSION:
+    case NODE_COUNT_WINDOW:
+        mill_fail(&shard->error, MILL_E_UNSUPPORTED, node->line, node->column, "this window is not supported yet");
+        return NULL;
     case NODE_GROUP: return op_group_new(context, node);
     case NODE_UNION: return op_union_new(context, node);
     case NODE_EXCHANGE: return op_exchange_new(shard, node);
@@ -203,6 +205,8 @@ bool shard_open(struct shard *shard)
     shard->context.eval.bad_row = shard_bad_row;
     shard->context.eval.bad_user = shard;
     shard->context.eval.start_clock_ns = job->start_clock_ns;
+    shard->context.eval.zone = job->zone;
+    shard->context.eval.seed = job->config.seed;
     shard->released_mask = job->directory_mask;
     shard->released =
         heap_alloc(&shard->heap, ((size_t)job->directory_mask + 1) * sizeof *shard->released);

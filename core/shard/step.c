@@ -39,7 +39,9 @@ static int source_run_open(struct job *job, struct source_run *run, struct mill_
         .inline_only = job->inline_only,
         .bad = &run->bad.rows,
     };
-    const struct source_vtable *vtable = node->kind == NODE_VALUES ? &values_source : s->vtable;
+    const struct source_vtable *vtable = node->kind == NODE_VALUES ? &values_source
+                                         : s->vtable != NULL       ? s->vtable
+                                                                   : &memory_source;
 
     heap_open_shared(&run->heap, job->env, job->budget);
     if (bad_policy_open(job, &run->bad, node, error) != MILL_OK)
