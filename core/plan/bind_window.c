@@ -194,8 +194,14 @@ static void add_window_columns(struct planner *p, struct relation *r)
                                                       .rowtime = i == 2 && !r->window.processing_time,
                                                       .proctime = i == 2 && r->window.processing_time};
     /* behind a window, window_time is the event time */
-    for (uint32_t i = 0; i < r->count; i++)
+    for (uint32_t i = 0; i < r->count; i++) {
         columns[i].rowtime = columns[i].proctime = false;
+        columns[i].role = ROLE_NONE;
+        /* window columns of an inner window are shadowed by the outer one's */
+        for (size_t k = 0; k < COUNT_OF(added); k++)
+            if (strcasecmp(columns[i].name, added[k].name) == 0)
+                columns[i].name = arena_format(p->arena, "%s$inner", added[k].name);
+    }
     r->columns = columns;
     r->count += COUNT_OF(added);
     if (rows)
