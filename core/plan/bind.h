@@ -1,165 +1,89 @@
-/* core/plan/bind.h - what the parts of the planner share: the catalog's tables, relations, the binder.
+/* core/plan/bind.h - what binding passes around: relations with their columns, the plan being made.
  *
- * The binder makes trees of struct phys_node (without stages and exchanges); physical.c copies what one statement
- * needs, cuts it into stages and numbers it. A relation is such a tree and what its columns mean.
- * Failing paths leave by bind_fail(), which jumps to the statement's entry: no code here looks at return values.
- *
- * Threads: one.   Errors: by jump.   Includes: plan.h
+ * Binding turns a query straight into physical nodes. A failure leaves by longjmp to plan_statement(), with the error
+ * filled. Includes: catalog.h
  */
 #ifndef MILL_BIND_H
 #define MILL_BIND_H
 
-#include "core/plan/plan.h"
+#include "core/plan/catalog.h"
 
-#include <setjmp.h>
+enum column_role { ROLE_NONE, ROLE_WINDOW_START, ROLE_WINDOW_END, ROLE_WINDOW_TIME, ROLE_WINDOW_ID };
 
-struct setting {
-    struct setting *next;
-    const char *key, *value;
-};
-
-struct late_sink;
-
-/* A windowed relation: pending windows have their columns numbered behind the node's, nothing computes them yet. */
-struct windowed {
-    bool is, pending;
-    struct window_spec spec;
-    int32_t start, end, time, id;      /* columns of the relation, -1: none */
-    const uint32_t *keys;              /* PARTITION BY of SESSION, TUMBLE_ROWS, HOP_ROWS */
-    uint32_t key_count;
-    struct ast_at at;
+struct scope_column {
+    const char *table;                 /* alias, or NULL */
     const char *name;
+    struct mill_type type;
+    bool rowtime, proctime;
+    enum column_role role;
 };
 
+/* What a query or a table in FROM gives. A *pending* window function has not been applied: its window columns stand
+ * behind the node's own, and only an aggregation or op_assign can give them values. */
 struct relation {
     struct phys_node *node;
-    struct mill_schema schema;         /* node's, and the columns of pending windows */
-    const char **qualifiers;           /* alias per column, or NULL */
-    bool *proctime;                    /* per column: PROCTIME() */
-    int32_t rowtime;                   /* -1: none */
-    struct windowed windowed;
+    struct expr *filter;               /* not yet in a node: goes into the next calc */
+    struct scope_column *columns;
+    uint32_t count;                    /* columns; pending: the last ones are the window's */
+    bool pending;
+    struct window_spec window;
+    uint32_t *window_keys;             /* PARTITION BY of SESSION, TUMBLE_ROWS ...: columns */
+    uint32_t window_key_count;
+    struct ast_at at;
 };
 
-struct table {
-    struct table *next;
-    const char *name;
-    bool dropped, is_view;
-    struct relation relation;          /* what FROM gives */
-    /* tables */
-    const struct connector *connector;
-    struct options options;
-    struct source_node source;
-    const bool *nullable;
-    const char *const *extras;         /* per column: for DESCRIBE */
-    const char *watermark_text;
-    const char *const *primary_key;
-    uint32_t primary_key_count;
-    const char *const *partitioned_by;
-    uint32_t partitioned_by_count;
-    struct ast_at watermark_at;
-};
+struct source_made { struct source_made *next; const struct table *table; struct relation relation; };
+struct with_made { struct with_made *next; const struct ast_with *with; };
 
-struct user_function {
-    struct user_function *next;
-    const char *name;
-    const struct mill_function *function;   /* NULL: another name of a built-in */
-    const char *builtin;
-    bool dropped;
-};
-
-struct catalog {
-    struct heap *heap;
-    const struct env *env;
-    struct arena arena;
-    struct table *tables;
-    struct user_function *functions;
-    struct setting *settings;
-};
-
-/* Names that WITH gives, innermost first. */
-struct binding {
-    struct binding *next;
-    const char *name;
-    struct relation relation;
-};
-
-struct binder {
+struct planner {
     struct catalog *catalog;
+    const struct plan_config *config;
     struct arena *arena;
     struct expr_session session;
     struct mill_error *error;
-    jmp_buf *out;
-    struct binding *names;
-    struct phys_node *late[16];        /* SINK nodes of LATE DATA INTO; input: the aggregation */
-    uint32_t late_count;
+    jmp_buf failed;
+    struct phys_node **nodes;
+    uint32_t count, room;
+    struct source_made *sources;
+    struct with_made *with;
+    uint32_t sink_count, depth;
 };
 
-_Noreturn void bind_fail(struct binder *b, int code, struct ast_at at, const char *format, ...)
-    PRINTF_LIKE(4, 5);
-/* Leaves with the error that a maker has filled. */
-_Noreturn void bind_failed(struct binder *b);
-_Noreturn void bind_unsupported(struct binder *b, struct ast_at at, const char *what);
-void binder_open(struct binder *b, struct catalog *catalog, struct arena *arena, jmp_buf *out,
-                 struct mill_error *error);
-static inline struct expr_place place_of(struct ast_at at)
-{
-    return (struct expr_place){at.line, at.column};
-}
+_Noreturn void plan_fail(struct planner *p, struct ast_at at, int code, const char *format, ...) PRINTF_LIKE(4, 5);
+/* For makers that fill the error themselves. */
+void *need(struct planner *p, void *made);
 
-/* ---- catalog.c ---- */
-struct table *catalog_find(const struct catalog *catalog, const char *name);
-/* The table named, or leaves with the nearest name. */
-struct table *bind_table(struct binder *b, const struct ast_name *name);
-void table_create(struct binder *b, const struct ast_statement *s);          /* table.c */
-/* A table over a file, its schema inferred. */
-struct table *table_of_file(struct binder *b, const struct ast_table *t);
-bool table_is_bounded(const struct table *table);
+struct phys_node *plan_node(struct planner *p, enum node_kind kind, struct phys_node *const *inputs, uint32_t count);
+struct phys_node *plan_exchange(struct planner *p, struct phys_node *input, const uint32_t *keys, uint32_t count);
+/* A calc over the relation's node: its filter and these expressions. */
+struct phys_node *plan_calc(struct planner *p, struct relation *r, struct expr **project,
+                            const struct scope_column *columns, uint32_t count);
+struct mill_schema plan_schema(struct planner *p, const struct scope_column *columns, uint32_t count);
 
-/* ---- bind_expr.c ---- */
-enum { AGG_BASE = 1 << 20, WINDOW_BASE = 1 << 21 };    /* columns that stand for aggregates and window bounds */
-struct aggregates {
-    struct agg_spec *specs;
-    struct expr **args, **filters;     /* NULL: none */
-    uint32_t count, capacity;
-    struct mill_type window_types[5];  /* by out_kind - OUT_WINDOW_START; proctime last */
-    bool windowed;                     /* GROUP BY TUMBLE(...) and the like */
-};
-struct expr *bind_expr(struct binder *b, const struct relation *r, struct aggregates *aggs,
-                       const struct ast_expr *e);
-struct expr *bind_condition(struct binder *b, const struct relation *r, struct aggregates *aggs,
-                            const struct ast_expr *e, const char *clause);
-int64_t bind_interval_ns(struct binder *b, const struct ast_expr *e, const char *what);
-bool has_aggregate(const struct ast_expr *e);
-bool is_group_window(const struct ast_expr *e, enum window_kind *kind);
-/* Copies @e with columns replaced by @with[index]. */
-struct expr *expr_substitute(struct arena *arena, struct expr *e, struct expr *const *with);
-void expr_columns(const struct expr *e, bool *used);
-int32_t bind_column(struct binder *b, const struct relation *r, const char *qualifier, const char *name,
-                    struct ast_at at);
+/* bind_expr.c */
+struct aggregation;
+struct expr *bind_expr(struct planner *p, struct relation *r, struct aggregation *agg, const struct ast_expr *x);
+bool has_aggregate(const struct planner *p, const struct ast_expr *x);
+int64_t bind_interval(struct planner *p, const struct ast_expr *x, bool *months);       /* nanoseconds or months */
+static inline struct expr_place place(struct ast_at at) { return (struct expr_place){at.line, at.column}; }
+/* Aggregate calls and window columns met while binding over groups. */
+struct expr *aggregation_call(struct planner *p, struct aggregation *agg, const struct ast_expr *x);
+struct expr *aggregation_group(struct planner *p, struct aggregation *agg, const struct ast_expr *x);
 
-/* ---- bind_window.c ---- */
-void bind_window_call(struct binder *b, const struct ast_expr *call, struct relation *out);
-void bind_group_window(struct binder *b, const struct relation *r, const struct ast_expr *call,
-                       struct window_spec *spec);
-/* Turns pending windows into columns that are there. */
-void windows_assign(struct binder *b, struct relation *r);
+/* bind_query.c */
+struct relation bind_query(struct planner *p, const struct ast_query *q);
+struct relation bind_select(struct planner *p, const struct ast_select *s);
+struct relation bind_from(struct planner *p, const struct ast_table *t);
+void materialize_window(struct planner *p, struct relation *r);
+void materialize_filter(struct planner *p, struct relation *r);
+const char *item_name(struct planner *p, const struct ast_item *item, uint32_t index);
 
-/* ---- bind_aggregate.c ---- */
-void bind_aggregate(struct binder *b, struct relation *r, const struct ast_select *s);
+/* bind_window.c */
+struct relation bind_window_function(struct planner *p, const struct ast_table *t);
+void window_from_call(struct planner *p, struct relation *r, const struct ast_expr *call, struct window_spec *out);
+bool is_group_window(const struct ast_expr *x);
 
-/* ---- bind.c ---- */
-struct phys_node *node_new(struct binder *b, enum node_kind kind, struct ast_at at, struct phys_node *input);
-void relation_of(struct binder *b, struct phys_node *node, struct relation *out);
-/* filter, then project (NULL: all), merged with a calc below. */
-void relation_calc(struct binder *b, struct relation *r, struct expr *filter, struct expr **project,
-                   const char **names, uint32_t count, struct ast_at at);
-void bind_query(struct binder *b, const struct ast_query *q, struct relation *out);
-void bind_table_ref(struct binder *b, const struct ast_table *t, struct relation *out);
-/* Expands the SELECT list; returns the count. */
-uint32_t bind_items(struct binder *b, const struct relation *r, struct aggregates *aggs,
-                    const struct ast_select *s, struct expr ***exprs, const char ***names);
-/* The rows of @r as the columns of @to, with implicit casts. */
-void relation_coerce(struct binder *b, struct relation *r, const struct mill_schema *to, const char *what,
-                     struct ast_at at);
+/* bind_aggregate.c */
+struct relation bind_aggregate(struct planner *p, struct relation r, const struct ast_select *s);
 
 #endif
