@@ -465,7 +465,7 @@ static int statement_execute(struct mill_engine *engine, const struct ast_statem
     return code;
 }
 
-enum script_mode { SCRIPT_RUN, SCRIPT_CHECK, SCRIPT_PREPARE };
+enum script_mode { SCRIPT_RUN, SCRIPT_CHECK, SCRIPT_EXPLAIN, SCRIPT_PREPARE };
 
 static int script(struct mill_engine *engine, const char *sql, enum script_mode mode,
                   const struct mill_callbacks *callbacks, struct mill_query **prepared,
@@ -495,6 +495,10 @@ static int script(struct mill_engine *engine, const char *sql, enum script_mode 
         }
         if (mode == SCRIPT_RUN)
             code = mill_run(query, error);
+        if (mode == SCRIPT_EXPLAIN && callbacks != NULL && callbacks->on_text != NULL)
+            plan_explain(query->plan, &query->arena, callbacks->on_text, callbacks->user);
+        if (mode == SCRIPT_RUN && callbacks != NULL && callbacks->on_end != NULL)
+            callbacks->on_end(callbacks->user, query, code);
         mill_query_close(query);
     }
     return code != MILL_OK ? place_error(error, sql) : MILL_OK;
@@ -513,6 +517,14 @@ int mill_check(mill_engine *engine, const char *sql, struct mill_error *error)
     struct mill_error local;
 
     return script(engine, sql, SCRIPT_CHECK, NULL, NULL, error != NULL ? error : &local);
+}
+
+int mill_explain(mill_engine *engine, const char *sql, const struct mill_callbacks *callbacks,
+                 struct mill_error *error)
+{
+    struct mill_error local;
+
+    return script(engine, sql, SCRIPT_EXPLAIN, callbacks, NULL, error != NULL ? error : &local);
 }
 
 mill_query *mill_prepare(mill_engine *engine, const char *sql,

@@ -171,6 +171,8 @@ struct mill_callbacks {
     void (*on_schema)(void *user, mill_query *query, const struct mill_schema *schema);
     /* Returns 0, or not 0 to stop the run. Called on one thread at a time, in the one order. */
     int (*on_batch)(void *user, mill_query *query, const struct mill_batch *batch);
+    /* A query of mill_execute() has ended with @code: the last chance for mill_query_stats(). */
+    void (*on_end)(void *user, mill_query *query, int code);
 };
 
 /* Executes a script of statements up to its end: DDL at once; each INSERT, STATEMENT SET or bare
@@ -181,6 +183,10 @@ MILL_API int mill_execute(mill_engine *engine, const char *sql,
 
 /* As mill_execute(), but only up to the plans: nothing is opened or run. For `check`. */
 MILL_API int mill_check(mill_engine *engine, const char *sql, struct mill_error *error);
+
+/* As mill_check(), and gives each plan as text to on_text, as EXPLAIN does. */
+MILL_API int mill_explain(mill_engine *engine, const char *sql,
+                          const struct mill_callbacks *callbacks, struct mill_error *error);
 
 /* Plans the one query in @sql (DDL before it is executed) and gives it, not started. */
 MILL_API mill_query *mill_prepare(mill_engine *engine, const char *sql,
