@@ -83,8 +83,8 @@ $(LIB): $(OBJ)
 	ar rcs $@ $^
 $(SO): $(OBJ)
 	$(CXX) $(OPT) -shared -Wl,-soname,libmillstream.so -Wl,--exclude-libs,ALL -o $@ $^ $(LIBS)
-$(CMD): $(BUILD)/tools/millstream.o $(LIB)
-	$(CC) $(OPT) -o $@ $< $(LIB) $(LIBS)
+$(CMD): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tools/*.c)) $(LIB)
+	$(CC) $(OPT) -o $@ $^ $(LIBS)
 
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(TEST_KIT) $(LIB)
 	$(CC) $(OPT) -o $@ $< $(TEST_KIT) $(LIB) $(if $(filter test_%,$*),-lcriterion) $(if $(filter fuzz_%,$*),-fsanitize=fuzzer) $(LIBS)

@@ -247,11 +247,6 @@ MILL_API void mill_build_info(char *text, size_t bytes);
 MILL_API void mill_functions(void (*each)(void *user, const char *name, const char *signature,
                                           const char *description, const char *category),
                              void *user);
-/* Infers format and schema of a file and writes a CREATE TABLE statement for it; @info receives one
- * "name: value" line per fact (format, rows, time range, disorder). */
-MILL_API int mill_describe_file(mill_engine *engine, const char *path, char *ddl, size_t ddl_bytes,
-                                char *info, size_t info_bytes, struct mill_error *error);
-
 /* ---- user functions in C ----------------------------------------------------------------- */
 
 /* What CREATE FUNCTION ... LANGUAGE C USING LIBRARY names: a symbol of this type in a shared

@@ -1,0 +1,526 @@
+/* tools/millstream.c - the command: run, check, explain, gen, functions, version.
+ *
+ * Uses the public header and nothing else of the library. Nothing but data goes to standard output.
+ */
+#include "core/millstream.h"
+#include "tools/print.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#define EXIT_USAGE 64
+#define EXIT_NO_INPUT 66
+#define EXIT_SETTING 78
+
+struct command {
+    struct mill_config config;
+    const char *file;                  /* FILE, "-" or NULL */
+    char *sql;
+    const char *json_summary;
+    char *settings;                    /* SET statements of --set, in front of the script */
+    bool quiet, format_given;
+    const char *names[64], *values[64];
+    unsigned variable_count;
+    struct printer printer;
+    mill_engine *engine;
+    struct mill_stats total;           /* over all queries of the script */
+    unsigned query_count;
+};
+
+static volatile sig_atomic_t stopped_by;
+static mill_engine *volatile running_engine;   /* for the signal handler */
+
+/* ---- help ---- */
+
+static const char help_text[] =
+    "usage: millstream run FILE | -c SQL | -      runs a script of Flink SQL\n"
+    "       millstream check FILE | -c SQL | -    parses and plans it, runs nothing\n"
+    "       millstream explain FILE | -c SQL | -  prints the plan of each query\n"
+    "       millstream gen nexmark --events N [--seed S] [--rate R] --out FILE.csv\n"
+    "       millstream functions                  lists the built-in functions\n"
+    "       millstream version                    version, instruction set, cpus\n"
+    "options: --shards N        threads, each with its own share of the keys (default: one per cpu)\n"
+    "         --set KEY=VALUE   shards, batch-rows, step-bytes, step-rows, ring-slots, memory-limit,\n"
+    "                           or a setting as in SET 'key' = 'value'\n"
+    "         -D NAME=VALUE     replaces ${NAME} in the script\n"
+    "         --format csv|json|table   of bare SELECTs (default: table on a terminal, else csv)\n"
+    "         --quiet           no progress, no summary\n"
+    "         --json-summary FILE       the summary as one JSON object\n"
+    "exit: 0 well, 64 usage, 65 bad data, 66 no input, 70 internal, 71 memory, 74 I/O, 78 SQL or option,\n"
+    "      130 or 143 stopped by a signal\n";
+
+static int bad_usage(const char *what, const char *value)
+{
+    fprintf(stderr, "millstream: %s%s%s; millstream help shows how it is called\n", what, value != NULL ? " " : "",
+            value != NULL ? value : "");
+    return EXIT_USAGE;
+}
+
+/* ---- options ---- */
+
+static void append(char **text, const char *format, const char *a, const char *b)
+{
+    char *made = NULL;
+    const char *before = *text != NULL ? *text : "";
+    char line[2048];
+
+    snprintf(line, sizeof line, format, a, b);
+    if (asprintf(&made, "%s%s", before, line) < 0)
+        abort();
+    free(*text);
+    *text = made;
+}
+
+static bool number(const char *text, uint64_t *out)
+{
+    char *end;
+
+    errno = 0;
+    *out = strtoull(text, &end, 10);
+    return end != text && *end == '\0' && errno == 0 && text[0] != '-';
+}
+
+static int set_option(struct command *c, const char *pair)
+{
+    static const char *const names[] = {"shards", "batch-rows", "step-bytes", "step-rows", "ring-slots"};
+    uint32_t *const fields[] = {&c->config.shard_count, &c->config.batch_rows, &c->config.step_bytes,
+                                &c->config.step_rows, &c->config.ring_slots};
+    const char *equals = strchr(pair, '=');
+    char key[256];
+    uint64_t value;
+
+    if (equals == NULL || (size_t)(equals - pair) >= sizeof key)
+        return bad_usage("--set needs KEY=VALUE, not", pair);
+    snprintf(key, sizeof key, "%.*s", (int)(equals - pair), pair);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(key, names[i]) == 0) {
+            if (!number(equals + 1, &value) || value > UINT32_MAX)
+                return bad_usage("--set needs a number in", pair);
+            *fields[i] = (uint32_t)value;
+            return 0;
+        }
+    if (strcmp(key, "memory-limit") == 0)
+        return number(equals + 1, &c->config.memory_limit) ? 0 : bad_usage("--set needs bytes in", pair);
+    append(&c->settings, "SET '%s' = '%s';", key, equals + 1);
+    return 0;
+}
+
+static int define(struct command *c, const char *pair)
+{
+    const char *equals = strchr(pair, '=');
+
+    if (equals == NULL)
+        return bad_usage("-D needs NAME=VALUE, not", pair);
+    if (c->variable_count == 64)
+        return bad_usage("more than 64 times -D", NULL);
+    c->names[c->variable_count] = strndup(pair, (size_t)(equals - pair));
+    c->values[c->variable_count++] = equals + 1;
+    return 0;
+}
+
+static int set_format(struct command *c, const char *name)
+{
+    static const char *const names[] = {"csv", "json", "table"};
+
+    for (int i = 0; i < 3; i++)
+        if (strcmp(name, names[i]) == 0) {
+            c->printer.format = (enum print_format)i;
+            c->format_given = true;
+            return 0;
+        }
+    return bad_usage("--format is csv, json or table, not", name);
+}
+
+/* Options with a value: 1 taken, 0 not one of them, else an exit code. */
+static int take_option(struct command *c, const char *name, const char *value)
+{
+    uint64_t n;
+    int code;
+
+    if (strcmp(name, "--shards") != 0 && strcmp(name, "--set") != 0 && strcmp(name, "-D") != 0 &&
+        strcmp(name, "--format") != 0 && strcmp(name, "--json-summary") != 0 && strcmp(name, "-c") != 0)
+        return 0;
+    if (value == NULL)
+        return bad_usage("a value is missing behind", name);
+    if (strcmp(name, "--shards") == 0) {
+        if (!number(value, &n) || n < 1 || n > 256)
+            return bad_usage("--shards is 1 to 256, not", value);
+        c->config.shard_count = (uint32_t)n;
+        return 1;
+    }
+    if (strcmp(name, "-c") == 0) {
+        c->sql = strdup(value);
+        return 1;
+    }
+    if (strcmp(name, "--json-summary") == 0) {
+        c->json_summary = value;
+        return 1;
+    }
+    code = strcmp(name, "--set") == 0 ? set_option(c, value) : strcmp(name, "-D") == 0 ? define(c, value) : set_format(c, value);
+    return code == 0 ? 1 : code;
+}
+
+static int parse_options(struct command *c, int count, char **args)
+{
+    for (int i = 0; i < count; i++) {
+        const int taken = take_option(c, args[i], i + 1 < count ? args[i + 1] : NULL);
+
+        if (taken > 1)
+            return taken;
+        if (taken == 1)
+            i++;
+        else if (strcmp(args[i], "--quiet") == 0)
+            c->quiet = true;
+        else if (args[i][0] == '-' && args[i][1] != '\0')
+            return bad_usage("there is no option", args[i]);
+        else if (c->file != NULL)
+            return bad_usage("one script is run at a time; what is", args[i]);
+        else
+            c->file = args[i];
+    }
+    if (c->file == NULL && c->sql == NULL)
+        return bad_usage("give a FILE, -c SQL, or - for standard input", NULL);
+    if (c->file != NULL && c->sql != NULL)
+        return bad_usage("give a FILE or -c SQL, not both", NULL);
+    return 0;
+}
+
+static int read_script(struct command *c)
+{
+    FILE *from;
+    char *text = NULL;
+    size_t room = 0;
+
+    if (c->sql != NULL)
+        return 0;
+    from = strcmp(c->file, "-") == 0 ? stdin : fopen(c->file, "re");
+    if (from == NULL || (getdelim(&text, &room, EOF, from) < 0 && ferror(from))) {
+        fprintf(stderr, "millstream: cannot read %s: %s\n", c->file, strerror(errno));
+        return EXIT_NO_INPUT;
+    }
+    if (from != stdin)
+        fclose(from);
+    c->sql = text != NULL ? text : strdup("");
+    return 0;
+}
+
+/* ---- results ---- */
+
+static void on_text(void *user, const char *text, size_t bytes)
+{
+    (void)user;
+    fwrite(text, 1, bytes, stdout);
+}
+
+static void on_schema(void *user, mill_query *query, const struct mill_schema *schema)
+{
+    struct command *c = user;
+
+    (void)query;
+    if (c->printer.schema != NULL)
+        printer_end(&c->printer);
+    printer_begin(&c->printer, schema);
+}
+
+static int on_batch(void *user, mill_query *query, const struct mill_batch *batch)
+{
+    struct command *c = user;
+
+    (void)query;
+    printer_rows(&c->printer, batch);
+    return c->printer.failed;
+}
+
+static int report(const struct command *c, const struct mill_error *error)
+{
+    const char *name = c->file != NULL && strcmp(c->file, "-") != 0 ? c->file : "SQL";
+
+    fflush(stdout);
+    if (error->line > 0)
+        fprintf(stderr, "millstream: %s:%u:%u: %s\n", name, error->line, error->column, error->message);
+    else
+        fprintf(stderr, "millstream: %s\n", error->message);
+    if (error->excerpt[0] != '\0')
+        fprintf(stderr, "%s\n", error->excerpt);
+    if (stopped_by != 0)
+        return 128 + (int)stopped_by;
+    return mill_exit_code(error->code);
+}
+
+/* ---- progress, signals, summary ---- */
+
+static void on_signal(int signal)
+{
+    mill_query *query = running_engine != NULL ? mill_running(running_engine) : NULL;
+
+    if (stopped_by != 0 || query == NULL)
+        _exit(128 + signal);           /* the second time, or nothing runs yet */
+    stopped_by = signal;
+    mill_stop(query, false);
+}
+
+struct progress {
+    struct command *command;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    bool started, over, shown;
+};
+
+static void show_progress(struct progress *p)
+{
+    mill_query *query = mill_running(p->command->engine);
+    struct mill_stats s;
+
+    if (query == NULL)
+        return;
+    mill_query_stats(query, &s);
+    fprintf(stderr, "\r%" PRIu64 " rows in, %.1f M rows/s, %.1f MB/s, %" PRIu64 " rows out, state %.1f MB \033[K", s.rows_in,
+            s.seconds > 0 ? (double)s.rows_in / s.seconds / 1e6 : 0.0, s.seconds > 0 ? (double)s.bytes_in / s.seconds / 1e6 : 0.0,
+            s.rows_out, (double)s.state_bytes / 1e6);
+    p->shown = true;
+}
+
+static void *progress_main(void *arg)
+{
+    struct progress *p = arg;
+
+    pthread_mutex_lock(&p->lock);
+    while (!p->over) {
+        struct timespec until;
+
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_nsec += 200000000;
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+        pthread_cond_timedwait(&p->wake, &p->lock, &until);
+        if (!p->over)
+            show_progress(p);
+    }
+    if (p->shown)
+        fputs("\r\033[K", stderr);
+    pthread_mutex_unlock(&p->lock);
+    return NULL;
+}
+
+static void progress_start(struct progress *p, struct command *c)
+{
+    *p = (struct progress){.command = c};
+    pthread_mutex_init(&p->lock, NULL);
+    pthread_cond_init(&p->wake, NULL);
+    if (!c->quiet && isatty(2) && getenv("NO_COLOR") == NULL)
+        p->started = pthread_create(&p->thread, NULL, progress_main, p) == 0;
+}
+
+static void progress_end(struct progress *p)
+{
+    pthread_mutex_lock(&p->lock);
+    p->over = true;
+    pthread_cond_signal(&p->wake);
+    pthread_mutex_unlock(&p->lock);
+    if (p->started)
+        pthread_join(p->thread, NULL);
+}
+
+static void summary(const struct command *c, const struct mill_stats *s)
+{
+    const double rate = s->seconds > 0 ? (double)s->rows_in / s->seconds : 0;
+    struct rusage usage;
+    FILE *to;
+
+    getrusage(RUSAGE_SELF, &usage);
+    if (!c->quiet && c->query_count > 0)
+        fprintf(stderr,
+                "%" PRIu64 " rows in, %" PRIu64 " rows out, %" PRIu64 " late, %" PRIu64
+                " dead, %.3f s, %.2f M rows/s, %ld MB peak, %u shards\n",
+                s->rows_in, s->rows_out, s->late, s->dead, s->seconds, rate / 1e6, usage.ru_maxrss / 1024,
+                s->shard_count);
+    if (c->json_summary == NULL)
+        return;
+    to = fopen(c->json_summary, "we");
+    if (to == NULL) {
+        fprintf(stderr, "millstream: cannot write %s: %s\n", c->json_summary, strerror(errno));
+        return;
+    }
+    fprintf(to,
+            "{\"rows_in\": %" PRIu64 ", \"rows_out\": %" PRIu64 ", \"late\": %" PRIu64 ", \"dead\": %" PRIu64
+            ", \"bytes_in\": %" PRIu64 ", \"seconds\": %.6f, \"rows_per_second\": %.0f, \"peak_rss_bytes\": %ld, "
+            "\"shards\": %u}\n",
+            s->rows_in, s->rows_out, s->late, s->dead, s->bytes_in, s->seconds, rate, usage.ru_maxrss * 1024L,
+            s->shard_count);
+    fclose(to);
+}
+
+/* ---- verbs ---- */
+
+static int open_engine(struct command *c, struct mill_error *error)
+{
+    c->engine = mill_engine_open(&c->config, error);
+    if (c->engine == NULL)
+        return error->code;
+    for (unsigned i = 0; i < c->variable_count; i++)
+        if (mill_set_variable(c->engine, c->names[i], c->values[i], error) != MILL_OK)
+            return error->code;
+    return c->settings != NULL ? mill_execute(c->engine, c->settings, NULL, error) : MILL_OK;
+}
+
+static void on_end(void *user, mill_query *query, int code)
+{
+    struct command *c = user;
+    struct mill_stats s;
+
+    (void)code;
+    mill_query_stats(query, &s);
+    c->query_count++;
+    c->total.rows_in += s.rows_in;
+    c->total.rows_out += s.rows_out;
+    c->total.late += s.late;
+    c->total.dead += s.dead;
+    c->total.bytes_in += s.bytes_in;
+    c->total.seconds += s.seconds;
+    c->total.shard_count = s.shard_count;
+}
+
+static int verb_run(struct command *c)
+{
+    const struct mill_callbacks callbacks = {.user = c, .on_text = on_text, .on_schema = on_schema, .on_batch = on_batch, .on_end = on_end};
+    struct mill_error error = {0};
+    struct progress progress;
+    int code = open_engine(c, &error);
+
+    if (code == MILL_OK) {
+        running_engine = c->engine;
+        progress_start(&progress, c);
+        code = mill_execute(c->engine, c->sql, &callbacks, &error);
+        progress_end(&progress);
+        running_engine = NULL;
+    }
+    if (c->printer.schema != NULL)
+        printer_end(&c->printer);
+    if (c->printer.failed)
+        code = MILL_OK;                /* the reader of a pipe has gone: nobody wants the rest */
+    if (code != MILL_OK)
+        code = report(c, &error);
+    summary(c, &c->total);
+    return code;
+}
+
+static int verb_check(struct command *c, bool explain)
+{
+    const struct mill_callbacks callbacks = {.user = c, .on_text = on_text};
+    struct mill_error error = {0};
+    int code = open_engine(c, &error);
+
+    if (code == MILL_OK)
+        code = explain ? mill_explain(c->engine, c->sql, &callbacks, &error) : mill_check(c->engine, c->sql, &error);
+    if (code != MILL_OK)
+        return report(c, &error);
+    if (!explain && !c->quiet)
+        fputs("ok\n", stderr);
+    return 0;
+}
+
+static int verb_gen(int count, char **args)
+{
+    const char *events = NULL, *seed = "1", *rate = "10000", *out = NULL;
+    struct command c = {.quiet = false};
+    struct mill_error error = {0};
+    char sql[2048];
+    uint64_t n;
+
+    if (count < 1 || strcmp(args[0], "nexmark") != 0)
+        return bad_usage("gen makes: nexmark", NULL);
+    for (int i = 1; i + 1 < count; i += 2) {
+        const char **to = strcmp(args[i], "--events") == 0 ? &events : strcmp(args[i], "--seed") == 0 ? &seed
+                          : strcmp(args[i], "--rate") == 0 ? &rate : strcmp(args[i], "--out") == 0 ? &out : NULL;
+
+        if (to == NULL)
+            return bad_usage("gen nexmark has no option", args[i]);
+        *to = args[i + 1];
+    }
+    if (events == NULL || out == NULL || !number(events, &n) || !number(seed, &n) || !number(rate, &n) || count % 2 == 0)
+        return bad_usage("gen nexmark needs --events N and --out FILE.csv", NULL);
+    snprintf(sql, sizeof sql,
+             "CREATE TABLE n (event_type INT, person_id BIGINT, person_name STRING, person_city STRING, person_state STRING, "
+             "auction_id BIGINT, auction_seller BIGINT, auction_category BIGINT, bid_auction BIGINT, bid_bidder BIGINT, "
+             "bid_price BIGINT, bid_channel STRING, bid_url STRING, dateTime TIMESTAMP(3)) "
+             "WITH ('connector' = 'nexmark', 'events.num' = '%s', 'seed' = '%s', 'rate' = '%s');"
+             "CREATE TABLE f (event_type INT, person_id BIGINT, person_name STRING, person_city STRING, person_state STRING, "
+             "auction_id BIGINT, auction_seller BIGINT, auction_category BIGINT, bid_auction BIGINT, bid_bidder BIGINT, "
+             "bid_price BIGINT, bid_channel STRING, bid_url STRING, dateTime TIMESTAMP(3)) "
+             "WITH ('connector' = 'filesystem', 'format' = 'csv', 'path' = '%s'); INSERT INTO f SELECT * FROM n;",
+             events, seed, rate, out);
+    mill_config_init(&c.config);
+    c.engine = mill_engine_open(&c.config, &error);
+    if (c.engine == NULL || mill_execute(c.engine, sql, NULL, &error) != MILL_OK)
+        return report(&c, &error);
+    mill_engine_close(c.engine);
+    return 0;
+}
+
+static void each_function(void *user, const char *name, const char *signature, const char *description, const char *category)
+{
+    (void)user;
+    printf("%s\t%s\t%s\t%s\n", name, signature, description, category);
+}
+
+static int verb_script(const char *verb, int count, char **args)
+{
+    struct command c = {.printer = {.to = stdout, .format = PRINT_CSV}};
+    int code;
+
+    mill_config_init(&c.config);
+    code = parse_options(&c, count, args);
+    if (code == 0)
+        code = read_script(&c);
+    if (code != 0)
+        return code;
+    if (!c.format_given && isatty(1))
+        c.printer.format = PRINT_TABLE;
+    code = strcmp(verb, "run") == 0 ? verb_run(&c) : verb_check(&c, strcmp(verb, "explain") == 0);
+    mill_engine_close(c.engine);
+    free(c.sql);
+    free(c.settings);
+    return code;
+}
+
+int main(int count, char **args)
+{
+    const char *verb = count > 1 ? args[1] : "";
+    char text[1024];
+
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGINT, on_signal);
+    signal(SIGTERM, on_signal);
+    if (strcmp(verb, "run") == 0 || strcmp(verb, "check") == 0 || strcmp(verb, "explain") == 0)
+        return verb_script(verb, count - 2, args + 2);
+    if (strcmp(verb, "gen") == 0)
+        return verb_gen(count - 2, args + 2);
+    if (strcmp(verb, "functions") == 0) {
+        mill_functions(each_function, NULL);
+        return 0;
+    }
+    if (strcmp(verb, "version") == 0 || strcmp(verb, "--version") == 0) {
+        mill_build_info(text, sizeof text);
+        fputs(text, stdout);
+        return 0;
+    }
+    if (strcmp(verb, "help") == 0 || strcmp(verb, "--help") == 0 || strcmp(verb, "-h") == 0) {
+        fputs(help_text, stdout);
+        return 0;
+    }
+    if (strcmp(verb, "convert") == 0 || strcmp(verb, "info") == 0)
+        return fprintf(stderr, "millstream: %s is not supported yet\n", verb), EXIT_SETTING;
+    if (count < 2) {
+        fputs(help_text, stderr);
+        return EXIT_USAGE;
+    }
+    return bad_usage("there is no verb", verb);
+}

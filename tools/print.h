@@ -1,0 +1,24 @@
+/* tools/print.h - result rows as CSV, JSON lines or a table. Includes: millstream.h */
+#ifndef MILL_PRINT_H
+#define MILL_PRINT_H
+
+#include "core/millstream.h"
+
+#include <stdio.h>
+
+enum print_format { PRINT_CSV, PRINT_JSON, PRINT_TABLE };
+
+struct printer {
+    FILE *to;
+    enum print_format format;
+    const struct mill_schema *schema;  /* of the running query; lives as long as it */
+    char **cells;                      /* table: rows kept until the end, to know the widths */
+    size_t cell_count, cell_room;
+    bool failed;                       /* the reader has gone */
+};
+
+void printer_begin(struct printer *printer, const struct mill_schema *schema);
+void printer_rows(struct printer *printer, const struct mill_batch *batch);
+void printer_end(struct printer *printer);
+
+#endif
