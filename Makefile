@@ -49,7 +49,7 @@ TEST_FUZZ := $(patsubst tests/%.c,%,$(wildcard tests/fuzz_*.c))
 TEST_KIT := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/test_%.c tests/stress_%.c tests/fuzz_%.c,$(wildcard tests/*.c)))
 BENCHES := $(patsubst bench/%.cc,%,$(wildcard bench/bench_*.cc))
 
-.PHONY: all lib deps test unit stress fuzz bench lint ci demo help install clean examples docs
+.PHONY: all deps check test unit stress fuzz bench lint ci demo help install clean
 .DEFAULT_GOAL := all
 .SECONDARY:
 
@@ -92,3 +92,56 @@ $(BUILD)/bench/%: $(BUILD)/bench/%.o $(LIB)
 	$(CXX) $(OPT) -o $@ $< $(LIB) -lbenchmark $(LIBS)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+
+# ---- tests ----
+
+test: deps                             ## build and run all tests (installs what is missing)
+	@tools/install-packages.sh build test
+	@$(MAKE) --no-print-directory check
+
+check: $(TEST_UNITS:%=$(BUILD)/tests/%) $(TEST_STRESS:%=$(BUILD)/tests/%) $(CMD) $(BUILD)/embed
+	@BUILD=$(BUILD) tests/run.sh unit stress sql embed
+
+unit: $(TEST_UNITS:%=$(BUILD)/tests/%)  ## only the unit tests
+	@BUILD=$(BUILD) tests/run.sh unit
+
+stress: $(TEST_STRESS:%=$(BUILD)/tests/%) $(CMD)   ## only what runs threads: rings and shards
+	@BUILD=$(BUILD) tests/run.sh stress shards
+
+fuzz:                                  ## short fuzzing of the SQL parser and the CSV decoder (SECONDS_EACH=60)
+	@tools/install-packages.sh ci
+	@$(MAKE) --no-print-directory BUILD=build-fuzz SAN=fuzz $(TEST_FUZZ:%=build-fuzz/tests/%)
+	@BUILD=build-fuzz SECONDS_EACH=$(or $(SECONDS_EACH),60) tests/run.sh fuzz
+
+$(BUILD)/embed: docs/examples/embed.c $(LIB)
+	$(CC) -std=c17 -O2 -Wall -Wextra -I. -o $@ $< $(LIB) $(LIBS)
+
+# ---- the rest ----
+
+demo: all                              ## generate NEXMark events, run a window query over them
+	@BUILD=$(BUILD) tools/demo.sh
+
+lint:                                  ## include direction, atomics, the world behind env, function length
+	@tools/install-packages.sh ci
+	@tools/lint.sh
+
+ci:                                    ## exactly what CI runs
+	@.ci/run
+
+bench: all                             ## measure the engine on generated data, answers checked
+	@BUILD=$(BUILD) bench/run.sh
+
+install: all                           ## to PREFIX (default /usr/local)
+	install -D -m 755 $(CMD) $(DESTDIR)$(PREFIX)/bin/millstream
+	install -D -m 644 $(LIB) $(DESTDIR)$(PREFIX)/lib/libmillstream.a
+	install -D -m 755 $(SO) $(DESTDIR)$(PREFIX)/lib/libmillstream.so
+	install -D -m 644 core/millstream.h $(DESTDIR)$(PREFIX)/include/millstream.h
+	install -D -m 644 docs/millstream.1 $(DESTDIR)$(PREFIX)/share/man/man1/millstream.1
+	@mkdir -p $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	@printf 'prefix=%s\nName: millstream\nDescription: Flink SQL on one machine\nVersion: 0.1.0\nCflags: -I$${prefix}/include\nLibs: -L$${prefix}/lib -lmillstream\n' '$(PREFIX)' > $(DESTDIR)$(PREFIX)/lib/pkgconfig/millstream.pc
+
+clean:                                 ## remove all builds
+	rm -rf build build-*
+
+help:                                  ## this list
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20

@@ -1,0 +1,83 @@
+#!/bin/bash
+# run.sh unit|stress|shards|sql|embed|fuzz...: runs the tests that make has built and counts them.
+# Ends with a plain line "N passed, N failed, N skipped"; exit 1 if any failed.
+set -u
+cd "$(dirname "$0")/.."
+BUILD=${BUILD:-build}
+passed=0 failed=0 skipped=0
+
+one() {                                # name, exit status
+    if [ "$2" -eq 0 ]; then passed=$((passed + 1)); elif [ "$2" -eq 77 ]; then skipped=$((skipped + 1)); echo "skipped: $1"
+    else failed=$((failed + 1)); echo "FAILED: $1 (exit $2)"; fi
+}
+
+unit() {
+    local binary out line
+    for binary in "$BUILD"/tests/test_*; do
+        [ -x "$binary" ] && [[ $binary != *.o ]] && [[ $binary != *.d ]] || continue
+        out=$("$binary" --color=never 2>&1); status=$?
+        line=$(grep -o 'Tested: .*' <<<"$out")
+        if [ -z "$line" ]; then one "$binary" $((status == 0 ? 1 : status)); echo "$out" | tail -20; continue; fi
+        set -- $(grep -o '[0-9]\+' <<<"$line")
+        passed=$((passed + $2)); failed=$((failed + $3 + $4))
+        if [ $(($3 + $4)) -gt 0 ] || [ $status -ne 0 ]; then echo "FAILED: $binary"; echo "$out" | tail -30; fi
+        [ $status -eq 0 ] || [ $(($3 + $4)) -gt 0 ] || failed=$((failed + 1))
+        echo "$(basename "$binary"): $2 of $1"
+    done
+}
+
+stress() {
+    local binary
+    for binary in "$BUILD"/tests/stress_*; do
+        [ -x "$binary" ] && [[ $binary != *.o ]] && [[ $binary != *.d ]] || continue
+        "$binary"; one "$binary" $?
+    done
+}
+
+# A keyed window query with tiny rings and steps: all shard counts give the bytes of one shard.
+shards() {
+    local dir n; dir=$(mktemp -d)
+    "$BUILD/millstream" gen nexmark --events 200000 --out "$dir/events.csv" 2>/dev/null || { one "gen" 1; return; }
+    run() { "$BUILD/millstream" run tests/shards.sql -D DIR="$dir" --quiet --set step-bytes=20000 --set ring-slots=2 --shards "$1"; }
+    run 1 > "$dir/1"; one "1 shard" $?
+    for n in 2 3 8; do
+        run $n > "$dir/$n" 2> "$dir/err$n"; status=$?
+        [ $status -eq 0 ] || cat "$dir/err$n"
+        cmp -s "$dir/1" "$dir/$n" || status=1
+        one "$n shards give the bytes of one" $status
+    done
+    rm -rf "$dir"
+}
+
+sql() {
+    local script out line
+    for script in tests/sql_*.py; do
+        [ -e "$script" ] || continue
+        out=$(MILL_COMMAND="$BUILD/millstream" python3 "$script" 2>&1); status=$?
+        line=$(grep -o '[0-9]* passed, [0-9]* failed, [0-9]* skipped' <<<"$out" | tail -1)
+        if [ -z "$line" ]; then one "$script" $((status == 0 ? 1 : status)); echo "$out" | tail -20; continue; fi
+        set -- $(grep -o '[0-9]\+' <<<"$line")
+        passed=$((passed + $1)); failed=$((failed + $2)); skipped=$((skipped + $3))
+        [ "$2" -eq 0 ] && [ $status -eq 0 ] || { echo "$out" | tail -40; [ "$2" -gt 0 ] || failed=$((failed + 1)); }
+        echo "$(basename "$script"): $line"
+    done
+    shards
+}
+
+# The example of docs/examples/embed.c prints two windows whose averages are worked out by hand in it.
+embed() { "$BUILD/embed" > "$BUILD/embed.out"; status=$?; cmp -s "$BUILD/embed.out" docs/examples/embed.expected || status=1
+    [ $status -eq 0 ] || cat "$BUILD/embed.out"; one "embed" $status; }
+
+fuzz() {
+    local binary
+    for binary in "$BUILD"/tests/fuzz_*; do
+        [ -x "$binary" ] && [[ $binary != *.o ]] && [[ $binary != *.d ]] || continue
+        "$binary" -max_total_time="${SECONDS_EACH:-60}" -max_len=4096 -rss_limit_mb=2048 -print_final_stats=1 > "$BUILD/fuzz.log" 2>&1
+        status=$?; [ $status -eq 0 ] || tail -40 "$BUILD/fuzz.log"
+        one "$(basename "$binary"), $(sed -n 's/.*number_of_executed_units: //p' "$BUILD/fuzz.log") inputs" $status
+    done
+}
+
+for kind in "$@"; do $kind; done
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]
