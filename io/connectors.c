@@ -6,8 +6,9 @@ static const struct connector standard_input = {.name = "stdin", .source = &stdi
 static const struct connector standard_output = {.name = "stdout", .sink = &stdout_sink};
 static const struct connector print = {.name = "print", .sink = &print_sink};
 static const struct connector blackhole = {.name = "blackhole", .sink = &blackhole_sink};
+static const struct connector nexmark = {.name = "nexmark", .source = &nexmark_source};
 static const struct connector memory = {.name = "memory"};
 
 const struct connector *const mill_connectors[] = {&filesystem, &standard_input, &standard_output,
-                                                   &print,      &blackhole,      &memory,
-                                                   NULL};
+                                                   &print,      &blackhole,      &nexmark,
+                                                   &memory,                                                        NULL};
