@@ -1,373 +1,339 @@
-/* tools/print.c - rows as a table, CSV (RFC 4180, a header line) or JSON lines. */
+/* tools/print.c - result rows as CSV, JSON lines or a table. */
 #include "tools/print.h"
 
+#include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define TABLE_ROWS 1000u               /* rows that decide the widths */
-#define TABLE_WIDTH_MAX 60u            /* of one column; longer cells stick out */
+#define TEXT_MAX 512
 
-void printer_open(struct printer *printer, FILE *out, enum print_format format, bool color)
+/* ---- values as text ---- */
+
+static void civil(int64_t days, int64_t *year, int *month, int *day)
 {
-    *printer = (struct printer){.out = out, .format = format, .color = color};
+    /* Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms" */
+    const int64_t z = days + 719468;
+    const int64_t era = (z >= 0 ? z : z - 146096) / 146097;
+    const int64_t doe = z - era * 146097;
+    const int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+    const int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    const int64_t mp = (5 * doy + 2) / 153;
+
+    *day = (int)(doy - (153 * mp + 2) / 5 + 1);
+    *month = (int)(mp < 10 ? mp + 3 : mp - 9);
+    *year = yoe + era * 400 + (*month <= 2);
 }
 
-void printer_close(struct printer *printer)
+static void time_text(const struct mill_type *type, int64_t v, char *to, size_t room)
 {
-    free(printer->text.bytes);
-    free(printer->cells.bytes);
-    free(printer->ends);
-    free(printer->widths);
-    *printer = (struct printer){0};
+    const int64_t per_second = type->precision > 6 ? 1000000000 : 1000000;
+    int64_t seconds = v / per_second, part = v % per_second, days, rest, year;
+    int month, day, n = 0;
+
+    if (part < 0) {
+        part += per_second;
+        seconds--;
+    }
+    days = seconds / 86400;
+    rest = seconds % 86400;
+    if (rest < 0) {
+        rest += 86400;
+        days--;
+    }
+    civil(days, &year, &month, &day);
+    if (type->kind != MILL_TIME)
+        n = snprintf(to, room, "%04" PRId64 "-%02d-%02d ", year, month, day);
+    n += snprintf(to + n, room - (size_t)n, "%02d:%02d:%02d", (int)(rest / 3600), (int)(rest / 60 % 60),
+                  (int)(rest % 60));
+    if (type->precision > 0)
+        snprintf(to + n, room - (size_t)n, ".%0*" PRId64, type->precision > 6 ? 9 : 6, part),
+            to[n + 1 + type->precision] = '\0';
 }
 
-static bool flush(struct printer *p)
+static void decimal_text(__int128 v, unsigned scale, char *to)
 {
-    const size_t length = p->text.length;
+    unsigned __int128 m = v < 0 ? -(unsigned __int128)v : (unsigned __int128)v;
+    char digits[48];
+    unsigned n = 0;
 
-    p->text.length = 0;
-    if (p->text.failed)
-        return false;
-    return length == 0 || (fwrite(p->text.bytes, 1, length, p->out) == length && fflush(p->out) == 0);
+    do {
+        digits[n++] = (char)('0' + (int)(m % 10));
+        m /= 10;
+    } while (m != 0 || n <= scale);
+    if (v < 0)
+        *to++ = '-';
+    while (n > 0) {
+        *to++ = digits[--n];
+        if (n == scale && scale > 0)
+            *to++ = '.';
+    }
+    *to = '\0';
 }
 
-static bool valid(const struct mill_column *column, uint32_t row)
+/* The shortest text that reads back the same. */
+static void real_text(double v, bool narrow, char *to, size_t room)
 {
-    return column->validity == NULL || (column->validity[row >> 6] >> (row & 63) & 1) != 0;
+    if (!isfinite(v)) {
+        snprintf(to, room, "%s", isnan(v) ? "NaN" : v > 0 ? "Infinity" : "-Infinity");
+        return;
+    }
+    for (int digits = 1; digits <= 17; digits++) {
+        snprintf(to, room, "%.*g", digits, v);
+        if (narrow ? strtof(to, NULL) == (float)v : strtod(to, NULL) == v)
+            break;
+    }
+    if (strpbrk(to, ".eEn") == NULL)
+        strcat(to, ".0");
 }
 
-static bool is_text(const struct mill_type *type)
+static const char *plain_text(const struct mill_type *type, const struct mill_column *c, uint32_t row, char *to)
 {
-    return type->kind >= MILL_CHAR && type->kind <= MILL_VARBINARY;
+    int64_t v = 0;
+    int32_t days;
+
+    switch (type->kind) {
+    case MILL_BOOLEAN: return ((const uint8_t *)c->values)[row] ? "true" : "false";
+    case MILL_TINYINT: v = ((const int8_t *)c->values)[row]; break;
+    case MILL_SMALLINT: v = ((const int16_t *)c->values)[row]; break;
+    case MILL_INT:
+    case MILL_INTERVAL_MONTH: v = ((const int32_t *)c->values)[row]; break;
+    case MILL_FLOAT: real_text((double)((const float *)c->values)[row], true, to, TEXT_MAX); return to;
+    case MILL_DOUBLE: real_text(((const double *)c->values)[row], false, to, TEXT_MAX); return to;
+    case MILL_DECIMAL: decimal_text(((const __int128 *)c->values)[row], type->scale, to); return to;
+    case MILL_DATE: {
+        int64_t year;
+        int month, day;
+
+        days = ((const int32_t *)c->values)[row];
+        civil(days, &year, &month, &day);
+        snprintf(to, TEXT_MAX, "%04" PRId64 "-%02d-%02d", year, month, day);
+        return to;
+    }
+    case MILL_TIME:
+    case MILL_TIMESTAMP:
+    case MILL_TIMESTAMP_LTZ: time_text(type, ((const int64_t *)c->values)[row], to, TEXT_MAX); return to;
+    default: v = ((const int64_t *)c->values)[row];
+    }
+    snprintf(to, TEXT_MAX, "%" PRId64, v);
+    return to;
 }
 
-static bool is_number(const struct mill_type *type)
+static bool is_text(const struct mill_type *type) { return type->kind >= MILL_CHAR && type->kind <= MILL_VARBINARY; }
+
+static bool is_null(const struct mill_column *c, uint32_t row)
 {
-    return type->kind >= MILL_TINYINT && type->kind <= MILL_DECIMAL;
+    return c->validity != NULL && (c->validity[row >> 6] >> (row & 63) & 1) == 0;
 }
 
 /* ---- CSV ---- */
 
-/* Quotes the field that begins at @from, if it must be. */
-static void csv_quote(struct text *to, size_t from, bool always)
+static void csv_text(FILE *to, const char *text, size_t length)
 {
-    const size_t length = to->length - from;
-    size_t quotes = 0, end;
-    bool needed = always;
+    bool quoted = length == 0;
 
-    for (size_t i = from; i < to->length; i++) {
-        const char c = to->bytes[i];
-
-        quotes += c == '"';
-        needed = needed || c == ',' || c == '"' || c == '\n' || c == '\r';
-    }
-    if (!needed)
+    for (size_t i = 0; i < length && !quoted; i++)
+        quoted = strchr(",\"\n\r", text[i]) != NULL && text[i] != '\0';
+    if (!quoted) {
+        fwrite(text, 1, length, to);
         return;
-    for (size_t i = 0; i < quotes + 2; i++)
-        text_add(to, "\"", 1);
-    if (to->failed)
-        return;
-    end = to->length - 1;
-    for (size_t i = length; i-- > 0;) {
-        to->bytes[--end] = to->bytes[from + i];
-        if (to->bytes[end] == '"')
-            to->bytes[--end] = '"';
     }
-    to->bytes[from] = '"';
-    to->bytes[to->length - 1] = '"';
-}
-
-static void csv_field(struct text *to, const struct mill_type *type,
-                      const struct mill_column *column, uint32_t row)
-{
-    const size_t from = to->length;
-
-    if (!valid(column, row))
-        return;
-    if (type->kind == MILL_BOOLEAN)
-        text_format(to, "%s", ((const uint8_t *)column->values)[row] ? "true" : "false");
-    else
-        print_value(to, type, column, row);
-    if (is_text(type) || type->kind == MILL_ROW)
-        csv_quote(to, from, to->length == from);
-}
-
-static void csv_header(struct text *to, const struct mill_schema *schema)
-{
-    for (uint32_t i = 0; i < schema->field_count; i++) {
-        size_t from;
-
-        if (i > 0)
-            text_add(to, ",", 1);
-        from = to->length;
-        text_add(to, schema->fields[i].name, strlen(schema->fields[i].name));
-        csv_quote(to, from, false);
-    }
-    text_add(to, "\n", 1);
-}
-
-static void csv_row(struct text *to, const struct mill_schema *schema,
-                    const struct mill_batch *batch, uint32_t row)
-{
-    for (uint32_t i = 0; i < schema->field_count; i++) {
-        if (i > 0)
-            text_add(to, ",", 1);
-        csv_field(to, &schema->fields[i].type, &batch->columns[i], row);
-    }
-    text_add(to, "\n", 1);
-}
-
-/* ---- JSON lines ---- */
-
-static void json_text(struct text *to, const char *bytes, size_t length)
-{
-    size_t from = 0;
-
-    text_add(to, "\"", 1);
+    fputc('"', to);
     for (size_t i = 0; i < length; i++) {
-        const unsigned char c = (unsigned char)bytes[i];
-
-        if (c >= 32 && c != '"' && c != '\\')
-            continue;
-        text_add(to, bytes + from, i - from);
-        from = i + 1;
-        switch (c) {
-        case '"': text_add(to, "\\\"", 2); break;
-        case '\\': text_add(to, "\\\\", 2); break;
-        case '\n': text_add(to, "\\n", 2); break;
-        case '\r': text_add(to, "\\r", 2); break;
-        case '\t': text_add(to, "\\t", 2); break;
-        default: text_format(to, "\\u%04x", c);
-        }
+        if (text[i] == '"')
+            fputc('"', to);
+        fputc(text[i], to);
     }
-    text_add(to, bytes + from, length - from);
-    text_add(to, "\"", 1);
+    fputc('"', to);
 }
 
-/* Bytes are base64 in JSON, as Flink writes them. */
-static void json_base64(struct text *to, const unsigned char *bytes, size_t length)
+/* ---- JSON ---- */
+
+static void json_text(FILE *to, const char *text, size_t length)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    fputc('"', to);
+    for (size_t i = 0; i < length; i++) {
+        const unsigned char c = (unsigned char)text[i];
 
-    text_add(to, "\"", 1);
-    for (size_t i = 0; i < length; i += 3) {
-        const uint32_t rest = length - i < 3 ? (uint32_t)(length - i) : 3;
-        uint32_t bits = 0;
-
-        for (uint32_t k = 0; k < 3; k++)
-            bits = bits << 8 | (k < rest ? bytes[i + k] : 0);
-        for (uint32_t k = 0; k < 4; k++)
-            text_add(to, k <= rest ? &digits[bits >> (18 - 6 * k) & 63] : "=", 1);
+        if (c == '"' || c == '\\')
+            fprintf(to, "\\%c", c);
+        else if (c < 0x20)
+            fprintf(to, "\\u%04x", c);
+        else
+            fputc(c, to);
     }
-    text_add(to, "\"", 1);
+    fputc('"', to);
 }
 
-static void json_fields(struct text *to, const struct mill_field *fields, uint32_t count,
-                        const struct mill_column *columns, uint32_t row);
-
-static void json_value(struct text *to, const struct mill_type *type,
-                       const struct mill_column *column, uint32_t row)
+static void json_value(FILE *to, const struct mill_type *type, const struct mill_column *c, uint32_t row)
 {
-    const struct mill_view *view = (const struct mill_view *)column->values + row;
-    size_t from;
+    char text[TEXT_MAX];
+    const char *plain;
 
-    if (!valid(column, row) || type->kind == MILL_NULL) {
-        text_add(to, "null", 4);
+    if (is_null(c, row)) {
+        fputs("null", to);
     } else if (type->kind == MILL_ROW) {
-        json_fields(to, type->fields, type->field_count, column->children, row);
-    } else if (type->kind == MILL_CHAR || type->kind == MILL_VARCHAR) {
-        json_text(to, mill_view_data(view), view->length);
+        for (uint32_t i = 0; i < type->field_count; i++) {
+            fputs(i == 0 ? "{" : ",", to);
+            json_text(to, type->fields[i].name, strlen(type->fields[i].name));
+            fputc(':', to);
+            json_value(to, &type->fields[i].type, &c->children[i], row);
+        }
+        fputc('}', to);
     } else if (is_text(type)) {
-        json_base64(to, (const unsigned char *)mill_view_data(view), view->length);
-    } else if (type->kind == MILL_BOOLEAN) {
-        text_format(to, "%s", ((const uint8_t *)column->values)[row] ? "true" : "false");
+        const struct mill_view *v = &((const struct mill_view *)c->values)[row];
+
+        json_text(to, mill_view_data(v), v->length);
     } else {
-        if (!is_number(type))
-            text_add(to, "\"", 1);
-        from = to->length;
-        print_value(to, type, column, row);
-        if (type->kind == MILL_TIMESTAMP_LTZ)
-            text_add(to, "Z", 1);
-        if (!is_number(type)) {
-            text_add(to, "\"", 1);
-        } else if (to->length > from && strchr("NI", to->bytes[from + (to->bytes[from] == '-')])) {
-            const char *name = to->bytes[from] == '-'   ? "\"-Infinity\""
-                               : to->bytes[from] == 'N' ? "\"NaN\""
-                                                        : "\"Infinity\"";
+        plain = plain_text(type, c, row, text);
+        if (type->kind <= MILL_DECIMAL && strpbrk(plain, "NI") == NULL)
+            fputs(plain, to);
+        else
+            json_text(to, plain, strlen(plain));
+    }
+}
 
-            to->length = from;                 /* JSON has no such numbers */
-            text_add(to, name, strlen(name));
+/* ---- cells: the text of any value ---- */
+
+static char *cell_text(const struct mill_type *type, const struct mill_column *c, uint32_t row, const char *null,
+                       size_t *length)
+{
+    char text[TEXT_MAX];
+    char *made = NULL;
+    FILE *to;
+
+    if (!is_null(c, row) && type->kind == MILL_ROW) {
+        to = open_memstream(&made, length);
+        if (to != NULL) {
+            json_value(to, type, c, row);
+            fclose(to);
         }
+        return made;
     }
-}
+    if (!is_null(c, row) && is_text(type)) {
+        const struct mill_view *v = &((const struct mill_view *)c->values)[row];
 
-static void json_fields(struct text *to, const struct mill_field *fields, uint32_t count,
-                        const struct mill_column *columns, uint32_t row)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        text_add(to, i == 0 ? "{" : ",", 1);
-        json_text(to, fields[i].name, strlen(fields[i].name));
-        text_add(to, ":", 1);
-        json_value(to, &fields[i].type, &columns[i], row);
-    }
-    text_add(to, count == 0 ? "{}" : "}", count == 0 ? 2 : 1);
-}
-
-/* ---- table ---- */
-
-/* Terminal cells: code points; good enough without a width table. */
-static uint32_t cell_width(const char *bytes, size_t length)
-{
-    uint32_t width = 0;
-
-    for (size_t i = 0; i < length; i++)
-        width += ((unsigned char)bytes[i] & 0xC0) != 0x80;
-    return width;
-}
-
-static void add_spaces(struct text *to, uint32_t count)
-{
-    for (; count > 0; count--)
-        text_add(to, " ", 1);
-}
-
-/* Numbers stand at the right. */
-static void pad_cell(struct printer *p, uint32_t column, const char *bytes, size_t length)
-{
-    const uint32_t width = cell_width(bytes, length), full = p->widths[column];
-    const uint32_t space = width < full ? full - width : 0;
-    const bool right = is_number(&p->schema->fields[column].type);
-
-    text_add(&p->text, column == 0 ? "| " : " | ", column == 0 ? 2 : 3);
-    if (right)
-        add_spaces(&p->text, space);
-    text_add(&p->text, bytes, length);
-    if (!right)
-        add_spaces(&p->text, space);
-    if (column + 1 == p->schema->field_count)
-        text_add(&p->text, " |\n", 3);
-}
-
-static void table_line(struct printer *p)
-{
-    for (uint32_t i = 0; i < p->schema->field_count; i++) {
-        text_add(&p->text, "+", 1);
-        for (uint32_t k = 0; k < p->widths[i] + 2; k++)
-            text_add(&p->text, "-", 1);
-    }
-    text_add(&p->text, "+\n", 2);
-}
-
-/* The first rows are known: the header and they go out. */
-static void table_fix(struct printer *p)
-{
-    const uint32_t columns = p->schema->field_count;
-    size_t begin = 0;
-
-    p->fixed = true;
-    table_line(p);
-    if (p->color)
-        text_add(&p->text, "\033[1m", 4);
-    for (uint32_t i = 0; i < columns; i++)
-        pad_cell(p, i, p->schema->fields[i].name, strlen(p->schema->fields[i].name));
-    if (p->color)
-        text_add(&p->text, "\033[0m", 4);
-    table_line(p);
-    for (size_t i = 0; i < p->cell_count; i++) {
-        pad_cell(p, (uint32_t)(i % columns), p->cells.bytes + begin, p->ends[i] - begin);
-        begin = p->ends[i];
-    }
-    p->cells.length = 0;
-    p->cell_count = 0;
-}
-
-static void table_cell(struct printer *p, uint32_t column, const struct mill_column *values,
-                       uint32_t row)
-{
-    const size_t from = p->cells.length;
-    uint32_t width;
-
-    if (valid(values, row))
-        print_value(&p->cells, &p->schema->fields[column].type, values, row);
-    else
-        text_add(&p->cells, "<NULL>", 6);
-    for (size_t i = from; i < p->cells.length; i++)
-        if ((unsigned char)p->cells.bytes[i] < 32 || p->cells.bytes[i] == 127)
-            p->cells.bytes[i] = ' ';           /* a value must not steer the terminal */
-    if (p->fixed) {
-        pad_cell(p, column, p->cells.bytes + from, p->cells.length - from);
-        p->cells.length = from;
-        return;
-    }
-    width = cell_width(p->cells.bytes + from, p->cells.length - from);
-    width = width < TABLE_WIDTH_MAX ? width : TABLE_WIDTH_MAX;
-    if (p->widths[column] < width)
-        p->widths[column] = width;
-    if (p->cell_count == p->cell_capacity) {
-        const size_t capacity = p->cell_capacity * 2 + 64;
-        size_t *grown = realloc(p->ends, capacity * sizeof *grown);
-
-        if (grown == NULL) {
-            p->text.failed = true;
-            return;
+        *length = v->length;
+        made = malloc(v->length + 1);
+        if (made != NULL) {
+            memcpy(made, mill_view_data(v), v->length);
+            made[v->length] = '\0';
         }
-        p->ends = grown;
-        p->cell_capacity = capacity;
+        return made;
     }
-    p->ends[p->cell_count++] = p->cells.length;
+    made = strdup(is_null(c, row) ? null : plain_text(type, c, row, text));
+    *length = made != NULL ? strlen(made) : 0;
+    return made;
 }
 
-static void table_row(struct printer *p, const struct mill_batch *batch, uint32_t row)
+static void keep_cell(struct printer *p, char *cell)
 {
-    for (uint32_t i = 0; i < p->schema->field_count; i++)
-        table_cell(p, i, &batch->columns[i], row);
-    if (!p->fixed && p->cell_count >= (size_t)TABLE_ROWS * p->schema->field_count)
-        table_fix(p);
+    if (p->cell_count == p->cell_room) {
+        p->cell_room = p->cell_room == 0 ? 256 : p->cell_room * 2;
+        p->cells = realloc(p->cells, p->cell_room * sizeof *p->cells);
+        if (p->cells == NULL)
+            abort();
+    }
+    p->cells[p->cell_count++] = cell;
 }
 
-/* ---- a query's rows ---- */
+/* ---- the printer ---- */
 
-bool print_schema(struct printer *p, const struct mill_schema *schema)
+void printer_begin(struct printer *p, const struct mill_schema *schema)
 {
     p->schema = schema;
-    p->fixed = false;
-    p->cells.length = 0;
-    p->cell_count = 0;
-    if (p->format == PRINT_CSV)
-        csv_header(&p->text, schema);
-    if (p->format != PRINT_TABLE)
-        return true;
-    free(p->widths);
-    p->widths = calloc(schema->field_count + 1, sizeof *p->widths);
-    for (uint32_t i = 0; p->widths != NULL && i < schema->field_count; i++)
-        p->widths[i] = cell_width(schema->fields[i].name, strlen(schema->fields[i].name));
-    return p->widths != NULL;
+    if (p->format == PRINT_CSV) {
+        for (uint32_t i = 0; i < schema->field_count; i++) {
+            if (i > 0)
+                fputc(',', p->to);
+            csv_text(p->to, schema->fields[i].name, strlen(schema->fields[i].name));
+        }
+        fputc('\n', p->to);
+    }
+    for (uint32_t i = 0; p->format == PRINT_TABLE && i < schema->field_count; i++)
+        keep_cell(p, strdup(schema->fields[i].name));
 }
 
-bool print_batch(struct printer *p, const struct mill_batch *batch)
+static void print_row(struct printer *p, const struct mill_batch *batch, uint32_t row)
 {
-    for (uint32_t row = 0; row < batch->rows; row++) {
-        switch (p->format) {
-        case PRINT_CSV: csv_row(&p->text, p->schema, batch, row); break;
-        case PRINT_JSON:
-            json_fields(&p->text, p->schema->fields, p->schema->field_count, batch->columns, row);
-            text_add(&p->text, "\n", 1);
-            break;
-        case PRINT_TABLE: table_row(p, batch, row); break;
+    for (uint32_t i = 0; i < batch->column_count; i++) {
+        const struct mill_type *type = &p->schema->fields[i].type;
+        size_t length = 0;
+        char *cell;
+
+        if (p->format == PRINT_JSON) {
+            fputs(i == 0 ? "{" : ",", p->to);
+            json_text(p->to, p->schema->fields[i].name, strlen(p->schema->fields[i].name));
+            fputc(':', p->to);
+            json_value(p->to, type, &batch->columns[i], row);
+            continue;
+        }
+        cell = cell_text(type, &batch->columns[i], row, p->format == PRINT_TABLE ? "<NULL>" : "", &length);
+        if (p->format == PRINT_TABLE) {
+            keep_cell(p, cell);
+            continue;
+        }
+        if (i > 0)
+            fputc(',', p->to);
+        if (is_null(&batch->columns[i], row))
+            ;                          /* nothing at all: an empty text is quoted */
+        else
+            csv_text(p->to, cell, length);
+        free(cell);
+    }
+    if (p->format == PRINT_JSON)
+        fputc('}', p->to);
+    if (p->format != PRINT_TABLE)
+        fputc('\n', p->to);
+}
+
+void printer_rows(struct printer *p, const struct mill_batch *batch)
+{
+    for (uint32_t row = 0; row < batch->rows; row++)
+        print_row(p, batch, row);
+    p->failed = p->failed || ferror(p->to) != 0;
+}
+
+static size_t shown_width(const char *text)
+{
+    size_t n = 0;
+
+    for (; *text != '\0'; text++)
+        n += ((unsigned char)*text & 0xc0) != 0x80;
+    return n;
+}
+
+void printer_end(struct printer *p)
+{
+    const uint32_t columns = p->schema != NULL ? p->schema->field_count : 0;
+    size_t *widths = calloc(columns + 1, sizeof *widths);
+
+    for (size_t i = 0; widths != NULL && i < p->cell_count; i++)
+        if (shown_width(p->cells[i]) > widths[i % columns])
+            widths[i % columns] = shown_width(p->cells[i]);
+    for (size_t i = 0; widths != NULL && i < p->cell_count; i++) {
+        const size_t k = i % columns;
+
+        fprintf(p->to, "%s%s%*s", k == 0 ? "| " : " | ", p->cells[i], (int)(widths[k] - shown_width(p->cells[i])), "");
+        if (k + 1 < columns)
+            continue;
+        fputs(" |\n", p->to);
+        if (i + 1 == columns) {
+            for (uint32_t c = 0; c < columns; c++) {
+                fputs(c == 0 ? "|" : "+", p->to);
+                for (size_t w = 0; w < widths[c] + 2; w++)
+                    fputc('-', p->to);
+            }
+            fputs("|\n", p->to);
         }
     }
-    if (p->cells.failed)
-        p->text.failed = true;
-    return flush(p);
-}
-
-bool print_end(struct printer *p)
-{
-    if (p->schema != NULL && p->format == PRINT_TABLE && p->widths != NULL) {
-        if (!p->fixed)
-            table_fix(p);
-        table_line(p);
-    }
+    for (size_t i = 0; i < p->cell_count; i++)
+        free(p->cells[i]);
+    free(p->cells);
+    free(widths);
+    p->cells = NULL;
+    p->cell_count = p->cell_room = 0;
     p->schema = NULL;
-    return flush(p);
+    if (fflush(p->to) != 0)
+        p->failed = true;
 }
