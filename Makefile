@@ -1,5 +1,6 @@
 # millstream - make help lists the targets. Needs GNU make, gcc or clang, and the packages of tools/packages.txt.
 
+Q := $(if $(V),,@)
 CC ?= gcc
 CXX ?= g++
 BUILD ?= build
@@ -33,7 +34,7 @@ CFLAGS_OWN = -std=gnu17 $(OPT) $(ARCH) $(WARN) -fPIC -fvisibility=hidden -pthrea
 CFLAGS_SOFT = -std=gnu17 $(OPT) $(ARCH) -Wall -fPIC -pthread -Wno-unused-function
 CXXFLAGS_OWN = -std=c++17 $(OPT) $(ARCH) -Wall -Wextra -fPIC -fvisibility=hidden -pthread
 
-LIBS := -luring -lxxhash -lz -lzstd -lre2 -lpcre2-8 -lsimdjson -lstdc++ -ldl -lm -pthread
+LIBS := -luring -lxxhash -lz -lzstd -lre2 -lpcre2-8 -lstdc++ -ldl -lm -pthread
 
 SRC := $(wildcard core/*.c core/*/*.c io/*.c kernels/*.c)
 SHIMS := $(wildcard core/*/*.cc io/*.cc)
@@ -49,7 +50,7 @@ TEST_FUZZ := $(patsubst tests/%.c,%,$(wildcard tests/fuzz_*.c))
 TEST_KIT := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/test_%.c tests/stress_%.c tests/fuzz_%.c,$(wildcard tests/*.c)))
 BENCHES := $(patsubst bench/%.cc,%,$(wildcard bench/bench_*.cc))
 
-.PHONY: all deps check test unit stress fuzz bench lint ci demo help install clean
+.PHONY: all deps check test unit stress sql-quick fuzz bench lint ci demo help install clean
 .DEFAULT_GOAL := all
 .SECONDARY:
 
@@ -60,36 +61,36 @@ deps:
 
 $(GEN)/lexer.c: core/sql/lexer.re
 	@mkdir -p $(GEN)
-	re2c -W --no-debug-info -o $@ $<
+	$(Q)re2c -W --no-debug-info -o $@ $<
 $(GEN)/%.o: $(GEN)/%.c
-	$(CC) $(CPPFLAGS) $(CFLAGS_SOFT) -Wno-unused-variable -fvisibility=hidden -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_SOFT) -Wno-unused-variable -fvisibility=hidden -MMD -MP -c $< -o $@
 $(BUILD)/%_avx2.o: ARCH := -march=x86-64-v3
 $(BUILD)/%_avx512.o: ARCH := -march=x86-64-v3 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512cd -mprefer-vector-width=512
 $(BUILD)/kernels/%.o: kernels/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS_OWN) -O3 -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_OWN) -O3 -MMD -MP -c $< -o $@
 $(BUILD)/tests/%.o: tests/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS_SOFT) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_SOFT) -MMD -MP -c $< -o $@
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS_OWN) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_OWN) -MMD -MP -c $< -o $@
 $(BUILD)/%.o: %.cc
 	@mkdir -p $(@D)
-	$(CXX) $(CPPFLAGS) $(CXXFLAGS_OWN) -MMD -MP -c $< -o $@
+	$(Q)$(CXX) $(CPPFLAGS) $(CXXFLAGS_OWN) -MMD -MP -c $< -o $@
 
 $(LIB): $(OBJ)
 	@rm -f $@
-	ar rcs $@ $^
+	$(Q)ar rcs $@ $^
 $(SO): $(OBJ)
-	$(CXX) $(OPT) -shared -Wl,-soname,libmillstream.so -Wl,--exclude-libs,ALL -o $@ $^ $(LIBS)
+	$(Q)$(CXX) $(OPT) -shared -Wl,-soname,libmillstream.so -Wl,--exclude-libs,ALL -o $@ $^ $(LIBS)
 $(CMD): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tools/*.c)) $(LIB)
-	$(CC) $(OPT) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(OPT) -o $@ $^ $(LIBS)
 
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(TEST_KIT) $(LIB)
-	$(CC) $(OPT) -o $@ $< $(TEST_KIT) $(LIB) $(if $(filter test_%,$*),-lcriterion) $(if $(filter fuzz_%,$*),-fsanitize=fuzzer) $(LIBS)
+	$(Q)$(CC) $(OPT) -o $@ $< $(TEST_KIT) $(LIB) $(if $(filter test_%,$*),-lcriterion) $(if $(filter fuzz_%,$*),-fsanitize=fuzzer) $(LIBS)
 $(BUILD)/bench/%: $(BUILD)/bench/%.o $(LIB)
-	$(CXX) $(OPT) -o $@ $< $(LIB) -lbenchmark $(LIBS)
+	$(Q)$(CXX) $(OPT) -o $@ $< $(LIB) -lbenchmark $(LIBS)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
@@ -108,13 +109,16 @@ unit: $(TEST_UNITS:%=$(BUILD)/tests/%)  ## only the unit tests
 stress: $(TEST_STRESS:%=$(BUILD)/tests/%) $(CMD)   ## only what runs threads: rings and shards
 	@BUILD=$(BUILD) tests/run.sh stress shards
 
+sql-quick: $(CMD)
+	@BUILD=$(BUILD) MILL_QUICK=1 tests/run.sh sql
+
 fuzz:                                  ## short fuzzing of the SQL parser and the CSV decoder (SECONDS_EACH=60)
 	@tools/install-packages.sh ci
 	@$(MAKE) --no-print-directory BUILD=build-fuzz SAN=fuzz $(TEST_FUZZ:%=build-fuzz/tests/%)
 	@BUILD=build-fuzz SECONDS_EACH=$(or $(SECONDS_EACH),60) tests/run.sh fuzz
 
 $(BUILD)/embed: docs/examples/embed.c $(LIB)
-	$(CC) -std=c17 -O2 -Wall -Wextra -I. -o $@ $< $(LIB) $(LIBS)
+	$(Q)$(CC) -std=c17 -O2 -Wall -Wextra -I. -o $@ $< $(LIB) $(LIBS)
 
 # ---- the rest ----
 

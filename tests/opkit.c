@@ -76,7 +76,7 @@ static void decimal_text(char *to, size_t bytes, int128 v)
     to[n] = '\0';
 }
 
-void value_text(char *to, size_t bytes, const struct mill_type *type, const struct column *column,
+void opkit_value_text(char *to, size_t bytes, const struct mill_type *type, const struct column *column,
                 uint32_t row)
 {
     const uint32_t r = column->constant ? 0 : row;
@@ -142,7 +142,7 @@ static enum op_progress sink_push(struct op *op, uint32_t port, struct batch *ba
         if (batch->order_keys != NULL)
             sink_order(s, batch, row);
         for (uint32_t c = 0; c < s->schema->field_count; c++) {
-            value_text(text, sizeof text, &s->schema->fields[c].type, &batch->columns[c], row);
+            opkit_value_text(text, sizeof text, &s->schema->fields[c].type, &batch->columns[c], row);
             if (c > 0)
                 sink_add(s, ",");
             sink_add(s, text);

@@ -41,7 +41,7 @@ bool opkit_push(struct opkit *kit, struct op *op, uint32_t port, struct batch *b
                 const struct step_time *t, struct op *downstream);
 bool opkit_end(struct opkit *kit, struct op *op, const struct step_time *t, struct op *downstream);
 /* One value as text; doubles exactly. */
-void value_text(char *to, size_t bytes, const struct mill_type *type, const struct column *column,
+void opkit_value_text(char *to, size_t bytes, const struct mill_type *type, const struct column *column,
                 uint32_t row);
 
 #endif

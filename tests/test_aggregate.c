@@ -80,7 +80,7 @@ static void state_text(struct opkit *kit, struct agg_set *set, const struct agg_
     for (uint32_t i = 0; i < count; i++) {
         if (i > 0)
             to[used++] = '|';
-        value_text(to + used, bytes - used, &specs[i].result_type, &out->columns[i], 0);
+        opkit_value_text(to + used, bytes - used, &specs[i].result_type, &out->columns[i], 0);
         used += strlen(to + used);
     }
     batch_release(out);

@@ -1,0 +1,30 @@
+#!/bin/bash
+# bench/run.sh: end-to-end rates on generated data, five runs each, median; answers of 1 and 2 shards are compared first.
+# EVENTS=5000000
+set -eu
+cd "$(dirname "$0")/.."
+M=${BUILD:-build}/millstream
+EVENTS=${EVENTS:-5000000}
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+"$M" version
+"$M" gen nexmark --events "$EVENTS" --out "$dir/events.csv" 2>/dev/null
+cat > "$dir/csv.sql" <<SQL
+CREATE TABLE e (event_type INT, person_id BIGINT, person_name STRING, person_city STRING, person_state STRING,
+  auction_id BIGINT, auction_seller BIGINT, auction_category BIGINT, bid_auction BIGINT, bid_bidder BIGINT, bid_price BIGINT,
+  bid_channel STRING, bid_url STRING, dateTime TIMESTAMP(3), WATERMARK FOR dateTime AS dateTime - INTERVAL '4' SECOND)
+WITH ('connector' = 'filesystem', 'format' = 'csv', 'path' = '$dir/events.csv');
+SELECT window_start, bid_auction, COUNT(*), SUM(bid_price) FROM TABLE(TUMBLE(TABLE e, DESCRIPTOR(dateTime), INTERVAL '10' SECOND))
+WHERE event_type = 2 GROUP BY window_start, window_end, bid_auction;
+SQL
+sed -e "s/'connector' = 'filesystem'.*/'connector' = 'nexmark', 'events.num' = '$EVENTS');/" "$dir/csv.sql" > "$dir/gen.sql"
+for query in csv gen; do
+    for n in 1 2; do "$M" run "$dir/$query.sql" --shards $n --quiet > "$dir/$query.$n"; done
+    cmp "$dir/$query.1" "$dir/$query.2" || { echo "$query: 1 and 2 shards differ"; exit 1; }
+    for n in 1 2; do
+        for i in 1 2 3 4 5; do
+            "$M" run "$dir/$query.sql" --shards $n --quiet --json-summary "$dir/s" > /dev/null
+            sed 's/.*"bytes_in": \([0-9]*\), "seconds": \([0-9.]*\), "rows_per_second": \([0-9]*\).*/\3 \2 \1/' "$dir/s"
+        done | sort -n | awk -v q=$query -v n=$n '{r[NR]=$1; b[NR]=$3/$2} END {printf "%s, %d shards: median %.1f M rows/s (%.1f to %.1f)", q, n, r[3]/1e6, r[1]/1e6, r[5]/1e6; if (b[3] > 0) printf ", %.2f GB/s", b[3]/1e9; print ""}'
+    done
+done
