@@ -79,19 +79,24 @@ int csv_options_read(const struct options *options, struct csv_options *out, str
 size_t csv_cut(const struct mk_table *kernels, const struct csv_options *options, const char *bytes, size_t length,
                size_t want)
 {
-    const bool quotes = options->quote != '\0' && memchr(bytes, options->quote, length) != NULL;
     const size_t near = want < length ? want : length;
-    const char *newline = memrchr(bytes, '\n', near);
+    const char quote = options->quote;
+    const char *newline = memrchr(bytes, '\n', near), *from;
+    size_t quotes;
 
-    while (newline != NULL && quotes &&
-           kernels->count_byte(bytes, (size_t)(newline - bytes), options->quote) % 2 != 0)
-        newline = memrchr(bytes, '\n', (size_t)(newline - bytes));
+    if (quote != '\0' && newline != NULL && memchr(bytes, quote, near) != NULL)
+        while (newline != NULL && kernels->count_byte(bytes, (size_t)(newline - bytes), quote) % 2 != 0)
+            newline = memrchr(bytes, '\n', (size_t)(newline - bytes));
     if (newline != NULL)
         return (size_t)(newline - bytes) + 1;
-    for (newline = memchr(bytes + near, '\n', length - near); newline != NULL;
-         newline = memchr(newline + 1, '\n', (size_t)(bytes + length - newline - 1)))
-        if (!quotes || kernels->count_byte(bytes, (size_t)(newline - bytes), options->quote) % 2 == 0)
+    /* no row ends in what is wanted: the first that ends behind it */
+    quotes = quote != '\0' ? kernels->count_byte(bytes, near, quote) : 0;
+    for (from = bytes + near; (newline = memchr(from, '\n', (size_t)(bytes + length - from))) != NULL; from = newline + 1) {
+        if (quote != '\0')
+            quotes += kernels->count_byte(from, (size_t)(newline - from), quote);
+        if (quotes % 2 == 0)
             return (size_t)(newline - bytes) + 1;
+    }
     return 0;
 }
 
@@ -230,7 +235,11 @@ static uint32_t split_row(struct csv_decoder *d, struct batch *out, const char *
     *fault = NULL;
     for (;;) {
         struct field field = {s, 0, false};
-        const char *mark = next_mark(d, s);
+        /* mostly the next mark is the next one in the index */
+        const char *mark = d->at < d->count ? d->indexed + d->positions[d->at] : NULL;
+
+        if (UNLIKELY(mark == NULL || mark < s))
+            mark = next_mark(d, s);
 
         if (mark < d->end && *mark == d->options.quote && d->options.quote != '\0' && mark == s) {
             const char *behind = quoted_field(d, out, s + 1, &field);
@@ -253,6 +262,7 @@ static uint32_t split_row(struct csv_decoder *d, struct batch *out, const char *
 
         if (last && !field.quoted && field.length > 0 && s[field.length - 1] == '\r')
             field.length--;
+        d->at++;
         if (n < most)
             d->fields[n] = field;
         n++;
