@@ -1,0 +1,15 @@
+#!/bin/sh
+# functions-doc.sh: docs/FUNCTIONS.md from what the command lists.
+set -eu
+cd "$(dirname "$0")/.."
+{
+    echo "# Functions"
+    echo
+    echo "Made by tools/functions-doc.sh from \`millstream functions\`: $("${BUILD:-build}/millstream" functions | wc -l) built-in scalar functions and operators."
+    echo "CAST, TRY_CAST, CASE, BETWEEN, IN, AND and OR are part of the grammar. Aggregates: COUNT, SUM, MIN, MAX, AVG, STDDEV_POP,"
+    echo "STDDEV_SAMP, VAR_POP, VAR_SAMP, FIRST_VALUE, LAST_VALUE, LISTAGG."
+    echo
+    echo "| name | use | what | kind |"
+    echo "|---|---|---|---|"
+    "${BUILD:-build}/millstream" functions | sed 's/|/\\|/g' | awk -F'\t' '{ printf "| %s | `%s` | %s | %s |\n", $1, $2, $3, $4 }'
+} > docs/FUNCTIONS.md
