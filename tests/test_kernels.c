@@ -67,7 +67,7 @@ Test(kernels, bounds_equal_a_loop)
     unsigned seed = 7;
 
     for (size_t i = 0; i < 140; i++)
-        values[i] = (int64_t)((uint64_t)next(&seed) << 40) - ((int64_t)1 << 62);
+        values[i] = (int64_t)(((uint64_t)next(&seed) << 40) - (1ull << 62));
     values[5] = INT64_MIN;
     values[77] = INT64_MAX;
     for (size_t t = 0; tables[t] != NULL; t++)

@@ -19,6 +19,8 @@
 #define EXIT_NO_INPUT 66
 #define EXIT_SETTING 78
 
+struct progress;
+
 struct command {
     struct mill_config config;
     const char *file;                  /* FILE, "-" or NULL */
@@ -32,6 +34,7 @@ struct command {
     mill_engine *engine;
     struct mill_stats total;           /* over all queries of the script */
     unsigned query_count;
+    struct progress *progress;         /* while a script runs */
 };
 
 static volatile sig_atomic_t stopped_by;
@@ -224,8 +227,6 @@ static void on_schema(void *user, mill_query *query, const struct mill_schema *s
     struct command *c = user;
 
     (void)query;
-    if (c->printer.schema != NULL)
-        printer_end(&c->printer);
     printer_begin(&c->printer, schema);
 }
 
@@ -377,6 +378,13 @@ static void on_end(void *user, mill_query *query, int code)
     struct mill_stats s;
 
     (void)code;
+    if (c->printer.schema != NULL)     /* the schema goes with the query */
+        printer_end(&c->printer);
+    /* from here on the progress thread sees no running query; let it finish with this one */
+    if (c->progress != NULL) {
+        pthread_mutex_lock(&c->progress->lock);
+        pthread_mutex_unlock(&c->progress->lock);
+    }
     mill_query_stats(query, &s);
     c->query_count++;
     c->total.rows_in += s.rows_in;
@@ -398,12 +406,12 @@ static int verb_run(struct command *c)
     if (code == MILL_OK) {
         running_engine = c->engine;
         progress_start(&progress, c);
+        c->progress = &progress;
         code = mill_execute(c->engine, c->sql, &callbacks, &error);
+        c->progress = NULL;
         progress_end(&progress);
         running_engine = NULL;
     }
-    if (c->printer.schema != NULL)
-        printer_end(&c->printer);
     if (c->printer.failed)
         code = MILL_OK;                /* the reader of a pipe has gone: nobody wants the rest */
     if (code != MILL_OK)

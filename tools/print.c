@@ -71,20 +71,37 @@ static void decimal_text(__int128 v, unsigned scale, char *to)
     *to = '\0';
 }
 
-/* The shortest text that reads back the same. */
+/* The shortest text that reads back the same, in the form of Java's Double.toString. */
 static void real_text(double v, bool narrow, char *to, size_t room)
 {
-    if (!isfinite(v)) {
-        snprintf(to, room, "%s", isnan(v) ? "NaN" : v > 0 ? "Infinity" : "-Infinity");
+    char shortest[64], digits[40];
+    int exponent, n = 0;
+
+    if (!isfinite(v) || v == 0) {
+        snprintf(to, room, "%s", isnan(v) ? "NaN" : v > 0 ? "Infinity" : v < 0 ? "-Infinity" : signbit(v) ? "-0.0" : "0.0");
         return;
     }
-    for (int digits = 1; digits <= 17; digits++) {
-        snprintf(to, room, "%.*g", digits, v);
-        if (narrow ? strtof(to, NULL) == (float)v : strtod(to, NULL) == v)
+    for (int places = 0; places < 17; places++) {
+        snprintf(shortest, sizeof shortest, "%.*e", places, fabs(v));
+        if (narrow ? strtof(shortest, NULL) == (float)fabs(v) : strtod(shortest, NULL) == fabs(v))
             break;
     }
-    if (strpbrk(to, ".eEn") == NULL)
-        strcat(to, ".0");
+    exponent = atoi(strchr(shortest, 'e') + 1);
+    for (const char *c = shortest; *c != 'e'; c++)
+        if (*c != '.')
+            digits[n++] = *c;
+    while (n > 1 && digits[n - 1] == '0')
+        n--;
+    if (v < 0)
+        *to++ = '-';
+    if (exponent < -3 || exponent >= 7)
+        snprintf(to, room - 1, "%c.%.*sE%d", digits[0], n > 1 ? n - 1 : 1, n > 1 ? digits + 1 : "0", exponent);
+    else if (exponent < 0)
+        snprintf(to, room - 1, "0.%.*s%.*s", -exponent - 1, "000", n, digits);
+    else if (n <= exponent + 1)
+        snprintf(to, room - 1, "%.*s%.*s.0", n, digits, exponent + 1 - n, "0000000");
+    else
+        snprintf(to, room - 1, "%.*s.%.*s", exponent + 1, digits, n - exponent - 1, digits + exponent + 1);
 }
 
 static const char *plain_text(const struct mill_type *type, const struct mill_column *c, uint32_t row, char *to)
