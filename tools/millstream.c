@@ -28,7 +28,8 @@ struct command {
     const char *json_summary;
     char *settings;                    /* SET statements of --set, in front of the script */
     bool quiet, format_given;
-    const char *names[64], *values[64];
+    char *names[64];
+    const char *values[64];
     unsigned variable_count;
     struct printer printer;
     mill_engine *engine;
@@ -494,6 +495,8 @@ static int verb_script(const char *verb, int count, char **args)
         c.printer.format = PRINT_TABLE;
     code = strcmp(verb, "run") == 0 ? verb_run(&c) : verb_check(&c, strcmp(verb, "explain") == 0);
     mill_engine_close(c.engine);
+    for (unsigned i = 0; i < c.variable_count; i++)
+        free(c.names[i]);
     free(c.sql);
     free(c.settings);
     return code;
