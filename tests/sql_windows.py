@@ -1,0 +1,134 @@
+#!/usr/bin/env python3
+"""Random streams and windows against a row-by-row recomputation that keeps all rows.
+
+Each seed makes a CSV with disorder, equal times, NULLs and times before 1970, and one TUMBLE, HOP or CUMULATE aggregation. The
+answer is recomputed by definition: a row counts in every window [start, end) that holds its time and is not closed, where a window
+is closed when the watermark just before the row has reached end - 1 ms. The command must give these rows, in (end, key) order, as
+the same bytes for 1, 2, 3 and 8 shards and for any batch size, ring size and state round trip.
+"""
+import os, random, subprocess, sys, tempfile
+
+COMMAND = os.environ.get("MILL_COMMAND", "build/millstream")
+SEEDS = int(os.environ.get("MILL_SEEDS", "12" if os.environ.get("MILL_QUICK") else "100"))
+FIRST = int(os.environ.get("MILL_FIRST_SEED", "0"))
+
+
+def time_text(ms):
+    import datetime
+    t = datetime.datetime(1970, 1, 1) + datetime.timedelta(milliseconds=ms)
+    return t.strftime("%Y-%m-%d %H:%M:%S.") + "%03d" % (t.microsecond // 1000)
+
+
+def make_rows(r):
+    rows, t = [], r.choice([0, -50_000, 1_700_000_000_000])
+    for _ in range(r.randint(1, 400)):
+        t += r.choice([0, 0, 1, 7, 100, 900])
+        ms = t - r.choice([0, 0, 0, r.randint(0, 3000)])
+        key = r.choice([None, "a", "b", "a longer key than twelve", ""])
+        rows.append((ms, key, r.choice([None, r.randint(-100, 100)]), r.randint(0, 3)))
+    return rows
+
+
+def windows_of(spec, ms):
+    kind, size, slide, offset = spec
+    if kind == "CUMULATE":
+        start = (ms - offset) // size * size + offset
+        end = start + ((ms - start) // slide + 1) * slide
+        while end <= start + size:
+            yield start, end
+            end += slide
+        return
+    start = (ms - offset) // slide * slide + offset
+    while start > ms - size:
+        yield start, start + size
+        start -= slide
+
+
+def oracle(rows, spec, delay, keyed, low):
+    """Returns the result rows and how many rows were late for all their windows."""
+    groups, late, w = {}, 0, None
+    for ms, key, value, flag in rows:
+        if value is None or value >= low:
+            open_ = [x for x in windows_of(spec, ms) if w is None or w < x[1] - 1]
+            late += not open_ and any(True for _ in windows_of(spec, ms))
+            for start, end in open_:
+                groups.setdefault((end, key if keyed else 0, start), []).append((value, flag))
+        w = ms - delay if w is None else max(w, ms - delay)
+    order = lambda k: (k[0], (0, b"") if k[1] is None else (1, k[1].encode()) if keyed else (0, b""), k[2])
+    out = []
+    for end, key, start in sorted(groups, key=order):
+        g = groups[(end, key, start)]
+        v = [x for x, _ in g if x is not None]
+        avg = "" if not v else str(abs(sum(v)) // len(v) * (1 if sum(v) >= 0 else -1))
+        cells = [time_text(start), time_text(end)]
+        if keyed:
+            cells.append("" if key is None else '""' if key == "" else key)
+        cells += [str(len(g)), str(len(v)), str(sum(v)) if v else "", str(min(v)) if v else "", str(max(v)) if v else "", avg,
+                  str(len(set(v))), str(sum(1 for _, f in g if f == 1))]
+        out.append(",".join(cells))
+    return out, late
+
+
+def interval(ms):
+    return "INTERVAL '%d.%03d' SECOND" % (ms // 1000, ms % 1000)
+
+
+def make_sql(path, spec, delay, keyed, low):
+    kind, size, slide, offset = spec
+    lengths = {"TUMBLE": [size], "HOP": [slide, size], "CUMULATE": [slide, size]}[kind]
+    call = ", ".join(interval(x) for x in lengths) + (", " + interval(offset) if offset else "")
+    key = "k, " if keyed else ""
+    # an unquoted empty field of a text column is the empty text: NULL is written as \N
+    return f"""CREATE TABLE t (ts TIMESTAMP(3), k STRING, v INT, f INT, WATERMARK FOR ts AS ts - {interval(delay)})
+WITH ('connector' = 'filesystem', 'format' = 'csv', 'path' = '{path}', 'csv.null-literal' = '\\N');
+SELECT window_start, window_end, {key}COUNT(*), COUNT(v), SUM(v), MIN(v), MAX(v), AVG(v), COUNT(DISTINCT v), COUNT(*) FILTER (WHERE f = 1)
+FROM TABLE({kind}(TABLE t, DESCRIPTOR(ts), {call})) WHERE v IS NULL OR v >= {low} GROUP BY {key}window_start, window_end;"""
+
+
+def run(sql, shards, r, seed):
+    env = dict(os.environ)
+    if shards != 1 and r.random() < 0.5:
+        env["MILL_ROUNDTRIP"] = str(seed + 1)
+    args = [COMMAND, "run", "-c", sql, "--quiet", "--shards", str(shards), "--set", "batch-rows=%d" % r.choice([1, 7, 4096]),
+            "--set", "ring-slots=%d" % r.choice([1, 2, 64]), "--set", "step-bytes=700", "--json-summary", "/dev/fd/2"]
+    p = subprocess.run(args, capture_output=True, env=env)
+    return p.returncode, p.stdout.decode(), p.stderr.decode()
+
+
+def one(seed, directory):
+    r = random.Random(seed)
+    rows, kind = make_rows(r), r.choice(["TUMBLE", "HOP", "HOP", "CUMULATE"])
+    slide = r.choice([1, 250, 1000, 1700])
+    size = slide * r.randint(1, 6) if kind == "CUMULATE" else slide + r.choice([0, 1, 400, 2000]) if kind == "HOP" else slide
+    spec = (kind, size, slide if kind != "TUMBLE" else size, r.choice([0, 0, 100, 999]))
+    delay, keyed, low = r.choice([0, 1, 500, 5000]), r.random() < 0.7, r.choice([-1000, 0])
+    path = os.path.join(directory, "t%d.csv" % seed)
+    with open(path, "w") as f:
+        for ms, key, value, flag in rows:
+            f.write("%s,%s,%s,%d\n" % (time_text(ms), "\\N" if key is None else key, "\\N" if value is None else value, flag))
+    expected, late = oracle(rows, spec, delay, keyed, low)
+    sql = make_sql(path, spec, delay, keyed, low)
+    for shards in (1, 2, 3, 8):
+        code, out, err = run(sql, shards, r, seed)
+        got = out.split("\n")[1:-1]
+        if code != 0 or got != expected or '"late": %d,' % late not in err:
+            diff = next((i for i, (a, b) in enumerate(zip(got, expected)) if a != b), min(len(got), len(expected)))
+            return "seed %d, %d shards, %s, delay %d: exit %d, %d rows of %d, late expected %d; row %d: got %s, expected %s %s" % (
+                seed, shards, spec, delay, code, len(got), len(expected), late, diff,
+                got[diff] if diff < len(got) else "-", expected[diff] if diff < len(expected) else "-", err.strip()[:300])
+    return None
+
+
+def main():
+    failures = []
+    with tempfile.TemporaryDirectory() as directory:
+        for seed in range(FIRST, FIRST + SEEDS):
+            wrong = one(seed, directory)
+            if wrong:
+                failures.append(wrong)
+                print("FAILED:", wrong)
+    print("sql_windows: %d passed, %d failed, 0 skipped" % (SEEDS - len(failures), len(failures)))
+    return 1 if failures else 0
+
+
+sys.exit(main())
