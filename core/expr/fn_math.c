@@ -144,8 +144,18 @@ EVAL(fn_floor) { (void)count; whole(e, args, out, false); }
 /* ROUND(x[, digits]): HALF_UP away from zero; doubles through their shortest decimal form, as Java. */
 static bool resolve_round(struct call *c)
 {
-    c->result = *arg_type(c, 0);
-    return type_is_numeric(&c->result) && (c->count < 2 || resolve_int(c, 1));
+    const struct mill_type *t = arg_type(c, 0);
+    int64_t digits = 0;
+
+    c->result = *t;
+    if (!type_is_numeric(t) || (c->count > 1 && !resolve_int(c, 1)))
+        return false;
+    if (t->kind != MILL_DECIMAL || (c->count > 1 && !expr_literal_i64(expr_fold(c->session, c->args[1]), &digits)))
+        return true;
+    digits = max_i64(digits, 0);
+    if (digits < t->scale)
+        c->result = type_decimal(min_u32(38, 1 + (uint32_t)t->precision - t->scale + (uint32_t)digits), (uint32_t)digits);
+    return true;
 }
 
 static int128 round_digits(int128 v, uint32_t scale, int32_t digits, bool truncate)
@@ -188,7 +198,12 @@ static void rounded(struct eval *e, const struct column *args, uint32_t count, s
         case PHYS_I64: RESULT(int64_t, out)[row] = (int64_t)round_digits(VALUE(int64_t, &args[0], row), 0, digits, truncate); break;
         case PHYS_F32: RESULT(float, out)[row] = (float)round_double((double)VALUE(float, &args[0], row), digits, truncate); break;
         case PHYS_F64: RESULT(double, out)[row] = round_double(REAL(0), digits, truncate); break;
-        default: RESULT(int128, out)[row] = round_digits(VALUE(int128, &args[0], row), t->scale, digits, truncate);
+        default: {
+            const uint32_t scale = e->where->args[0]->type.scale;
+
+            RESULT(int128, out)[row] =
+                round_digits(VALUE(int128, &args[0], row), scale, digits, truncate) / decimal_power(scale - t->scale);
+        }
         }
     }
 }

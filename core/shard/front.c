@@ -138,7 +138,7 @@ static bool source_watermark(struct source_op *s, struct batch *batch)
     const int64_t *times, *marks;
     int64_t delay = w->delay;
 
-    if (w->column < 0)
+    if (s->node->kind != NODE_SOURCE || w->column < 0)
         return true;
     time = &batch->columns[w->column];
     if (time->validity != NULL && !drop_null_times(s, batch, time))
