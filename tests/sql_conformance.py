@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+"""Cases taken from other engines' tests (MILL_CONFORMANCE, default ../shared/conformance): their rows, DDL, SQL and answers.
+
+Skipped when the folder is absent. A case that needs what is "not supported yet" is skipped by name. Answers are compared as multisets at
+1, 2 and 3 shards.
+"""
+import csv, glob, io, json, os, re, subprocess, sys, tempfile
+
+COMMAND = os.environ.get("MILL_COMMAND", "build/millstream")
+HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+FOLDER = os.environ.get("MILL_CONFORMANCE", os.path.join(HERE, "..", "shared", "conformance"))
+
+
+def cell(x):
+    return "\\N" if x is None else str(x)
+
+
+def rowtime(ms):
+    return "1970-01-01 00:00:%02d.%03d" % (ms // 1000, ms % 1000)
+
+
+def plain(x):
+    """One form for all values: times without trailing zeros, numbers as numbers, ms where the case counts in ms."""
+    if x is None or x == "":
+        return None
+    x = str(x)
+    if re.match(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", x):
+        return re.sub(r"\.?0+$", "", x) if "." in x else x
+    try:
+        return float(x)
+    except ValueError:
+        return x
+
+
+def to_ms(x):
+    m = re.match(r"^1970-01-01 00:00:(\d\d)\.(\d{3})$", x or "")
+    return str(int(m.group(1)) * 1000 + int(m.group(2))) if m else x
+
+
+def tables_of(case):
+    rows = case["rows"]
+    if case.get("time_unit") != "ms":
+        return rows
+    at = [c[0] for c in case["columns"]].index(case["time_column"])
+    return [r + [rowtime(r[at])] for r in rows]
+
+
+def run_case(case, directory):
+    """None: right; a text: wrong; ("skip", why)."""
+    path = os.path.join(directory, "t.csv")
+    with open(path, "w", newline="") as f:
+        w = csv.writer(f)
+        for row in tables_of(case):
+            w.writerow([cell(x) for x in row])
+    ddl = case["ddl"][0].rstrip(";") + " WITH ('connector'='filesystem','format'='csv','path'='%s','csv.null-literal'='\\N');\n" % path
+    expected = sorted([[plain(x) for x in r] for r in case["expected"]], key=repr)
+    for shards in "123":
+        p = subprocess.run([COMMAND, "run", "-c", ddl + case["sql"], "--quiet", "--shards", shards], capture_output=True, text=True)
+        if p.returncode == 78 and "not supported yet" in p.stderr:
+            return "skip", p.stderr.split("\n")[0]
+        got = list(csv.reader(io.StringIO(p.stdout)))[1:]
+        if case.get("time_unit") == "ms":
+            got = [[to_ms(x) for x in r] for r in got]
+        got = sorted([[plain(x) for x in r] for r in got], key=repr)
+        if p.returncode != 0 or got != expected:
+            return "%s shards, exit %d\n  got      %s\n  expected %s\n  %s" % (shards, p.returncode, got, expected, p.stderr.strip())
+    return None
+
+
+def main():
+    passed = failed = skipped = 0
+    files = sorted(glob.glob(os.path.join(FOLDER, "0[12]-*", "*.json")))
+    if not files:
+        print("sql_conformance: skipped, there is no folder %s" % FOLDER)
+    with tempfile.TemporaryDirectory() as directory:
+        for name in files:
+            case = json.load(open(name))
+            if "rows" not in case or "expected" not in case or "feldera" in name:
+                continue                   # another form: updating inputs, several answers
+            result = run_case(case, directory)
+            if result is None:
+                passed += 1
+            elif isinstance(result, tuple):
+                skipped += 1
+                print("skipped:", os.path.basename(name), result[1])
+            else:
+                failed += 1
+                print("FAILED:", os.path.basename(name), result)
+    print("sql_conformance: %d passed, %d failed, %d skipped" % (passed, failed, skipped))
+    return 1 if failed else 0
+
+
+sys.exit(main())
