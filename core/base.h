@@ -11,21 +11,21 @@
 #include <stdint.h>
 #include <string.h>
 
-#define BATCH_ROWS_MAX 4096u          /* rows of one batch, at most */
-#define KEY_GROUPS 1024u              /* fixed; group -> shard by range */
+#define BATCH_ROWS_MAX 4096u /* rows of one batch, at most */
+#define KEY_GROUPS 1024u     /* fixed; group -> shard by range */
 #define SHARDS_MAX 256u
-#define STEP_BYTES (1u << 20)         /* a step of a byte source */
-#define STEP_ROWS 16384u              /* a step of a memory table or generator */
-#define TIME_MIN INT64_MIN            /* watermark before the first row */
-#define TIME_MAX INT64_MAX            /* watermark after the end of input */
+#define STEP_BYTES (1u << 20) /* a step of a byte source */
+#define STEP_ROWS 16384u      /* a step of a memory table or generator */
+#define TIME_MIN INT64_MIN    /* watermark before the first row */
+#define TIME_MAX INT64_MAX    /* watermark after the end of input */
 
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
-#define ALIGN_UP(n, to) (((n) + ((to) - 1)) & ~((to) - 1))
+#define ALIGN_UP(n, to) (((n) + ((to)-1)) & ~((to)-1))
 
-struct mk_table;                      /* kernels/kernels.h */
+struct mk_table; /* kernels/kernels.h */
 
 typedef __int128 int128;
 typedef unsigned __int128 uint128;
@@ -41,12 +41,30 @@ _Noreturn void check_failed(const char *file, int line, const char *what);
 #define ASSERT(x) ((void)0)
 #endif
 
-static inline uint32_t min_u32(uint32_t a, uint32_t b) { return a < b ? a : b; }
-static inline uint32_t max_u32(uint32_t a, uint32_t b) { return a > b ? a : b; }
-static inline uint64_t min_u64(uint64_t a, uint64_t b) { return a < b ? a : b; }
-static inline uint64_t max_u64(uint64_t a, uint64_t b) { return a > b ? a : b; }
-static inline int64_t min_i64(int64_t a, int64_t b) { return a < b ? a : b; }
-static inline int64_t max_i64(int64_t a, int64_t b) { return a > b ? a : b; }
+static inline uint32_t min_u32(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+static inline uint32_t max_u32(uint32_t a, uint32_t b)
+{
+    return a > b ? a : b;
+}
+static inline uint64_t min_u64(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+static inline uint64_t max_u64(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+static inline int64_t min_i64(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+static inline int64_t max_i64(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
 
 /* a + b, clamped to the range of int64; infinities (TIME_MIN, TIME_MAX) stay what they are. */
 static inline int64_t time_add(int64_t a, int64_t b)
@@ -69,7 +87,10 @@ static inline int64_t floor_div(int64_t a, int64_t b)
 }
 
 /* The key group of a hash, and the shard that owns a key group. */
-static inline uint32_t key_group_of(uint64_t hash) { return (uint32_t)(hash >> 54); }
+static inline uint32_t key_group_of(uint64_t hash)
+{
+    return (uint32_t)(hash >> 54);
+}
 static inline uint32_t shard_of_group(uint32_t group, uint32_t shard_count)
 {
     return group * shard_count / KEY_GROUPS;

@@ -6,12 +6,12 @@
 struct pool {
     struct heap *heap;
     uint32_t count, free_count;
-    uint32_t room;                     /* of all and free */
-    uint32_t capacity;                 /* rows of a batch; not 0: it grows when it is empty */
+    uint32_t room;     /* of all and free */
+    uint32_t capacity; /* rows of a batch; not 0: it grows when it is empty */
     uint16_t home;
-    struct batch **all;                /* count */
-    struct batch **free;               /* free_count of them, a stack: the warmest first */
-    struct ring returns[SHARDS_MAX];   /* by returning shard; opened when a pool has foreign users */
+    struct batch **all;              /* count */
+    struct batch **free;             /* free_count of them, a stack: the warmest first */
+    struct ring returns[SHARDS_MAX]; /* by returning shard; opened when a pool has foreign users */
     uint32_t return_count;
 };
 
@@ -229,7 +229,7 @@ static bool append_column(struct batch *to, struct column *into, const struct co
                 return false;
         return true;
     }
-    if (from->values == NULL)          /* nobody reads it */
+    if (from->values == NULL) /* nobody reads it */
         return true;
     switch (type_phys(type)) {
     case PHYS_BOOL:
@@ -439,7 +439,7 @@ void pool_return(struct pool *pool, struct batch *batch, uint16_t by_shard)
         return;
     }
     CHECK(by_shard < pool->return_count);
-    CHECK(ring_push(&pool->returns[by_shard], batch));      /* a return ring holds a whole pool */
+    CHECK(ring_push(&pool->returns[by_shard], batch)); /* a return ring holds a whole pool */
 }
 
 void pool_free(struct pool *pool)

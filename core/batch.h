@@ -19,9 +19,9 @@
  * (of a memory table, a raw columnar file, another column of the same batch): never free them, and
  * write only into columns that column_own() gave. */
 struct column {
-    void *values;              /* rows x width; ROW: NULL */
-    uint64_t *validity;        /* bit r: row r is not NULL; NULL: no NULLs */
-    struct column *children;   /* ROW: one per field; a NULL ROW's children are NULL too */
+    void *values;            /* rows x width; ROW: NULL */
+    uint64_t *validity;      /* bit r: row r is not NULL; NULL: no NULLs */
+    struct column *children; /* ROW: one per field; a NULL ROW's children are NULL too */
     uint32_t child_count;
     bool constant;
 };
@@ -32,31 +32,31 @@ enum batch_class { CLASS_ROWS = 0, CLASS_FIRED = 1 };
 struct batch {
     uint64_t step;
     uint32_t rows, live;
-    uint32_t capacity;                 /* rows that owned columns have room for */
-    uint16_t home, at;                 /* shard of its pool; shard that holds it now */
+    uint32_t capacity; /* rows that owned columns have room for */
+    uint16_t home, at; /* shard of its pool; shard that holds it now */
     uint16_t column_count;
-    uint16_t *selection;               /* NULL: all rows */
-    uint16_t *selection_store;         /* room for capacity entries; selection points here or is NULL */
+    uint16_t *selection;       /* NULL: all rows */
+    uint16_t *selection_store; /* room for capacity entries; selection points here or is NULL */
     struct column *columns;
-    int8_t *row_kinds;                 /* NULL: append only */
+    int8_t *row_kinds; /* NULL: append only */
 
-    /* Place and time (ORDER.md sections 3 and 4 of the protocol, docs/CONCURRENCY.md). */
-    uint8_t class_;                    /* enum batch_class */
-    uint16_t edge;                     /* plan edge that it travels on, set by the exchange */
-    uint32_t origin;                   /* CLASS_FIRED: id of the operator that fired */
-    uint32_t split;                    /* global split number of the step */
-    uint32_t place_base;               /* place of row r is place ? place[r] : place_base + r */
+    /* Place and time: docs/ARCHITECTURE.md, "The one order". */
+    uint8_t class_;      /* enum batch_class */
+    uint16_t edge;       /* plan edge that it travels on, set by the exchange */
+    uint32_t origin;     /* CLASS_FIRED: id of the operator that fired */
+    uint32_t split;      /* global split number of the step */
+    uint32_t place_base; /* place of row r is place ? place[r] : place_base + r */
     uint32_t *place;
-    int64_t *behind;                   /* g of each row (TIME_MIN: not behind), or NULL: no row is */
-    struct mill_view *order_keys;      /* CLASS_FIRED: memcmp-able position of each row */
-    uint64_t *hashes;                  /* hash of the exchange's key columns per row, or NULL */
+    int64_t *behind;              /* g of each row (TIME_MIN: not behind), or NULL: no row is */
+    struct mill_view *order_keys; /* CLASS_FIRED: memcmp-able position of each row */
+    uint64_t *hashes;             /* hash of the exchange's key columns per row, or NULL */
 
-    struct batch *base;                /* a shell borrows its columns from base and releases it with itself */
-    uint32_t shares;                   /* further holders: release() only counts down until it is 0 */
-    bool marker;                       /* no rows: says only which position its sender has reached */
-    struct batch *next;                /* of a list of the holder */
-    struct pool *pool;                 /* NULL: batch_free() frees it */
-    struct arena bytes;                /* string bytes, owned columns; reset when the batch goes home */
+    struct batch *base; /* a shell borrows its columns from base and releases it with itself */
+    uint32_t shares;    /* further holders: release() only counts down until it is 0 */
+    bool marker;        /* no rows: says only which position its sender has reached */
+    struct batch *next; /* of a list of the holder */
+    struct pool *pool;  /* NULL: batch_free() frees it */
+    struct arena bytes; /* string bytes, owned columns; reset when the batch goes home */
 };
 
 /* A new batch outside any pool. All its columns are empty; see batch_own_columns(). */
@@ -90,7 +90,7 @@ static inline void column_set_null(struct column *c, uint32_t row)
 {
     c->validity[row >> 6] &= ~(1ull << (row & 63));
 }
-static inline uint32_t batch_row(const struct batch *b, uint32_t i)     /* the i-th live row */
+static inline uint32_t batch_row(const struct batch *b, uint32_t i) /* the i-th live row */
 {
     return b->selection != NULL ? b->selection[i] : i;
 }
@@ -114,9 +114,9 @@ struct pool *pool_new(struct heap *heap, uint32_t count, uint32_t capacity, uint
 struct pool *pool_new_growing(struct heap *heap, uint32_t capacity, uint16_t home);
 /* Opens one return ring per shard of the program; before any other thread touches the pool. */
 bool pool_share(struct pool *pool, uint32_t shard_count);
-struct batch *pool_take(struct pool *pool);           /* NULL: empty, that is back-pressure */
+struct batch *pool_take(struct pool *pool); /* NULL: empty, that is back-pressure */
 /* Takes @batch, given back by shard @by_shard (its own: no ring). */
 void pool_return(struct pool *pool, struct batch *batch, uint16_t by_shard);
-void pool_free(struct pool *pool);                    /* CHECKs that all batches are home */
+void pool_free(struct pool *pool); /* CHECKs that all batches are home */
 
 #endif

@@ -56,8 +56,7 @@ int config_resolve(const struct mill_config *from, const struct env *env, struct
     }
     to->env = env;
     if (to->shard_count == 0)
-        to->shard_count =
-            max_u32(1, min_u32(env->run.cpu_count(env->self), SHARDS_DEFAULT_MAX));
+        to->shard_count = max_u32(1, min_u32(env->run.cpu_count(env->self), SHARDS_DEFAULT_MAX));
     if (to->memory_limit == 0)
         to->memory_limit = env->run.memory_bytes(env->self) / 10 * 8;
     if (to->isa == NULL)

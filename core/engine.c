@@ -26,7 +26,7 @@ struct mill_engine {
     const struct mk_table *kernels;
     struct budget budget;
     struct heap heap;
-    struct arena arena;                /* variables, names of inputs */
+    struct arena arena; /* variables, names of inputs */
     struct catalog *catalog;
     struct variable *variables;
     struct opened_input *inputs;
@@ -37,12 +37,12 @@ struct mill_engine {
 struct mill_query {
     struct mill_engine *engine;
     struct mill_query *next;
-    struct arena arena;                /* tree and plan */
+    struct arena arena; /* tree and plan */
     struct phys_plan *plan;
     struct mill_callbacks callbacks;
-    const struct mill_schema *schema;  /* of a SELECT, or NULL */
+    const struct mill_schema *schema; /* of a SELECT, or NULL */
     struct job *job;
-    at_u32 stop;                       /* asked before the job was there */
+    at_u32 stop; /* asked before the job was there */
     bool done;
     /* results kept for mill_poll(): handed out in order, each until the next call */
     struct batch *results, **results_last, *polled;
@@ -236,8 +236,7 @@ static struct mill_column *public_columns(struct arena *arena, const struct colu
         out[i].values = columns[i].values;
         out[i].validity = columns[i].validity;
         if (columns[i].child_count > 0) {
-            out[i].children =
-                public_columns(arena, columns[i].children, columns[i].child_count);
+            out[i].children = public_columns(arena, columns[i].children, columns[i].child_count);
             if (out[i].children == NULL)
                 return NULL;
         }
@@ -321,7 +320,10 @@ const struct mill_batch *mill_poll(mill_query *query)
     return show(query, batch) ? &query->view : NULL;
 }
 
-const struct mill_schema *mill_query_schema(const mill_query *query) { return query->schema; }
+const struct mill_schema *mill_query_schema(const mill_query *query)
+{
+    return query->schema;
+}
 
 /* ---- running ---- */
 
@@ -398,7 +400,10 @@ void mill_stop(mill_query *query, bool drain)
         at_store_relaxed(&query->job->stop, how);
 }
 
-mill_query *mill_running(mill_engine *engine) { return atomic_load(&engine->running); }
+mill_query *mill_running(mill_engine *engine)
+{
+    return atomic_load(&engine->running);
+}
 
 void mill_query_stats(const mill_query *query, struct mill_stats *stats)
 {
@@ -444,9 +449,9 @@ static int statement_execute(struct mill_engine *engine, const struct ast_statem
     int code;
 
     *query = NULL;
-    code = catalog_execute(engine->catalog, statement,
-                           callbacks != NULL ? callbacks->on_text : NULL,
-                           callbacks != NULL ? callbacks->user : NULL, &is_query, error);
+    code =
+        catalog_execute(engine->catalog, statement, callbacks != NULL ? callbacks->on_text : NULL,
+                        callbacks != NULL ? callbacks->user : NULL, &is_query, error);
     if (code != MILL_OK || !is_query)
         return code;
     if (statement->kind == STATEMENT_EXPLAIN && !statement->analyze)
@@ -593,7 +598,10 @@ int mill_lend(mill_input *input, const struct mill_batch *batches, size_t count,
     return memory_input_lend(input, batches, count, repeat, error);
 }
 
-void mill_input_end(mill_input *input) { memory_input_end(input); }
+void mill_input_end(mill_input *input)
+{
+    memory_input_end(input);
+}
 
 /* ---- what there is ---- */
 

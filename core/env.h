@@ -16,24 +16,33 @@ struct env_stat {
     bool is_folder, is_regular;
 };
 
-enum env_open { ENV_READ = 1, ENV_WRITE = 2, ENV_CREATE = 4, ENV_TRUNCATE = 8, ENV_EXCLUSIVE = 16,
-                ENV_APPEND = 32, ENV_DIRECT = 64 };
+enum env_open {
+    ENV_READ = 1,
+    ENV_WRITE = 2,
+    ENV_CREATE = 4,
+    ENV_TRUNCATE = 8,
+    ENV_EXCLUSIVE = 16,
+    ENV_APPEND = 32,
+    ENV_DIRECT = 64
+};
 
 struct env_file {
-    int (*open)(void *self, const char *path, unsigned flags);    /* -> handle */
+    int (*open)(void *self, const char *path, unsigned flags); /* -> handle */
     void (*close)(void *self, int handle);
     int64_t (*pread)(void *self, int handle, void *to, size_t bytes, uint64_t offset);
-    int64_t (*read)(void *self, int handle, void *to, size_t bytes);         /* pipes, stdin = handle 0 */
+    int64_t (*read)(void *self, int handle, void *to, size_t bytes); /* pipes, stdin = handle 0 */
     int64_t (*pwrite)(void *self, int handle, const void *from, size_t bytes, uint64_t offset);
-    int64_t (*write)(void *self, int handle, const void *from, size_t bytes); /* stdout = 1, stderr = 2 */
+    int64_t (*write)(void *self, int handle, const void *from,
+                     size_t bytes); /* stdout = 1, stderr = 2 */
     int (*sync)(void *self, int handle);
     int (*rename)(void *self, const char *from, const char *to);
     int (*unlink)(void *self, const char *path);
-    int (*make_folder)(void *self, const char *path);             /* and its parents */
+    int (*make_folder)(void *self, const char *path); /* and its parents */
     int (*sync_folder)(void *self, const char *path);
     int (*stat)(void *self, const char *path, struct env_stat *out);
     /* Calls @each with every entry's name (not "." and ".."), in no promised order. */
-    int (*list)(void *self, const char *path, void (*each)(void *user, const char *name), void *user);
+    int (*list)(void *self, const char *path, void (*each)(void *user, const char *name),
+                void *user);
     /* Maps a whole regular file for reading, or returns NULL where that cannot be done (then pread). */
     const void *(*map)(void *self, int handle, uint64_t bytes);
     void (*unmap)(void *self, const void *map, uint64_t bytes);
@@ -41,14 +50,14 @@ struct env_file {
 
 struct env_clock {
     int64_t (*mono_ns)(void *self);
-    int64_t (*wall_ns)(void *self);        /* since 1970-01-01 UTC */
+    int64_t (*wall_ns)(void *self); /* since 1970-01-01 UTC */
 };
 
 struct env_alloc {
     /* 64-byte aligned. Large blocks (>= 2 MiB) should be huge-page backed. @heap: of heap_open(). */
     void *(*alloc)(void *self, void *heap, size_t bytes);
     void (*free)(void *self, void *heap, void *memory, size_t bytes);
-    void *(*heap_open)(void *self);        /* by the thread that will use it */
+    void *(*heap_open)(void *self); /* by the thread that will use it */
     void (*heap_close)(void *self, void *heap);
 };
 
@@ -61,11 +70,11 @@ struct env_run {
     void (*wake)(void *self, uint32_t *word);
     void (*yield)(void *self);
     uint64_t (*thread_id)(void *self);
-    uint32_t (*cpu_count)(void *self);     /* allowed cpus */
-    int (*cpu_at)(void *self, uint32_t i); /* the i-th allowed cpu */
-    const char *(*variable)(void *self, const char *name);   /* environment; NULL: unset */
-    uint64_t (*memory_bytes)(void *self);  /* of the machine or its cgroup */
-    uint64_t (*random)(void *self);        /* secrets, temporary names; never results */
+    uint32_t (*cpu_count)(void *self);                     /* allowed cpus */
+    int (*cpu_at)(void *self, uint32_t i);                 /* the i-th allowed cpu */
+    const char *(*variable)(void *self, const char *name); /* environment; NULL: unset */
+    uint64_t (*memory_bytes)(void *self);                  /* of the machine or its cgroup */
+    uint64_t (*random)(void *self); /* secrets, temporary names; never results */
     void *(*library)(void *self, const char *path, const char *symbol, char *why, size_t why_bytes);
 };
 

@@ -74,9 +74,15 @@ int mill_exit_code(int code)
     }
 }
 
-const char *mill_version(void) { return MILL_VERSION; }
+const char *mill_version(void)
+{
+    return MILL_VERSION;
+}
 
-static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c; }
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+}
 
 #define NAME_MAX_COMPARED 64
 

@@ -15,7 +15,7 @@ static bool budget_take(struct budget *budget, uint64_t bytes)
         at_add_relaxed(&budget->used, -bytes);
         return false;
     }
-    if (used > at_load_relaxed(&budget->peak))      /* a lost race only lowers a statistic */
+    if (used > at_load_relaxed(&budget->peak)) /* a lost race only lowers a statistic */
         at_store_relaxed(&budget->peak, used);
     return true;
 }
@@ -137,11 +137,14 @@ void heap_free(struct heap *heap, void *memory, size_t bytes)
 
 struct arena_chunk {
     struct arena_chunk *older;
-    size_t bytes;                      /* of the whole block, this header included */
+    size_t bytes; /* of the whole block, this header included */
 };
 _Static_assert(sizeof(struct arena_chunk) == 16, "chunks hand out 16-byte aligned memory");
 
-void arena_open(struct arena *arena, struct heap *heap) { *arena = (struct arena){.heap = heap}; }
+void arena_open(struct arena *arena, struct heap *heap)
+{
+    *arena = (struct arena){.heap = heap};
+}
 
 static void *arena_full(struct arena *arena)
 {

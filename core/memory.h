@@ -25,41 +25,41 @@ struct budget {
 struct heap {
     const struct env *env;
     struct budget *budget;
-    void *handle;              /* env's */
-    uint64_t used;             /* bytes now allocated by this heap */
-    uint64_t reserved;         /* bytes taken from the budget in advance; used <= reserved */
-    bool shared;               /* several threads: guarded, off the data path only */
+    void *handle;      /* env's */
+    uint64_t used;     /* bytes now allocated by this heap */
+    uint64_t reserved; /* bytes taken from the budget in advance; used <= reserved */
+    bool shared;       /* several threads: guarded, off the data path only */
     at_u32 guard;
 };
 
 void heap_open(struct heap *heap, const struct env *env, struct budget *budget);
 /* For the buffers of sources, which any shard may use: handle NULL (the env's thread-safe allocator). */
 void heap_open_shared(struct heap *heap, const struct env *env, struct budget *budget);
-void heap_close(struct heap *heap);                 /* CHECKs that used == 0 */
+void heap_close(struct heap *heap); /* CHECKs that used == 0 */
 /* 64-byte aligned, not zeroed. @bytes > 0. NULL: over the limit, or the machine has no more. */
 void *heap_alloc(struct heap *heap, size_t bytes);
 void *heap_zalloc(struct heap *heap, size_t bytes); /* zeroed */
 /* New block of @bytes with the old content; the old one is freed. NULL leaves the old one. */
 void *heap_grow(struct heap *heap, void *old, size_t old_bytes, size_t bytes);
-void heap_free(struct heap *heap, void *memory, size_t bytes);   /* NULL: nothing happens */
+void heap_free(struct heap *heap, void *memory, size_t bytes); /* NULL: nothing happens */
 
 struct arena_chunk;
 
 struct arena {
     struct heap *heap;
-    struct arena_chunk *chunks;    /* newest first */
+    struct arena_chunk *chunks; /* newest first */
     char *next, *end;
-    size_t bytes;                  /* handed out since open or reset */
-    jmp_buf *on_full;              /* not NULL: arena_alloc() jumps there instead of returning NULL */
+    size_t bytes;     /* handed out since open or reset */
+    jmp_buf *on_full; /* not NULL: arena_alloc() jumps there instead of returning NULL */
 };
 
 void arena_open(struct arena *arena, struct heap *heap);
 /* 16-byte aligned, not zeroed. NULL without memory, unless on_full is set. */
 void *arena_alloc(struct arena *arena, size_t bytes);
 void *arena_zalloc(struct arena *arena, size_t bytes);
-char *arena_text(struct arena *arena, const char *text, size_t bytes);   /* copies, adds a NUL */
+char *arena_text(struct arena *arena, const char *text, size_t bytes); /* copies, adds a NUL */
 char *arena_format(struct arena *arena, const char *format, ...) PRINTF_LIKE(2, 3);
-void arena_reset(struct arena *arena);    /* empties it, keeps one chunk */
+void arena_reset(struct arena *arena); /* empties it, keeps one chunk */
 void arena_close(struct arena *arena);
 
 #define arena_new(arena, type) ((type *)arena_zalloc((arena), sizeof(type)))

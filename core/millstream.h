@@ -32,26 +32,26 @@ extern "C" {
  * mill_exit_code(code). */
 enum mill_code {
     MILL_OK = 0,
-    MILL_E_ARGUMENT = 10,      /* a value of the API out of its range             exit 64 */
-    MILL_E_SYNTAX = 20,        /* the SQL does not parse                           exit 78 */
-    MILL_E_NAME = 21,          /* unknown table, column, function, option          exit 78 */
-    MILL_E_TYPE = 22,          /* types do not fit                                 exit 78 */
-    MILL_E_UNSUPPORTED = 23,   /* valid SQL that this engine does not execute yet  exit 78 */
-    MILL_E_OPTION = 24,        /* an option's value is wrong                       exit 78 */
-    MILL_E_DATA = 30,          /* a row or file that cannot be decoded             exit 65 */
-    MILL_E_NO_INPUT = 40,      /* a file or folder is missing or unreadable        exit 66 */
-    MILL_E_IO = 50,            /* reading or writing failed                        exit 74 */
-    MILL_E_MEMORY = 60,        /* the memory limit or the machine's memory is used exit 71 */
-    MILL_E_STATE = 70,         /* called at a wrong moment or from a wrong thread  exit 64 */
-    MILL_E_INTERRUPTED = 80,   /* mill_stop() ended the run                        exit 130 */
-    MILL_E_INTERNAL = 90       /* a promise of the engine was broken, a bug        exit 70 */
+    MILL_E_ARGUMENT = 10,    /* a value of the API out of its range             exit 64 */
+    MILL_E_SYNTAX = 20,      /* the SQL does not parse                           exit 78 */
+    MILL_E_NAME = 21,        /* unknown table, column, function, option          exit 78 */
+    MILL_E_TYPE = 22,        /* types do not fit                                 exit 78 */
+    MILL_E_UNSUPPORTED = 23, /* valid SQL that this engine does not execute yet  exit 78 */
+    MILL_E_OPTION = 24,      /* an option's value is wrong                       exit 78 */
+    MILL_E_DATA = 30,        /* a row or file that cannot be decoded             exit 65 */
+    MILL_E_NO_INPUT = 40,    /* a file or folder is missing or unreadable        exit 66 */
+    MILL_E_IO = 50,          /* reading or writing failed                        exit 74 */
+    MILL_E_MEMORY = 60,      /* the memory limit or the machine's memory is used exit 71 */
+    MILL_E_STATE = 70,       /* called at a wrong moment or from a wrong thread  exit 64 */
+    MILL_E_INTERRUPTED = 80, /* mill_stop() ended the run                        exit 130 */
+    MILL_E_INTERNAL = 90     /* a promise of the engine was broken, a bug        exit 70 */
 };
 
 struct mill_error {
-    int code, os_errno;        /* enum mill_code; 0: no errno */
-    uint32_t line, column;     /* in the SQL, from 1; 0: no place */
+    int code, os_errno;    /* enum mill_code; 0: no errno */
+    uint32_t line, column; /* in the SQL, from 1; 0: no place */
     char message[480];
-    char excerpt[240];         /* the source line, newline, and a caret under the place; or "" */
+    char excerpt[240]; /* the source line, newline, and a caret under the place; or "" */
 };
 
 MILL_API int mill_exit_code(int code);
@@ -60,13 +60,31 @@ MILL_API const char *mill_version(void);
 /* ---- types and schemas ----------------------------------------------------------------- */
 
 enum mill_kind {
-    MILL_NULL, MILL_BOOLEAN, MILL_TINYINT, MILL_SMALLINT, MILL_INT, MILL_BIGINT, MILL_FLOAT,
-    MILL_DOUBLE, MILL_DECIMAL, MILL_CHAR, MILL_VARCHAR, MILL_BINARY, MILL_VARBINARY, MILL_DATE,
-    MILL_TIME, MILL_TIMESTAMP, MILL_TIMESTAMP_LTZ, MILL_INTERVAL_MONTH, MILL_INTERVAL_TIME,
-    MILL_ROW, MILL_ARRAY, MILL_MAP
+    MILL_NULL,
+    MILL_BOOLEAN,
+    MILL_TINYINT,
+    MILL_SMALLINT,
+    MILL_INT,
+    MILL_BIGINT,
+    MILL_FLOAT,
+    MILL_DOUBLE,
+    MILL_DECIMAL,
+    MILL_CHAR,
+    MILL_VARCHAR,
+    MILL_BINARY,
+    MILL_VARBINARY,
+    MILL_DATE,
+    MILL_TIME,
+    MILL_TIMESTAMP,
+    MILL_TIMESTAMP_LTZ,
+    MILL_INTERVAL_MONTH,
+    MILL_INTERVAL_TIME,
+    MILL_ROW,
+    MILL_ARRAY,
+    MILL_MAP
 };
 
-#define MILL_LENGTH_MAX 2147483647u    /* VARCHAR of this length is STRING, VARBINARY: BYTES */
+#define MILL_LENGTH_MAX 2147483647u /* VARCHAR of this length is STRING, VARBINARY: BYTES */
 
 /* A value of each kind in memory, width bytes per row:
  *   BOOLEAN 1 (0 or 1)   TINYINT 1   SMALLINT 2   INT 4   BIGINT 8   FLOAT 4   DOUBLE 8
@@ -76,12 +94,12 @@ enum mill_kind {
  *   since midnight or 1970-01-01 00:00 (LTZ: UTC)
  *   ROW: no values of its own, one child column per field */
 struct mill_type {
-    uint8_t kind;              /* enum mill_kind */
-    uint8_t precision;         /* DECIMAL 1..38; TIME and TIMESTAMP 0..9 */
-    uint8_t scale;             /* DECIMAL */
+    uint8_t kind;      /* enum mill_kind */
+    uint8_t precision; /* DECIMAL 1..38; TIME and TIMESTAMP 0..9 */
+    uint8_t scale;     /* DECIMAL */
     bool not_null;
-    uint32_t length;           /* CHAR, VARCHAR, BINARY, VARBINARY: characters or bytes */
-    uint32_t field_count;      /* ROW: fields; ARRAY 1 (element), MAP 2 (key, value) */
+    uint32_t length;      /* CHAR, VARCHAR, BINARY, VARBINARY: characters or bytes */
+    uint32_t field_count; /* ROW: fields; ARRAY 1 (element), MAP 2 (key, value) */
     const struct mill_field *fields;
 };
 
@@ -97,7 +115,7 @@ struct mill_schema {
 
 /* A string or binary value of up to 12 bytes lies in the view, a longer one behind the pointer. */
 struct mill_view {
-    uint32_t length;           /* bytes */
+    uint32_t length; /* bytes */
     union {
         char inlined[12];
         struct {
@@ -117,38 +135,38 @@ static inline const char *mill_view_data(const struct mill_view *view)
 /* One column of rows 0 .. rows-1. Arrow's layout but for BOOLEAN (a byte) and far views (a pointer). */
 struct mill_column {
     const void *values;
-    const uint64_t *validity;              /* bit r set: row r is not NULL; NULL: no NULLs */
-    const struct mill_column *children;    /* ROW */
+    const uint64_t *validity;           /* bit r set: row r is not NULL; NULL: no NULLs */
+    const struct mill_column *children; /* ROW */
 };
 
 struct mill_batch {
     uint32_t rows, column_count;
     const struct mill_column *columns;
-    const int8_t *row_kinds;               /* NULL: all inserts */
+    const int8_t *row_kinds; /* NULL: all inserts */
 };
 
 /* ---- engine ---------------------------------------------------------------------------- */
 
 typedef struct mill_engine mill_engine;
 typedef struct mill_query mill_query;
-typedef struct mill_input mill_input;      /* the pushing end of a memory table */
+typedef struct mill_input mill_input; /* the pushing end of a memory table */
 
 struct mill_config {
-    uint32_t struct_bytes;     /* set by mill_config_init(); lets fields be added */
-    uint32_t shard_count;      /* 0: one per allowed cpu, at most 16 */
-    uint32_t batch_rows;       /* 1 to 4096 */
-    uint32_t step_bytes;       /* cut of byte sources, 64 to 2^30; part of the order */
-    uint32_t step_rows;        /* cut of memory tables and generators, 1 to 2^24; part of the order */
-    uint32_t ring_slots;       /* batches in one ring, power of two, 1 to 4096 */
-    uint32_t look_back;        /* D of the split choice, 1 to 64; part of the order */
-    uint32_t run_ahead;        /* K, steps, > look_back, to 1024 */
-    uint64_t memory_limit;     /* bytes of state and buffers; 0: 80 % of the machine's memory */
-    bool pin;                  /* bind shards to cpus when there are enough */
-    const char *isa;           /* "scalar", "avx2", "avx512"; NULL: MILL_ISA or the best */
-    const char *io;            /* "uring", "posix"; NULL: MILL_IO or the best */
-    uint64_t roundtrip_seed;   /* not 0: state to bytes and back at random steps (tests) */
-    uint64_t seed;             /* of RAND(), UUID() and hash tables; 0: 1 */
-    const struct env *env;     /* NULL: the real world; tests give a simulated one */
+    uint32_t struct_bytes;   /* set by mill_config_init(); lets fields be added */
+    uint32_t shard_count;    /* 0: one per allowed cpu, at most 16 */
+    uint32_t batch_rows;     /* 1 to 4096 */
+    uint32_t step_bytes;     /* cut of byte sources, 64 to 2^30; part of the order */
+    uint32_t step_rows;      /* cut of memory tables and generators, 1 to 2^24; part of the order */
+    uint32_t ring_slots;     /* batches in one ring, power of two, 1 to 4096 */
+    uint32_t look_back;      /* D of the split choice, 1 to 64; part of the order */
+    uint32_t run_ahead;      /* K, steps, > look_back, to 1024 */
+    uint64_t memory_limit;   /* bytes of state and buffers; 0: 80 % of the machine's memory */
+    bool pin;                /* bind shards to cpus when there are enough */
+    const char *isa;         /* "scalar", "avx2", "avx512"; NULL: MILL_ISA or the best */
+    const char *io;          /* "uring", "posix"; NULL: MILL_IO or the best */
+    uint64_t roundtrip_seed; /* not 0: state to bytes and back at random steps (tests) */
+    uint64_t seed;           /* of RAND(), UUID() and hash tables; 0: 1 */
+    const struct env *env;   /* NULL: the real world; tests give a simulated one */
 };
 
 MILL_API void mill_config_init(struct mill_config *config);
@@ -231,10 +249,10 @@ struct mill_stats {
     uint64_t rows_in, rows_out, late, dead, filtered, held, bytes_in, steps;
     uint64_t sum_overflow, decimal_overflow, null_time;
     uint64_t state_bytes, peak_bytes;
-    int64_t watermark_us;      /* least over the sources; INT64_MIN: none yet */
+    int64_t watermark_us; /* least over the sources; INT64_MIN: none yet */
     uint32_t shard_count;
-    double seconds;            /* since the start of the run */
-    char holding[160];         /* which split holds the watermark back and why; or "" */
+    double seconds;    /* since the start of the run */
+    char holding[160]; /* which split holds the watermark back and why; or "" */
 };
 
 MILL_API void mill_query_stats(const mill_query *query, struct mill_stats *stats);
@@ -253,7 +271,7 @@ MILL_API void mill_functions(void (*each)(void *user, const char *name, const ch
  * object. eval computes rows 0 .. rows-1 of @out from @args; a NULL argument column's rows must be
  * looked up in its validity. It must be a pure function of its arguments. */
 struct mill_function {
-    uint32_t struct_bytes;     /* sizeof(struct mill_function) */
+    uint32_t struct_bytes; /* sizeof(struct mill_function) */
     const char *name;
     uint32_t arg_count;
     const struct mill_type *arg_types;

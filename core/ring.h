@@ -16,11 +16,11 @@
 #include "core/memory.h"
 
 struct ring {
-    OWN_LINE at_u32 head;              /* consumer's */
+    OWN_LINE at_u32 head; /* consumer's */
     uint32_t tail_seen;
-    OWN_LINE at_u32 tail;              /* producer's */
+    OWN_LINE at_u32 tail; /* producer's */
     uint32_t head_seen;
-    uint32_t tail_local;               /* written, not yet published; == tail unless staging */
+    uint32_t tail_local; /* written, not yet published; == tail unless staging */
     OWN_LINE uint32_t mask;
     void **slots;
 };
@@ -78,7 +78,7 @@ static inline bool ring_push(struct ring *ring, void *item)
 /* Consumer only. The oldest item, which stays, or NULL. */
 static inline void *ring_peek(struct ring *ring)
 {
-    const uint32_t head = at_load_relaxed(&ring->head);     /* ours alone to write */
+    const uint32_t head = at_load_relaxed(&ring->head); /* ours alone to write */
 
     if (head == ring->tail_seen) {
         /* A0, with R0 in ring_publish() */
@@ -108,19 +108,19 @@ static inline uint32_t ring_pop_burst(struct ring *ring, void **items, uint32_t 
     uint32_t n;
 
     if (ring->tail_seen - head < count)
-        ring->tail_seen = at_load_acquire(&ring->tail);     /* A0 */
+        ring->tail_seen = at_load_acquire(&ring->tail); /* A0 */
     n = min_u32(count, ring->tail_seen - head);
     for (uint32_t i = 0; i < n; i++)
         items[i] = ring->slots[(head + i) & ring->mask];
     if (n > 0)
-        at_store_release(&ring->head, head + n);            /* R1 */
+        at_store_release(&ring->head, head + n); /* R1 */
     return n;
 }
 
 /* Producer only: nothing is in it as far as the producer can see. */
 static inline bool ring_empty_to_producer(struct ring *ring)
 {
-    ring->head_seen = at_load_acquire(&ring->head);         /* A1 */
+    ring->head_seen = at_load_acquire(&ring->head); /* A1 */
     return ring->head_seen == ring->tail_local;
 }
 

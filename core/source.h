@@ -19,13 +19,13 @@
 
 struct option {
     const char *key, *value;
-    uint32_t line, column;             /* of the value in the SQL */
-    bool *used;                        /* set by option_get(); what stays false is unknown */
+    uint32_t line, column; /* of the value in the SQL */
+    bool *used;            /* set by option_get(); what stays false is unknown */
 };
 struct options {
     const struct option *items;
     uint32_t count;
-    uint32_t line, column;             /* of the table's name */
+    uint32_t line, column; /* of the table's name */
     const char *table;
 };
 /* NULL when the key is absent. Marks it used. */
@@ -47,16 +47,16 @@ int options_check_used(const struct options *options, const char *const *known, 
 
 struct bad_row {
     uint64_t step;
-    uint32_t place;                    /* row in step, UINT32_MAX: unknown */
-    const char *source;                /* table name */
-    const char *file;                  /* or NULL */
-    uint64_t offset, line;             /* byte offset of the row; line from 1, 0: unknown */
-    const char *column;                /* name, or NULL */
+    uint32_t place;        /* row in step, UINT32_MAX: unknown */
+    const char *source;    /* table name */
+    const char *file;      /* or NULL */
+    uint64_t offset, line; /* byte offset of the row; line from 1, 0: unknown */
+    const char *column;    /* name, or NULL */
     const char *reason;
     const char *raw;
     size_t raw_bytes;
-    bool computed;                     /* decoded, but an expression failed on it: no file and offset */
-    uint32_t sql_line, sql_column;     /* of that expression */
+    bool computed;                 /* decoded, but an expression failed on it: no file and offset */
+    uint32_t sql_line, sql_column; /* of that expression */
 };
 /* Where undecodable rows go; given by the engine, one per shard. Copies what it keeps. Returns 0: go on
  * without the row (counted as dead), or a code: the job fails with @error filled. */
@@ -75,30 +75,30 @@ int deadletter_close(struct bad_rows *letters, bool keep, struct mill_error *err
 struct source_config {
     const struct env *env;
     const struct mk_table *kernels;
-    struct heap *heap;                 /* for open(), cut() and pump(): the source's own */
+    struct heap *heap; /* for open(), cut() and pump(): the source's own */
     const struct options *options;
-    const struct mill_schema *schema;  /* physical and metadata columns, in table order */
-    const char *const *metadata;       /* per schema column: metadata key, or NULL for physical ones */
-    const bool *wanted;                /* per schema column: false = nobody reads it, leave it empty */
+    const struct mill_schema *schema; /* physical and metadata columns, in table order */
+    const char *const *metadata; /* per schema column: metadata key, or NULL for physical ones */
+    const bool *wanted;          /* per schema column: false = nobody reads it, leave it empty */
     struct bad_rows *bad;
     uint32_t step_bytes, step_rows, shard_count;
-    const char *io;                    /* "uring" or "posix" */
+    const char *io; /* "uring" or "posix" */
     uint64_t seed;
-    int64_t zone_offset_hint;          /* unused: zones are looked up by name */
-    const char *zone;                  /* session time zone */
-    bool inline_only;                  /* mill_turn(): spawn nothing */
-    bool check_only;                   /* validate options and schema, open nothing */
+    int64_t zone_offset_hint; /* unused: zones are looked up by name */
+    const char *zone;         /* session time zone */
+    bool inline_only;         /* mill_turn(): spawn nothing */
+    bool check_only;          /* validate options and schema, open nothing */
 };
 
 /* One cut. Plain data; copied into the step directory's side table, not on the data path. */
 struct piece {
-    uint64_t begin, end;               /* position in the split: bytes or rows */
-    uint64_t first_line;               /* 0: unknown */
-    const void *bytes;                 /* begin's first byte, if it lies in memory */
-    void *hold;                        /* split's own: released by release() */
-    uint64_t extra[4];                 /* split's own, e.g. which section of a capture */
-    uint32_t split;                    /* global split number, set by the engine */
-    uint64_t step;                     /* set by the engine */
+    uint64_t begin, end; /* position in the split: bytes or rows */
+    uint64_t first_line; /* 0: unknown */
+    const void *bytes;   /* begin's first byte, if it lies in memory */
+    void *hold;          /* split's own: released by release() */
+    uint64_t extra[4];   /* split's own, e.g. which section of a capture */
+    uint32_t split;      /* global split number, set by the engine */
+    uint64_t step;       /* set by the engine */
 };
 
 enum cut { CUT_DATA, CUT_WAIT, CUT_END, CUT_FAILED };
@@ -129,7 +129,7 @@ struct source_vtable {
     void (*release)(struct source *source, struct piece *piece);
     uint64_t (*bytes_in)(struct source *source);
     void (*close)(struct source *source);
-    bool live;                         /* never ends by itself; steps are what a poll brought */
+    bool live; /* never ends by itself; steps are what a poll brought */
 };
 
 struct source {
@@ -146,7 +146,7 @@ struct sink_config {
     struct heap *heap;
     const struct options *options;
     const struct mill_schema *schema;
-    bool updating;                     /* rows have kinds */
+    bool updating; /* rows have kinds */
     const char *zone;
     bool check_only;
 };
@@ -159,8 +159,8 @@ struct sink_vtable {
     int (*write)(struct sink *sink, const struct batch *batch, struct mill_error *error);
     /* Called after step @step is written whole; files may roll here. */
     int (*commit)(struct sink *sink, uint64_t step, struct mill_error *error);
-    int (*finish)(struct sink *sink, struct mill_error *error);   /* flush, fsync, rename */
-    void (*abort)(struct sink *sink);                            /* leave nothing half visible */
+    int (*finish)(struct sink *sink, struct mill_error *error); /* flush, fsync, rename */
+    void (*abort)(struct sink *sink);                           /* leave nothing half visible */
     void (*close)(struct sink *sink);
     bool takes_updates;
 };
@@ -172,11 +172,11 @@ struct sink {
 
 struct connector {
     const char *name;
-    const struct source_vtable *source;    /* NULL: cannot be read */
-    const struct sink_vtable *sink;        /* NULL: cannot be written */
-    const char *const *options;            /* known keys, NULL at the end; "fields.#.min" patterns allowed */
+    const struct source_vtable *source; /* NULL: cannot be read */
+    const struct sink_vtable *sink;     /* NULL: cannot be written */
+    const char *const *options; /* known keys, NULL at the end; "fields.#.min" patterns allowed */
 };
-extern const struct connector *const mill_connectors[];     /* NULL at the end */
+extern const struct connector *const mill_connectors[]; /* NULL at the end */
 
 /* Schema and format of a file for FROM 'file' and for mill_describe_file(): fills @schema (arena) and the
  * options a table over it needs. @info: text lines, may be NULL. */

@@ -34,8 +34,14 @@ static const struct {
     [MILL_MAP] = {PHYS_NONE, 0, "MAP"},
 };
 
-enum phys type_phys(const struct mill_type *type) { return kinds[type->kind].phys; }
-uint32_t type_width(const struct mill_type *type) { return kinds[type->kind].width; }
+enum phys type_phys(const struct mill_type *type)
+{
+    return kinds[type->kind].phys;
+}
+uint32_t type_width(const struct mill_type *type)
+{
+    return kinds[type->kind].width;
+}
 
 bool type_same(const struct mill_type *a, const struct mill_type *b)
 {
@@ -53,7 +59,10 @@ bool type_same(const struct mill_type *a, const struct mill_type *b)
     return true;
 }
 
-struct text { char *to; size_t bytes, used; };
+struct text {
+    char *to;
+    size_t bytes, used;
+};
 
 static void text_add(struct text *t, const char *format, ...) PRINTF_LIKE(2, 3);
 static void text_add(struct text *t, const char *format, ...)
@@ -145,11 +154,15 @@ struct mill_type type_make(enum mill_kind kind)
 
 struct mill_type type_decimal(uint32_t precision, uint32_t scale)
 {
-    return (struct mill_type){
-        .kind = MILL_DECIMAL, .precision = (uint8_t)precision, .scale = (uint8_t)scale};
+    return (struct mill_type){.kind = MILL_DECIMAL,
+                              .precision = (uint8_t)precision,
+                              .scale = (uint8_t)scale};
 }
 
-struct mill_type type_string(void) { return type_make(MILL_VARCHAR); }
+struct mill_type type_string(void)
+{
+    return type_make(MILL_VARCHAR);
+}
 
 struct mill_type type_time(enum mill_kind kind, uint32_t precision)
 {

@@ -11,12 +11,23 @@
 #include "core/millstream.h"
 
 /* How a value lies in memory: which C type a kernel sees. */
-enum phys { PHYS_NONE, PHYS_BOOL, PHYS_I8, PHYS_I16, PHYS_I32, PHYS_I64, PHYS_I128, PHYS_F32,
-            PHYS_F64, PHYS_VIEW, PHYS_ROW };
+enum phys {
+    PHYS_NONE,
+    PHYS_BOOL,
+    PHYS_I8,
+    PHYS_I16,
+    PHYS_I32,
+    PHYS_I64,
+    PHYS_I128,
+    PHYS_F32,
+    PHYS_F64,
+    PHYS_VIEW,
+    PHYS_ROW
+};
 
 enum phys type_phys(const struct mill_type *type);
-uint32_t type_width(const struct mill_type *type);      /* bytes per row; ROW: 0 */
-bool type_same(const struct mill_type *a, const struct mill_type *b);   /* but for not_null */
+uint32_t type_width(const struct mill_type *type);                    /* bytes per row; ROW: 0 */
+bool type_same(const struct mill_type *a, const struct mill_type *b); /* but for not_null */
 /* "DECIMAL(10, 2)", "TIMESTAMP(3)", "ROW<a INT, b STRING>" as Flink prints it; returns @to. */
 const char *type_name(const struct mill_type *type, char *to, size_t bytes);
 
@@ -41,14 +52,17 @@ static inline bool type_is_binary(const struct mill_type *t)
     return t->kind == MILL_BINARY || t->kind == MILL_VARBINARY;
 }
 /* TIME and TIMESTAMPs: values are nanoseconds (precision 7..9), else microseconds. */
-static inline bool type_is_nanos(const struct mill_type *t) { return t->precision > 6; }
-/* SEMANTICS "u": one unit of the column's precision, in the values' own unit: TIMESTAMP(3): 1000. */
+static inline bool type_is_nanos(const struct mill_type *t)
+{
+    return t->precision > 6;
+}
+/* u: one unit of the column's precision, in the values' own unit: TIMESTAMP(3): 1000. */
 int64_t type_time_unit(const struct mill_type *t);
 
-struct mill_type type_make(enum mill_kind kind);                        /* plain kinds, defaults */
+struct mill_type type_make(enum mill_kind kind); /* plain kinds, defaults */
 struct mill_type type_decimal(uint32_t precision, uint32_t scale);
-struct mill_type type_string(void);                                     /* VARCHAR(max) */
-struct mill_type type_time(enum mill_kind kind, uint32_t precision);    /* TIME, TIMESTAMP(_LTZ) */
+struct mill_type type_string(void);                                  /* VARCHAR(max) */
+struct mill_type type_time(enum mill_kind kind, uint32_t precision); /* TIME, TIMESTAMP(_LTZ) */
 
 /* Views over bytes that must outlive them. */
 static inline struct mill_view view_of(const char *data, uint32_t length)
@@ -67,12 +81,12 @@ static inline struct mill_view view_of(const char *data, uint32_t length)
 }
 static inline bool view_equal(const struct mill_view *a, const struct mill_view *b)
 {
-    if (memcmp(a, b, 8) != 0)               /* length and first four bytes */
+    if (memcmp(a, b, 8) != 0) /* length and first four bytes */
         return false;
     return a->length <= 12 ? memcmp(a->inlined + 4, b->inlined + 4, 8) == 0
                            : memcmp(a->far.data, b->far.data, a->length) == 0;
 }
-int view_compare(const struct mill_view *a, const struct mill_view *b);  /* by bytes; <0, 0, >0 */
+int view_compare(const struct mill_view *a, const struct mill_view *b); /* by bytes; <0, 0, >0 */
 
 /* Position of a field by name (exact, then without case if unique), or -1. */
 int schema_find(const struct mill_schema *schema, const char *name);

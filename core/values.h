@@ -8,10 +8,14 @@
 #include "core/batch.h"
 
 /* A value as text, as Flink prints it. Returns its length; @to has room for @bytes. */
-size_t value_text(const struct column *c, const struct mill_type *type, uint32_t row, char *to, size_t bytes);
+size_t value_text(const struct column *c, const struct mill_type *type, uint32_t row, char *to,
+                  size_t bytes);
 
 /* ---- time (civil.c) ---- */
-struct civil { int64_t year; uint32_t month, day, hour, minute, second, nanos; };
+struct civil {
+    int64_t year;
+    uint32_t month, day, hour, minute, second, nanos;
+};
 int64_t days_from_civil(int64_t year, uint32_t month, uint32_t day);
 void civil_from_days(int64_t days, struct civil *out);
 void civil_from_time(int64_t value, bool nanos, struct civil *out);
@@ -29,9 +33,10 @@ int128 decimal_power(uint32_t digits);
 bool decimal_fits(int128 value, uint32_t precision);
 /* value * 10^(to - from), HALF_UP when it loses digits; false: overflow. */
 bool decimal_rescale(int128 value, uint32_t from, uint32_t to, int128 *out);
-bool decimal_multiply(int128 a, int128 b, uint32_t scale, uint32_t to_scale, uint32_t precision, int128 *out);
-bool decimal_divide(int128 a, uint32_t a_scale, int128 b, uint32_t b_scale, uint32_t scale, uint32_t precision,
-                    int128 *out);
+bool decimal_multiply(int128 a, int128 b, uint32_t scale, uint32_t to_scale, uint32_t precision,
+                      int128 *out);
+bool decimal_divide(int128 a, uint32_t a_scale, int128 b, uint32_t b_scale, uint32_t scale,
+                    uint32_t precision, int128 *out);
 bool decimal_parse(const char *text, size_t bytes, uint32_t precision, uint32_t scale, int128 *out);
 size_t decimal_format(int128 value, uint32_t scale, char *to, size_t room);
 double decimal_to_double(int128 value, uint32_t scale);

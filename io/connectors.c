@@ -1,7 +1,9 @@
 /* io/connectors.c - the table of connectors. Connector 'memory' is core's own: its source reads the plan. */
 #include "io/file.h"
 
-static const struct connector filesystem = {.name = "filesystem", .source = &filesystem_source, .sink = &filesystem_sink};
+static const struct connector filesystem = {.name = "filesystem",
+                                            .source = &filesystem_source,
+                                            .sink = &filesystem_sink};
 static const struct connector standard_input = {.name = "stdin", .source = &stdin_source};
 static const struct connector standard_output = {.name = "stdout", .sink = &stdout_sink};
 static const struct connector print = {.name = "print", .sink = &print_sink};
@@ -10,5 +12,6 @@ static const struct connector nexmark = {.name = "nexmark", .source = &nexmark_s
 static const struct connector datagen = {.name = "datagen", .source = &datagen_source};
 static const struct connector memory = {.name = "memory"};
 
-const struct connector *const mill_connectors[] = {&filesystem, &standard_input, &standard_output, &print, &blackhole,
-                                                   &nexmark,    &datagen,        &memory,          NULL};
+const struct connector *const mill_connectors[] = {&filesystem, &standard_input, &standard_output,
+                                                   &print,      &blackhole,      &nexmark,
+                                                   &datagen,    &memory,         NULL};

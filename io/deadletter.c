@@ -39,7 +39,8 @@ static size_t base64(char *to, const unsigned char *s, size_t n)
     char *next = to;
 
     for (size_t i = 0; i < n; i += 3) {
-        const uint32_t v = (uint32_t)s[i] << 16 | (i + 1 < n ? (uint32_t)s[i + 1] << 8 : 0) | (i + 2 < n ? s[i + 2] : 0);
+        const uint32_t v = (uint32_t)s[i] << 16 | (i + 1 < n ? (uint32_t)s[i + 1] << 8 : 0) |
+                           (i + 2 < n ? s[i + 2] : 0);
 
         *next++ = digits[v >> 18];
         *next++ = digits[v >> 12 & 63];
@@ -55,14 +56,16 @@ static int write_all(struct letters *l, const char *bytes, size_t length, struct
         const int64_t n = l->env->file.write(l->env->self, l->handle, bytes, length);
 
         if (n <= 0)
-            return mill_fail_os(error, MILL_E_IO, (int)n, "cannot write dead letters to %s", l->path);
+            return mill_fail_os(error, MILL_E_IO, (int)n, "cannot write dead letters to %s",
+                                l->path);
         bytes += n;
         length -= (size_t)n;
     }
     return MILL_OK;
 }
 
-static int letters_report(struct bad_rows *rows, const struct bad_row *row, struct mill_error *error)
+static int letters_report(struct bad_rows *rows, const struct bad_row *row,
+                          struct mill_error *error)
 {
     struct letters *l = (struct letters *)rows;
     const size_t room = 16384 + (row->raw_bytes + 2) / 3 * 4;
@@ -99,7 +102,8 @@ static int letters_report(struct bad_rows *rows, const struct bad_row *row, stru
     return code;
 }
 
-struct bad_rows *deadletter_open(const struct env *env, struct heap *heap, const char *path, struct mill_error *error)
+struct bad_rows *deadletter_open(const struct env *env, struct heap *heap, const char *path,
+                                 struct mill_error *error)
 {
     struct letters *l = heap_zalloc(heap, sizeof *l);
     const char *slash = strrchr(path, '/');
@@ -113,8 +117,9 @@ struct bad_rows *deadletter_open(const struct env *env, struct heap *heap, const
     l->heap = heap;
     arena_open(&l->arena, heap);
     l->path = arena_text(&l->arena, path, strlen(path));
-    l->hidden = arena_format(&l->arena, "%.*s.%s.inprogress", slash != NULL ? (int)(slash + 1 - path) : 0, path,
-                             slash != NULL ? slash + 1 : path);
+    l->hidden =
+        arena_format(&l->arena, "%.*s.%s.inprogress", slash != NULL ? (int)(slash + 1 - path) : 0,
+                     path, slash != NULL ? slash + 1 : path);
     l->handle = l->path != NULL && l->hidden != NULL
                     ? env->file.open(env->self, l->hidden, ENV_WRITE | ENV_CREATE | ENV_TRUNCATE)
                     : -12;

@@ -400,7 +400,8 @@ static const char *run_variable(void *self, const char *name)
 static uint64_t run_memory_bytes(void *self)
 {
     struct sysinfo info;
-    uint64_t all = sysinfo(&info) == 0 ? (uint64_t)info.totalram * info.mem_unit : (uint64_t)1 << 30;
+    uint64_t all =
+        sysinfo(&info) == 0 ? (uint64_t)info.totalram * info.mem_unit : (uint64_t)1 << 30;
     FILE *limit = fopen("/sys/fs/cgroup/memory.max", "re");
     unsigned long long bytes;
 
@@ -436,7 +437,7 @@ static void *run_library(void *self, const char *path, const char *symbol, char 
 
 /* ---- the table ---- */
 
-static struct mimalloc allocator;      /* filled once, before env_real() first returns */
+static struct mimalloc allocator; /* filled once, before env_real() first returns */
 static const struct env real = {
     .self = &allocator,
     .file = {.open = file_open,

@@ -11,10 +11,14 @@
 #include <stdio.h>
 #include <strings.h>
 
-#define INDEX_BYTES (64u << 10)        /* indexed at a time: fits the second cache */
+#define INDEX_BYTES (64u << 10) /* indexed at a time: fits the second cache */
 #define COLUMNS_MAX 4096u
 
-struct field { const char *text; uint32_t length; bool quoted; };
+struct field {
+    const char *text;
+    uint32_t length;
+    bool quoted;
+};
 
 struct csv_decoder {
     struct heap *heap;
@@ -23,19 +27,20 @@ struct csv_decoder {
     const bool *wanted;
     struct bad_rows *bad;
     struct csv_options options;
-    const char *bytes, *end, *next;    /* piece, next row */
+    const char *bytes, *end, *next; /* piece, next row */
     const char *file;
     uint64_t offset, step;
-    uint32_t row;                      /* rows of the piece so far, bad ones too */
-    uint32_t *positions;               /* of the indexed part */
+    uint32_t row;        /* rows of the piece so far, bad ones too */
+    uint32_t *positions; /* of the indexed part */
     uint32_t count, at;
     const char *indexed, *indexed_end;
-    struct field *fields;              /* of the row being read */
+    struct field *fields; /* of the row being read */
 };
 
-const char *const csv_option_names[] = {"csv.field-delimiter", "csv.quote-character", "csv.disable-quote-character",
-                                        "csv.escape-character", "csv.allow-comments", "csv.null-literal",
-                                        "csv.ignore-parse-errors", "csv.ignore-first-line"};
+const char *const csv_option_names[] = {"csv.field-delimiter",         "csv.quote-character",
+                                        "csv.disable-quote-character", "csv.escape-character",
+                                        "csv.allow-comments",          "csv.null-literal",
+                                        "csv.ignore-parse-errors",     "csv.ignore-first-line"};
 const size_t csv_option_count = COUNT_OF(csv_option_names);
 
 static int one_character(const struct options *options, const char *key, char fallback, char *out,
@@ -51,12 +56,13 @@ static int one_character(const struct options *options, const char *key, char fa
     else if (strlen(option->value) == 1 && option->value[0] != '\n' && option->value[0] != '\r')
         *out = option->value[0];
     else
-        return mill_fail(error, MILL_E_OPTION, option->line, option->column, "'%s' is '%s', need one ASCII character",
-                         key, option->value);
+        return mill_fail(error, MILL_E_OPTION, option->line, option->column,
+                         "'%s' is '%s', need one ASCII character", key, option->value);
     return MILL_OK;
 }
 
-int csv_options_read(const struct options *options, struct csv_options *out, struct mill_error *error)
+int csv_options_read(const struct options *options, struct csv_options *out,
+                     struct mill_error *error)
 {
     bool no_quote;
 
@@ -65,7 +71,8 @@ int csv_options_read(const struct options *options, struct csv_options *out, str
         one_character(options, "csv.escape-character", '\0', &out->escape, error) != MILL_OK ||
         option_bool(options, "csv.disable-quote-character", false, &no_quote, error) != MILL_OK ||
         option_bool(options, "csv.allow-comments", false, &out->comments, error) != MILL_OK ||
-        option_bool(options, "csv.ignore-parse-errors", false, &out->ignore_errors, error) != MILL_OK ||
+        option_bool(options, "csv.ignore-parse-errors", false, &out->ignore_errors, error) !=
+            MILL_OK ||
         option_bool(options, "csv.ignore-first-line", false, &out->skip_first, error) != MILL_OK)
         return MILL_E_OPTION;
     if (no_quote)
@@ -76,8 +83,8 @@ int csv_options_read(const struct options *options, struct csv_options *out, str
 
 /* ---- cutting ---- */
 
-size_t csv_cut(const struct mk_table *kernels, const struct csv_options *options, const char *bytes, size_t length,
-               size_t want)
+size_t csv_cut(const struct mk_table *kernels, const struct csv_options *options, const char *bytes,
+               size_t length, size_t want)
 {
     const size_t near = want < length ? want : length;
     const char quote = options->quote;
@@ -85,13 +92,16 @@ size_t csv_cut(const struct mk_table *kernels, const struct csv_options *options
     size_t quotes;
 
     if (quote != '\0' && newline != NULL && memchr(bytes, quote, near) != NULL)
-        while (newline != NULL && kernels->count_byte(bytes, (size_t)(newline - bytes), quote) % 2 != 0)
+        while (newline != NULL &&
+               kernels->count_byte(bytes, (size_t)(newline - bytes), quote) % 2 != 0)
             newline = memrchr(bytes, '\n', (size_t)(newline - bytes));
     if (newline != NULL)
         return (size_t)(newline - bytes) + 1;
     /* no row ends in what is wanted: the first that ends behind it */
     quotes = quote != '\0' ? kernels->count_byte(bytes, near, quote) : 0;
-    for (from = bytes + near; (newline = memchr(from, '\n', (size_t)(bytes + length - from))) != NULL; from = newline + 1) {
+    for (from = bytes + near;
+         (newline = memchr(from, '\n', (size_t)(bytes + length - from))) != NULL;
+         from = newline + 1) {
         if (quote != '\0')
             quotes += kernels->count_byte(from, (size_t)(newline - from), quote);
         if (quotes % 2 == 0)
@@ -131,8 +141,8 @@ void csv_decoder_free(struct csv_decoder *d)
     heap_free(d->heap, d, sizeof *d);
 }
 
-void csv_begin(struct csv_decoder *d, const char *bytes, size_t length, const char *file, uint64_t offset,
-               uint64_t step)
+void csv_begin(struct csv_decoder *d, const char *bytes, size_t length, const char *file,
+               uint64_t offset, uint64_t step)
 {
     d->bytes = d->next = bytes;
     d->end = bytes + length;
@@ -150,8 +160,10 @@ static void index_more(struct csv_decoder *d)
     const size_t n = left < INDEX_BYTES ? left : INDEX_BYTES;
 
     d->indexed = d->indexed_end;
-    d->count = d->kernels->find_any3(d->indexed, n, d->options.delimiter, '\n',
-                                   d->options.quote != '\0' ? d->options.quote : d->options.delimiter, d->positions);
+    d->count =
+        d->kernels->find_any3(d->indexed, n, d->options.delimiter, '\n',
+                              d->options.quote != '\0' ? d->options.quote : d->options.delimiter,
+                              d->positions);
     d->at = 0;
     d->indexed_end = d->indexed + n;
 }
@@ -173,8 +185,8 @@ static const char *next_mark(struct csv_decoder *d, const char *from)
     }
 }
 
-static int report(struct csv_decoder *d, const char *row, size_t length, const char *column, const char *reason,
-                  struct mill_error *error)
+static int report(struct csv_decoder *d, const char *row, size_t length, const char *column,
+                  const char *reason, struct mill_error *error)
 {
     const struct bad_row bad = {.step = d->step,
                                 .place = d->row,
@@ -189,7 +201,8 @@ static int report(struct csv_decoder *d, const char *row, size_t length, const c
 }
 
 /* A quoted field from behind its opening quote. Returns behind its closing quote; NULL: never closed. */
-static const char *quoted_field(struct csv_decoder *d, struct batch *out, const char *s, struct field *field)
+static const char *quoted_field(struct csv_decoder *d, struct batch *out, const char *s,
+                                struct field *field)
 {
     const char quote = d->options.quote, escape = d->options.escape;
     const char *start = s;
@@ -226,7 +239,8 @@ static const char *quoted_field(struct csv_decoder *d, struct batch *out, const 
 }
 
 /* Splits the row at d->next. Returns how many fields; d->next stands behind its newline; *end: behind its last byte. */
-static uint32_t split_row(struct csv_decoder *d, struct batch *out, const char **end, const char **fault)
+static uint32_t split_row(struct csv_decoder *d, struct batch *out, const char **end,
+                          const char **fault)
 {
     const uint32_t most = d->schema->field_count;
     const char *s = d->next;
@@ -307,7 +321,8 @@ static bool parse_integer(const struct field *f, int64_t least, int64_t most, in
 /* Up to 15 digits and a small power of ten are exact in one operation; else strtod. */
 static bool parse_double(const struct field *f, double *out)
 {
-    static const double powers[] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+    static const double powers[] = {1,   1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                    1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
     const char *s = f->text, *end = s + f->length;
     const bool negative = s < end && *s == '-';
     uint64_t v = 0;
@@ -347,8 +362,8 @@ static bool parse_plain_time(const struct field *f, const struct mill_type *type
     uint32_t unit = 100000000;
 
 #define TWO(i) ((uint32_t)(s[i] - '0') * 10 + (uint32_t)(s[(i) + 1] - '0'))
-    if (f->length < 19 || s[4] != '-' || s[7] != '-' || (s[10] != ' ' && s[10] != 'T') || s[13] != ':' || s[16] != ':' ||
-        (f->length > 19 && s[19] != '.'))
+    if (f->length < 19 || s[4] != '-' || s[7] != '-' || (s[10] != ' ' && s[10] != 'T') ||
+        s[13] != ':' || s[16] != ':' || (f->length > 19 && s[19] != '.'))
         return time_parse(f->text, f->length, type, out);
     for (uint32_t i = 0; i < 19; i++)
         if (i != 4 && i != 7 && i != 10 && i != 13 && i != 16 && (unsigned)(s[i] - '0') > 9)
@@ -359,8 +374,8 @@ static bool parse_plain_time(const struct field *f, const struct mill_type *type
             return time_parse(f->text, f->length, type, out);
         c.nanos += (uint32_t)(s[i] - '0') * unit;
     }
-    if (c.month < 1 || c.month > 12 || c.day < 1 || c.day > month_days(c.year, c.month) || c.hour > 23 || c.minute > 59 ||
-        c.second > 59)
+    if (c.month < 1 || c.month > 12 || c.day < 1 || c.day > month_days(c.year, c.month) ||
+        c.hour > 23 || c.minute > 59 || c.second > 59)
         return false;
     *out = time_from_civil(&c, type_is_nanos(type));
     if (*out == TIME_MIN + 1 || *out == TIME_MAX - 1)
@@ -391,7 +406,8 @@ static bool utf8_valid(const char *text, size_t bytes)
                 return false;
             c = c << 6 | (s[i] & 0x3f);
         }
-        if ((n == 2 && (c < 0x800 || (c >= 0xd800 && c < 0xe000))) || (n == 3 && (c < 0x10000 || c > 0x10ffff)))
+        if ((n == 2 && (c < 0x800 || (c >= 0xd800 && c < 0xe000))) ||
+            (n == 3 && (c < 0x10000 || c > 0x10ffff)))
             return false;
         s += n + 1;
     }
@@ -399,7 +415,8 @@ static bool utf8_valid(const char *text, size_t bytes)
 }
 
 /* Stores the field; false: it is none of the column's type. */
-static bool store(struct column *c, const struct mill_type *type, const struct field *f, uint32_t row)
+static bool store(struct column *c, const struct mill_type *type, const struct field *f,
+                  uint32_t row)
 {
     int64_t v = 0;
 
@@ -431,7 +448,8 @@ static bool store(struct column *c, const struct mill_type *type, const struct f
     }
     case MILL_DOUBLE: return parse_double(f, &((double *)c->values)[row]);
     case MILL_DECIMAL:
-        return decimal_parse(f->text, f->length, type->precision, type->scale, &((int128 *)c->values)[row]);
+        return decimal_parse(f->text, f->length, type->precision, type->scale,
+                             &((int128 *)c->values)[row]);
     case MILL_DATE: return date_parse(f->text, f->length, &((int32_t *)c->values)[row]);
     case MILL_TIME: return clock_parse(f->text, f->length, type, &((int64_t *)c->values)[row]);
     case MILL_TIMESTAMP:
@@ -442,7 +460,8 @@ static bool store(struct column *c, const struct mill_type *type, const struct f
     }
 }
 
-static bool is_null(const struct csv_decoder *d, const struct mill_type *type, const struct field *f)
+static bool is_null(const struct csv_decoder *d, const struct mill_type *type,
+                    const struct field *f)
 {
     if (d->options.null_literal != NULL)
         return !f->quoted && strlen(d->options.null_literal) == f->length &&
@@ -484,8 +503,8 @@ static void forget_row(const struct csv_decoder *d, struct batch *out, uint32_t 
             out->columns[i].validity[row >> 6] |= 1ull << (row & 63);
 }
 
-static int bad_row(struct csv_decoder *d, const char *row, const char *end, uint32_t fields, const char *column,
-                   const char *fault, struct mill_error *error)
+static int bad_row(struct csv_decoder *d, const char *row, const char *end, uint32_t fields,
+                   const char *column, const char *fault, struct mill_error *error)
 {
     char reason[200], type[60];
 
@@ -494,7 +513,8 @@ static int bad_row(struct csv_decoder *d, const char *row, const char *end, uint
     if (fault != NULL)
         return report(d, row, (size_t)(end - row), NULL, fault, error);
     if (column == NULL) {
-        snprintf(reason, sizeof reason, "the row has %u fields, the table %u columns", fields, d->schema->field_count);
+        snprintf(reason, sizeof reason, "the row has %u fields, the table %u columns", fields,
+                 d->schema->field_count);
         return report(d, row, (size_t)(end - row), NULL, reason, error);
     }
     const int i = schema_find(d->schema, column);
@@ -523,7 +543,7 @@ int csv_decode(struct csv_decoder *d, struct batch *out, struct mill_error *erro
         uint32_t fields;
 
         if (*row == '\n' || (*row == '\r' && row + 1 < d->end && row[1] == '\n')) {
-            d->next += *row == '\r' ? 2 : 1;            /* an empty line is no row */
+            d->next += *row == '\r' ? 2 : 1; /* an empty line is no row */
             continue;
         }
         if (d->options.comments && *row == '#') {
@@ -574,7 +594,8 @@ void text_put(struct text_buffer *to, const char *bytes, size_t length)
     to->length += length;
 }
 
-static void put_text(struct text_buffer *to, const char *text, size_t length, const struct csv_options *o)
+static void put_text(struct text_buffer *to, const char *text, size_t length,
+                     const struct csv_options *o)
 {
     const char quote = o->quote != '\0' ? o->quote : '"';
     bool quoted = length == 0;
@@ -604,8 +625,8 @@ void csv_write_header(struct text_buffer *to, const struct mill_schema *schema, 
     text_put(to, "\n", 1);
 }
 
-static void put_value(struct text_buffer *to, const struct column *c, const struct mill_type *type, uint32_t row,
-                      const struct csv_options *o)
+static void put_value(struct text_buffer *to, const struct column *c, const struct mill_type *type,
+                      uint32_t row, const struct csv_options *o)
 {
     char text[4096];
 
@@ -624,18 +645,19 @@ static void put_value(struct text_buffer *to, const struct column *c, const stru
 
     if (type->kind == MILL_BOOLEAN)
         for (size_t i = 0; i < n; i++)
-            text[i] = (char)(text[i] | 32);             /* true, false */
+            text[i] = (char)(text[i] | 32); /* true, false */
     put_text(to, text, n, o);
 }
 
-void csv_write_rows(struct text_buffer *to, const struct batch *batch, const struct mill_schema *schema,
-                    const struct csv_options *options)
+void csv_write_rows(struct text_buffer *to, const struct batch *batch,
+                    const struct mill_schema *schema, const struct csv_options *options)
 {
     for (uint32_t i = 0; i < batch->live; i++) {
         for (uint32_t k = 0; k < schema->field_count; k++) {
             if (k > 0)
                 text_put(to, &options->delimiter, 1);
-            put_value(to, &batch->columns[k], &schema->fields[k].type, batch_row(batch, i), options);
+            put_value(to, &batch->columns[k], &schema->fields[k].type, batch_row(batch, i),
+                      options);
         }
         text_put(to, "\n", 1);
     }

@@ -13,9 +13,15 @@
 #define SAMPLE_BYTES (1u << 20)
 #define COLUMNS_MAX 4096u
 
-struct guess { bool any, integer, real, boolean, date, time; uint32_t digits; };
+struct guess {
+    bool any, integer, real, boolean, date, time;
+    uint32_t digits;
+};
 
-struct sample { const char *next, *end; char delimiter; };
+struct sample {
+    const char *next, *end;
+    char delimiter;
+};
 
 static bool next_field(struct sample *s, const char **text, uint32_t *length, bool *last)
 {
@@ -24,7 +30,8 @@ static bool next_field(struct sample *s, const char **text, uint32_t *length, bo
     if (s->next >= s->end)
         return false;
     if (*start == '"') {
-        for (stop = start + 1; stop < s->end && (*stop != '"' || (stop + 1 < s->end && stop[1] == '"')); stop++)
+        for (stop = start + 1;
+             stop < s->end && (*stop != '"' || (stop + 1 < s->end && stop[1] == '"')); stop++)
             stop += *stop == '"';
         *text = start + 1;
         *length = (uint32_t)(stop - start - 1);
@@ -70,7 +77,8 @@ static void look(struct guess *g, const char *t, uint32_t n)
         *g = (struct guess){true, true, true, true, true, true, 0};
     g->integer = g->integer && is_integer(t, n);
     g->real = g->real && double_parse(t, n, &d);
-    g->boolean = g->boolean && ((n == 4 && strncasecmp(t, "true", 4) == 0) || (n == 5 && strncasecmp(t, "false", 5) == 0));
+    g->boolean = g->boolean && ((n == 4 && strncasecmp(t, "true", 4) == 0) ||
+                                (n == 5 && strncasecmp(t, "false", 5) == 0));
     g->date = g->date && n <= 10 && date_parse(t, n, &day);
     g->time = g->time && n > 10 && time_parse(t, n, &nanos, &time);
     if (point != NULL)
@@ -114,8 +122,8 @@ static char guess_delimiter(const char *bytes, size_t length)
 }
 
 /* Names of the first row; whether it is a header is told by the types below it. */
-static uint32_t read_header(struct sample *s, struct arena *arena, struct mill_field *fields, struct guess *guesses,
-                            bool *header)
+static uint32_t read_header(struct sample *s, struct arena *arena, struct mill_field *fields,
+                            struct guess *guesses, bool *header)
 {
     uint32_t n = 0, length;
     const char *text;
@@ -126,7 +134,8 @@ static uint32_t read_header(struct sample *s, struct arena *arena, struct mill_f
         struct guess g = {0};
 
         look(&g, text, length);
-        *header = *header && length > 0 && !(g.any && (g.integer || g.real || g.boolean || g.date || g.time));
+        *header = *header && length > 0 &&
+                  !(g.any && (g.integer || g.real || g.boolean || g.date || g.time));
         fields[n].name = arena_text(arena, text, length);
         look(&guesses[n], text, length);
         n++;
@@ -150,7 +159,8 @@ static void read_rows(struct sample *s, struct guess *guesses, uint32_t count)
     }
 }
 
-static void make_options(struct arena *arena, struct options *options, const char *path, char delimiter, bool header)
+static void make_options(struct arena *arena, struct options *options, const char *path,
+                         char delimiter, bool header)
 {
     struct option *items = arena_array(arena, struct option, 5);
     bool *used = arena_array(arena, bool, 5);
@@ -159,7 +169,8 @@ static void make_options(struct arena *arena, struct options *options, const cha
     items[n++] = (struct option){.key = "connector", .value = "filesystem"};
     items[n++] = (struct option){.key = "path", .value = arena_text(arena, path, strlen(path))};
     items[n++] = (struct option){.key = "format", .value = "csv"};
-    items[n++] = (struct option){.key = "csv.field-delimiter", .value = arena_text(arena, &delimiter, 1)};
+    items[n++] =
+        (struct option){.key = "csv.field-delimiter", .value = arena_text(arena, &delimiter, 1)};
     if (header)
         items[n++] = (struct option){.key = "csv.ignore-first-line", .value = "true"};
     for (uint32_t i = 0; i < n; i++)
@@ -167,7 +178,8 @@ static void make_options(struct arena *arena, struct options *options, const cha
     *options = (struct options){.items = items, .count = n, .table = path};
 }
 
-static int read_sample(const struct env *env, const char *path, char *to, size_t *length, struct mill_error *error)
+static int read_sample(const struct env *env, const char *path, char *to, size_t *length,
+                       struct mill_error *error)
 {
     const int handle = env->file.open(env->self, path, ENV_READ);
     int64_t n;
@@ -179,11 +191,14 @@ static int read_sample(const struct env *env, const char *path, char *to, size_t
     if (n < 0)
         return mill_fail_os(error, MILL_E_NO_INPUT, (int)n, "cannot read '%s'", path);
     *length = (size_t)n;
-    return n > 0 ? MILL_OK : mill_fail(error, MILL_E_NO_INPUT, 0, 0, "'%s' is empty: it has no columns", path);
+    return n > 0
+               ? MILL_OK
+               : mill_fail(error, MILL_E_NO_INPUT, 0, 0, "'%s' is empty: it has no columns", path);
 }
 
-int infer_file(const struct env *env, const char *path, struct arena *arena, struct mill_schema *schema,
-               struct options *options, char *info, size_t info_bytes, struct mill_error *error)
+int infer_file(const struct env *env, const char *path, struct arena *arena,
+               struct mill_schema *schema, struct options *options, char *info, size_t info_bytes,
+               struct mill_error *error)
 {
     char *bytes = arena_alloc(arena, SAMPLE_BYTES);
     struct mill_field *fields = arena_array(arena, struct mill_field, COLUMNS_MAX);
@@ -195,10 +210,12 @@ int infer_file(const struct env *env, const char *path, struct arena *arena, str
     bool header;
     int code;
 
-    if (strstr(path, ".json") != NULL || strstr(path, ".pcap") != NULL || strstr(path, ".gz") != NULL ||
-        strstr(path, ".zst") != NULL)
+    if (strstr(path, ".json") != NULL || strstr(path, ".pcap") != NULL ||
+        strstr(path, ".gz") != NULL || strstr(path, ".zst") != NULL)
         return mill_fail(error, MILL_E_UNSUPPORTED, 0, 0,
-                         "'%s': only plain CSV files can stand in FROM yet; CREATE TABLE reads .gz and .zst", path);
+                         "'%s': only plain CSV files can stand in FROM yet; CREATE TABLE reads .gz "
+                         "and .zst",
+                         path);
     code = read_sample(env, path, bytes, &length, error);
     if (code != MILL_OK)
         return code;
@@ -209,9 +226,13 @@ int infer_file(const struct env *env, const char *path, struct arena *arena, str
     read_rows(&s, rest, count);
     for (uint32_t i = 0; i < count; i++) {
         if (!header && first[i].any)
-            rest[i] = rest[i].any ? (struct guess){true, rest[i].integer && first[i].integer, rest[i].real && first[i].real,
-                                                   rest[i].boolean && first[i].boolean, rest[i].date && first[i].date,
-                                                   rest[i].time && first[i].time, max_u32(rest[i].digits, first[i].digits)}
+            rest[i] = rest[i].any ? (struct guess){true,
+                                                   rest[i].integer && first[i].integer,
+                                                   rest[i].real && first[i].real,
+                                                   rest[i].boolean && first[i].boolean,
+                                                   rest[i].date && first[i].date,
+                                                   rest[i].time && first[i].time,
+                                                   max_u32(rest[i].digits, first[i].digits)}
                                   : first[i];
         fields[i].type = type_of(&rest[i]);
         if (!header)
@@ -220,7 +241,7 @@ int infer_file(const struct env *env, const char *path, struct arena *arena, str
     *schema = (struct mill_schema){count, fields};
     make_options(arena, options, path, s.delimiter, header);
     if (info != NULL)
-        snprintf(info, info_bytes, "format: csv\ndelimiter: %c\nheader: %s\ncolumns: %u\n", s.delimiter,
-                 header ? "yes" : "no", count);
+        snprintf(info, info_bytes, "format: csv\ndelimiter: %c\nheader: %s\ncolumns: %u\n",
+                 s.delimiter, header ? "yes" : "no", count);
     return MILL_OK;
 }

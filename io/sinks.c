@@ -20,9 +20,9 @@ struct text_sink {
     const struct mill_schema *schema;
     struct csv_options csv;
     struct text_buffer text;
-    const char *identifier;            /* print */
+    const char *identifier; /* print */
     struct arena arena;
-    const char *path, *hidden;         /* filesystem; NULL: a handle that is not ours */
+    const char *path, *hidden; /* filesystem; NULL: a handle that is not ours */
     int handle;
 };
 
@@ -33,8 +33,8 @@ static int sink_flush(struct text_sink *s, struct mill_error *error)
     if (s->text.failed)
         return mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory to write rows");
     while (done < s->text.length) {
-        const int64_t n =
-            s->env->file.write(s->env->self, s->handle, s->text.bytes + done, s->text.length - done);
+        const int64_t n = s->env->file.write(s->env->self, s->handle, s->text.bytes + done,
+                                             s->text.length - done);
 
         if (n <= 0)
             return mill_fail_os(error, MILL_E_IO, (int)n, "cannot write to %s",
@@ -45,8 +45,8 @@ static int sink_flush(struct text_sink *s, struct mill_error *error)
     return MILL_OK;
 }
 
-static int text_open(const struct sink_config *config, const struct sink_vtable *vtable, struct text_sink **out,
-                     struct mill_error *error)
+static int text_open(const struct sink_config *config, const struct sink_vtable *vtable,
+                     struct text_sink **out, struct mill_error *error)
 {
     struct text_sink *s = heap_zalloc(config->heap, sizeof *s);
 
@@ -92,7 +92,8 @@ static int file_name(struct text_sink *s, const char *path, struct mill_error *e
 
     if (strncmp(path, "file://", 7) == 0)
         path += 7;
-    if ((n > 0 && path[n - 1] == '/') || (s->env->file.stat(s->env->self, path, &stat) == 0 && stat.is_folder)) {
+    if ((n > 0 && path[n - 1] == '/') ||
+        (s->env->file.stat(s->env->self, path, &stat) == 0 && stat.is_folder)) {
         const int code = s->env->file.make_folder(s->env->self, path);
 
         if (code < 0)
@@ -102,21 +103,31 @@ static int file_name(struct text_sink *s, const char *path, struct mill_error *e
         s->path = arena_text(&s->arena, path, n);
     }
     slash = s->path != NULL ? strrchr(s->path, '/') : NULL;
-    s->hidden = slash != NULL ? arena_format(&s->arena, "%.*s/.%s.inprogress", (int)(slash - s->path), s->path, slash + 1)
-                              : arena_format(&s->arena, ".%s.inprogress", s->path != NULL ? s->path : "");
-    return s->path != NULL && s->hidden != NULL ? MILL_OK
-                                                : mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory for a sink");
+    s->hidden = slash != NULL
+                    ? arena_format(&s->arena, "%.*s/.%s.inprogress", (int)(slash - s->path),
+                                   s->path, slash + 1)
+                    : arena_format(&s->arena, ".%s.inprogress", s->path != NULL ? s->path : "");
+    return s->path != NULL && s->hidden != NULL
+               ? MILL_OK
+               : mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory for a sink");
 }
 
 static int file_check(const struct sink_config *config, const char *path, struct mill_error *error)
 {
-    static const char *const known[] = {"connector", "path", "format", "csv.field-delimiter", "csv.quote-character",
-                                        "csv.disable-quote-character", "csv.escape-character", "csv.null-literal"};
+    static const char *const known[] = {"connector",
+                                        "path",
+                                        "format",
+                                        "csv.field-delimiter",
+                                        "csv.quote-character",
+                                        "csv.disable-quote-character",
+                                        "csv.escape-character",
+                                        "csv.null-literal"};
     const struct options *o = config->options;
     const char *format = option_text(o, "format", NULL);
 
     if (path == NULL)
-        return mill_fail(error, MILL_E_OPTION, o->line, o->column, "table %s has no 'path'", o->table);
+        return mill_fail(error, MILL_E_OPTION, o->line, o->column, "table %s has no 'path'",
+                         o->table);
     if (format == NULL || strcmp(format, "csv") != 0)
         return mill_fail(error, MILL_E_UNSUPPORTED, o->line, o->column,
                          "table %s: 'format' is '%s', only 'csv' is supported yet", o->table,
@@ -124,7 +135,8 @@ static int file_check(const struct sink_config *config, const char *path, struct
     return options_check_used(o, known, COUNT_OF(known), error);
 }
 
-static int filesystem_open(const struct sink_config *config, struct sink **out, struct mill_error *error)
+static int filesystem_open(const struct sink_config *config, struct sink **out,
+                           struct mill_error *error)
 {
     const char *path = option_text(config->options, "path", NULL);
     struct text_sink *s = NULL;
@@ -135,7 +147,8 @@ static int filesystem_open(const struct sink_config *config, struct sink **out, 
     if (code == MILL_OK)
         code = file_name(s, path, error);
     if (code == MILL_OK) {
-        s->handle = s->env->file.open(s->env->self, s->hidden, ENV_WRITE | ENV_CREATE | ENV_TRUNCATE);
+        s->handle =
+            s->env->file.open(s->env->self, s->hidden, ENV_WRITE | ENV_CREATE | ENV_TRUNCATE);
         if (s->handle < 0)
             code = mill_fail_os(error, MILL_E_IO, s->handle, "cannot write %s (table %s)", s->path,
                                 config->options->table);
@@ -155,8 +168,10 @@ static int filesystem_finish(struct sink *sink, struct mill_error *error)
 {
     struct text_sink *s = (struct text_sink *)sink;
     const char *slash = strrchr(s->path, '/');
-    const char *folder = slash == NULL ? "." : slash == s->path ? "/"
-                                                                : arena_text(&s->arena, s->path, (size_t)(slash - s->path));
+    const char *folder = slash == NULL ? "."
+                         : slash == s->path
+                             ? "/"
+                             : arena_text(&s->arena, s->path, (size_t)(slash - s->path));
     int code = sink_flush(s, error);
 
     if (code != MILL_OK)
@@ -184,10 +199,11 @@ static void filesystem_abort(struct sink *sink)
 
 /* ---- stdout and print ---- */
 
-static int stream_open(const struct sink_config *config, const struct sink_vtable *vtable, struct sink **out,
-                       struct mill_error *error)
+static int stream_open(const struct sink_config *config, const struct sink_vtable *vtable,
+                       struct sink **out, struct mill_error *error)
 {
-    static const char *const known[] = {"connector", "format", "print-identifier", "standard-error",
+    static const char *const known[] = {"connector",           "format",
+                                        "print-identifier",    "standard-error",
                                         "csv.field-delimiter", "csv.null-literal"};
     struct text_sink *s = NULL;
     bool to_error = false;
@@ -196,7 +212,8 @@ static int stream_open(const struct sink_config *config, const struct sink_vtabl
 
     if (code == MILL_OK && strcmp(format, "csv") != 0)
         code = mill_fail(error, MILL_E_UNSUPPORTED, config->options->line, config->options->column,
-                         "table %s: 'format' is '%s', only 'csv' is supported yet", config->options->table, format);
+                         "table %s: 'format' is '%s', only 'csv' is supported yet",
+                         config->options->table, format);
     if (code == MILL_OK)
         code = option_bool(config->options, "standard-error", false, &to_error, error);
     if (code == MILL_OK) {
@@ -207,7 +224,8 @@ static int stream_open(const struct sink_config *config, const struct sink_vtabl
     return opened(s, code, out);
 }
 
-static int stdout_open(const struct sink_config *config, struct sink **out, struct mill_error *error)
+static int stdout_open(const struct sink_config *config, struct sink **out,
+                       struct mill_error *error)
 {
     return stream_open(config, &stdout_sink, out, error);
 }
@@ -230,8 +248,8 @@ static int print_write(struct sink *sink, const struct batch *batch, struct mill
         }
         text_put(&s->text, "+I[", 3);
         for (uint32_t k = 0; k < s->schema->field_count; k++) {
-            const size_t n = value_text(&batch->columns[k], &s->schema->fields[k].type, batch_row(batch, i), text,
-                                        sizeof text);
+            const size_t n = value_text(&batch->columns[k], &s->schema->fields[k].type,
+                                        batch_row(batch, i), text, sizeof text);
 
             if (k > 0)
                 text_put(&s->text, ", ", 2);
@@ -255,7 +273,8 @@ static int stream_finish(struct sink *sink, struct mill_error *error)
 
 /* ---- blackhole ---- */
 
-static int blackhole_open(const struct sink_config *config, struct sink **out, struct mill_error *error)
+static int blackhole_open(const struct sink_config *config, struct sink **out,
+                          struct mill_error *error)
 {
     static const char *const known[] = {"connector"};
     struct sink *s = heap_zalloc(config->heap, sizeof(struct text_sink));

@@ -20,29 +20,32 @@
 #define ROW_BYTES_MAX ((size_t)16 << 20)
 #define BLOCK_BYTES ((size_t)1 << 20)
 #define BLOCKS_AHEAD 16u
-#define EXPANSION_MAX 10000u           /* of a compressed file; more is taken for a bomb */
+#define EXPANSION_MAX 10000u /* of a compressed file; more is taken for a bomb */
 
 enum compression { PLAIN, GZIP, ZSTANDARD };
 
-struct block { size_t length; char bytes[]; };
+struct block {
+    size_t length;
+    char bytes[];
+};
 
 struct file {
     const char *path;
     int handle;
-    const char *map;                   /* plain and mapped */
-    uint64_t size, position;           /* position: next byte to cut, uncompressed */
+    const char *map;         /* plain and mapped */
+    uint64_t size, position; /* position: next byte to cut, uncompressed */
     enum compression compression;
     bool streamed;
     /* pump's */
-    struct ring ahead;                 /* of struct block */
+    struct ring ahead; /* of struct block */
     z_stream gz;
     ZSTD_DStream *zstd;
     uint64_t read_at, expanded;
-    char *input;                       /* compressed bytes not yet taken */
+    char *input; /* compressed bytes not yet taken */
     size_t input_length, input_taken;
     bool opened_stream, member_open;
-    at_u32 ended;                      /* 1: all blocks are in the ring; 2: and then it failed */
-    struct mill_error failure;         /* before ended = 2 */
+    at_u32 ended;              /* 1: all blocks are in the ring; 2: and then it failed */
+    struct mill_error failure; /* before ended = 2 */
     /* the cutter's */
     char *carry;
     size_t carry_length, carry_capacity;
@@ -69,7 +72,12 @@ struct file_decoder {
 
 /* ---- finding files ---- */
 
-struct finding { struct file_source *s; const char *folder; const char *pattern; bool failed; };
+struct finding {
+    struct file_source *s;
+    const char *folder;
+    const char *pattern;
+    bool failed;
+};
 
 static void add_file(struct finding *f, const char *path)
 {
@@ -77,7 +85,8 @@ static void add_file(struct finding *f, const char *path)
 
     if (s->count == s->room) {
         const uint32_t room = s->room == 0 ? 16 : s->room * 2;
-        struct file *files = heap_grow(s->heap, s->files, s->room * sizeof *files, room * sizeof *files);
+        struct file *files =
+            heap_grow(s->heap, s->files, s->room * sizeof *files, room * sizeof *files);
 
         if (files == NULL) {
             f->failed = true;
@@ -99,7 +108,7 @@ static void found(void *user, const char *name)
     char path[4096];
 
     if (name[0] == '.' || name[0] == '_')
-        return;                        /* hidden, or not finished */
+        return; /* hidden, or not finished */
     if (f->pattern != NULL && fnmatch(f->pattern, name, 0) != 0)
         return;
     if (snprintf(path, sizeof path, "%s/%s", f->folder, name) >= (int)sizeof path)
@@ -136,7 +145,8 @@ static int find_files(struct file_source *s, const char *path, struct mill_error
         code = env->file.list(env->self, f.folder, found, &f);
     }
     if (code < 0)
-        return mill_fail_os(error, MILL_E_NO_INPUT, code, "cannot read '%s' (table %s)", path, s->config.options->table);
+        return mill_fail_os(error, MILL_E_NO_INPUT, code, "cannot read '%s' (table %s)", path,
+                            s->config.options->table);
     if (f.failed)
         return mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory for the list of files");
     if (s->count == 0)
@@ -180,13 +190,15 @@ static int file_open(struct file_source *s, struct file *file, struct mill_error
 
     file->handle = env->file.open(env->self, file->path, ENV_READ);
     if (file->handle < 0)
-        return mill_fail_os(error, MILL_E_NO_INPUT, file->handle, "cannot open '%s' (table %s)", file->path,
-                            s->config.options->table);
+        return mill_fail_os(error, MILL_E_NO_INPUT, file->handle, "cannot open '%s' (table %s)",
+                            file->path, s->config.options->table);
     code = env->file.stat(env->self, file->path, &stat);
     if (code < 0)
         return mill_fail_os(error, MILL_E_IO, code, "cannot read '%s'", file->path);
     file->size = stat.bytes;
-    file->compression = ends_with(file->path, ".gz") ? GZIP : ends_with(file->path, ".zst") ? ZSTANDARD : PLAIN;
+    file->compression = ends_with(file->path, ".gz")    ? GZIP
+                        : ends_with(file->path, ".zst") ? ZSTANDARD
+                                                        : PLAIN;
     if (file->compression != PLAIN || !stat.is_regular)
         return stream_open(s, file, error);
     if (file->size == 0)
@@ -202,11 +214,12 @@ static int check_format(const struct options *options, struct mill_error *error)
     if (format != NULL && strcmp(format, "csv") == 0)
         return MILL_OK;
     if (format == NULL)
-        return mill_fail(error, MILL_E_OPTION, options->line, options->column, "table %s has no 'format': 'csv'",
-                         options->table);
+        return mill_fail(error, MILL_E_OPTION, options->line, options->column,
+                         "table %s has no 'format': 'csv'", options->table);
     if (strcmp(format, "json") == 0 || strcmp(format, "columnar") == 0)
         return mill_fail(error, MILL_E_UNSUPPORTED, options->line, options->column,
-                         "table %s: the format '%s' is not supported yet, only csv", options->table, format);
+                         "table %s: the format '%s' is not supported yet, only csv", options->table,
+                         format);
     return mill_fail(error, MILL_E_OPTION, options->line, options->column,
                      "table %s: there is no format '%s'; csv is one", options->table, format);
 }
@@ -216,12 +229,13 @@ static int check_schema(const struct source_config *config, struct mill_error *e
     for (uint32_t i = 0; i < config->schema->field_count; i++)
         if (type_phys(&config->schema->fields[i].type) == PHYS_ROW)
             return mill_fail(error, MILL_E_TYPE, config->options->line, config->options->column,
-                             "table %s: column %s is a ROW, which CSV cannot hold", config->options->table,
-                             config->schema->fields[i].name);
+                             "table %s: column %s is a ROW, which CSV cannot hold",
+                             config->options->table, config->schema->fields[i].name);
     return MILL_OK;
 }
 
-static int open_common(const struct source_config *config, struct file_source **out, struct mill_error *error)
+static int open_common(const struct source_config *config, struct file_source **out,
+                       struct mill_error *error)
 {
     struct file_source *s = heap_zalloc(config->heap, sizeof *s);
 
@@ -239,7 +253,9 @@ static int open_common(const struct source_config *config, struct file_source **
 
 static int check_options(const struct options *options, struct mill_error *error)
 {
-    const char *known[32] = {"connector", "path", "format", "on-error", "dead-letter.path", "source.monitor-interval"};
+    const char *known[32] = {"connector",        "path",
+                             "format",           "on-error",
+                             "dead-letter.path", "source.monitor-interval"};
     size_t n = 6;
 
     for (size_t i = 0; i < csv_option_count; i++)
@@ -247,7 +263,8 @@ static int check_options(const struct options *options, struct mill_error *error
     return options_check_used(options, known, n, error);
 }
 
-static int filesystem_open(const struct source_config *config, struct source **out, struct mill_error *error)
+static int filesystem_open(const struct source_config *config, struct source **out,
+                           struct mill_error *error)
 {
     struct file_source *s = NULL;
     const char *path = option_text(config->options, "path", NULL);
@@ -264,7 +281,8 @@ static int filesystem_open(const struct source_config *config, struct source **o
                          "table %s has no 'path'", config->options->table);
     if (option_get(config->options, "source.monitor-interval") != NULL)
         return mill_fail(error, MILL_E_UNSUPPORTED, config->options->line, config->options->column,
-                         "table %s: 'source.monitor-interval' is not supported yet", config->options->table);
+                         "table %s: 'source.monitor-interval' is not supported yet",
+                         config->options->table);
     code = check_options(config->options, error);
     if (code == MILL_OK)
         code = find_files(s, path, error);
@@ -273,7 +291,8 @@ static int filesystem_open(const struct source_config *config, struct source **o
     return code;
 }
 
-static int stdin_open(const struct source_config *config, struct source **out, struct mill_error *error)
+static int stdin_open(const struct source_config *config, struct source **out,
+                      struct mill_error *error)
 {
     struct file_source *s = NULL;
     struct finding f = {0};
@@ -293,7 +312,10 @@ static int stdin_open(const struct source_config *config, struct source **out, s
     return stream_open(s, &s->files[0], error);
 }
 
-static uint32_t file_split_count(struct source *source) { return ((struct file_source *)source)->count; }
+static uint32_t file_split_count(struct source *source)
+{
+    return ((struct file_source *)source)->count;
+}
 
 static const char *file_split_name(struct source *source, uint32_t split)
 {
@@ -302,20 +324,25 @@ static const char *file_split_name(struct source *source, uint32_t split)
 
 /* ---- reading ahead ---- */
 
-static void stream_end(struct file *file, uint32_t how) { at_store_release(&file->ended, how); }
+static void stream_end(struct file *file, uint32_t how)
+{
+    at_store_release(&file->ended, how);
+}
 
 static void stream_fail(struct file *file, int code, const char *what)
 {
-    mill_fail(&file->failure, code, 0, 0, "%s: %s at compressed byte %llu (%llu bytes were whole)", file->path, what,
-              (unsigned long long)file->read_at, (unsigned long long)file->expanded);
+    mill_fail(&file->failure, code, 0, 0, "%s: %s at compressed byte %llu (%llu bytes were whole)",
+              file->path, what, (unsigned long long)file->read_at,
+              (unsigned long long)file->expanded);
     stream_end(file, 2);
 }
 
 static int64_t read_some(struct file_source *s, struct file *file, char *to, size_t bytes)
 {
     const struct env *env = s->config.env;
-    const int64_t n = file->handle == 0 ? env->file.read(env->self, 0, to, bytes)
-                                        : env->file.pread(env->self, file->handle, to, bytes, file->read_at);
+    const int64_t n = file->handle == 0
+                          ? env->file.read(env->self, 0, to, bytes)
+                          : env->file.pread(env->self, file->handle, to, bytes, file->read_at);
 
     if (n < 0) {
         mill_fail_os(&file->failure, MILL_E_IO, (int)n, "cannot read %s", file->path);
@@ -342,7 +369,7 @@ static int64_t inflate_gz(struct file *file, char *to, size_t room, bool input_e
         }
         code = file->member_open ? inflate(&file->gz, Z_NO_FLUSH) : Z_STREAM_END;
         if (code == Z_STREAM_END)
-            file->member_open = false;             /* another member may follow */
+            file->member_open = false; /* another member may follow */
     } while (code == Z_STREAM_END && file->gz.avail_in > 0 && file->gz.avail_out > 0);
     file->input_taken = file->input_length - file->gz.avail_in;
     if (code != Z_OK && code != Z_STREAM_END && code != Z_BUF_ERROR) {
@@ -397,14 +424,16 @@ static int64_t block_fill(struct file_source *s, struct file *file, char *to)
             file->input_taken = 0;
             input_ended = n == 0;
         }
-        n = file->compression == GZIP ? inflate_gz(file, to + filled, BLOCK_BYTES - filled, input_ended)
-                                      : inflate_zstd(file, to + filled, BLOCK_BYTES - filled, input_ended);
+        n = file->compression == GZIP
+                ? inflate_gz(file, to + filled, BLOCK_BYTES - filled, input_ended)
+                : inflate_zstd(file, to + filled, BLOCK_BYTES - filled, input_ended);
         if (n < 0)
             return filled > 0 ? (int64_t)filled : -1;
         filled += (size_t)n;
         file->expanded += (uint64_t)n;
         if (file->expanded > (file->size + 4096) * EXPANSION_MAX) {
-            stream_fail(file, MILL_E_DATA, "expands more than 10000 times: taken for a decompression bomb");
+            stream_fail(file, MILL_E_DATA,
+                        "expands more than 10000 times: taken for a decompression bomb");
             return filled > 0 ? (int64_t)filled : -1;
         }
         if (n == 0 && input_ended)
@@ -456,12 +485,14 @@ static uint32_t file_pump(struct source *source, bool may_wait, struct mill_erro
 
 static enum cut too_long(const struct file *file, struct mill_error *error)
 {
-    mill_fail(error, MILL_E_DATA, 0, 0, "%s, byte %llu: a row of more than %zu MiB (or a quote that is never closed)",
+    mill_fail(error, MILL_E_DATA, 0, 0,
+              "%s, byte %llu: a row of more than %zu MiB (or a quote that is never closed)",
               file->path, (unsigned long long)file->position, ROW_BYTES_MAX >> 20);
     return CUT_FAILED;
 }
 
-static enum cut cut_map(struct file_source *s, struct file *file, struct piece *piece, struct mill_error *error)
+static enum cut cut_map(struct file_source *s, struct file *file, struct piece *piece,
+                        struct mill_error *error)
 {
     const uint64_t left = file->size - file->position;
     const char *bytes = file->map + file->position;
@@ -470,7 +501,9 @@ static enum cut cut_map(struct file_source *s, struct file *file, struct piece *
     if (file->done || left == 0)
         return CUT_END;
     if (left > s->config.step_bytes) {
-        const size_t most = left < ROW_BYTES_MAX + s->config.step_bytes ? left : ROW_BYTES_MAX + s->config.step_bytes;
+        const size_t most = left < ROW_BYTES_MAX + s->config.step_bytes
+                                ? left
+                                : ROW_BYTES_MAX + s->config.step_bytes;
 
         n = csv_cut(s->config.kernels, &s->csv, bytes, most, s->config.step_bytes);
         if (n == 0 && most < left) {
@@ -521,7 +554,8 @@ static enum cut cut_take(struct file_source *s, struct file *file, size_t n, str
     return CUT_DATA;
 }
 
-static enum cut cut_stream(struct file_source *s, struct file *file, struct piece *piece, struct mill_error *error)
+static enum cut cut_stream(struct file_source *s, struct file *file, struct piece *piece,
+                           struct mill_error *error)
 {
     for (;;) {
         /* first whether it has ended, then the ring: blocks before the end are seen */
@@ -532,7 +566,8 @@ static enum cut cut_stream(struct file_source *s, struct file *file, struct piec
         if (file->done)
             return CUT_END;
         if (file->carry_length > s->config.step_bytes)
-            n = csv_cut(s->config.kernels, &s->csv, file->carry, file->carry_length, s->config.step_bytes);
+            n = csv_cut(s->config.kernels, &s->csv, file->carry, file->carry_length,
+                        s->config.step_bytes);
         if (n > 0)
             return cut_take(s, file, n, piece, error);
         if (file->carry_length > ROW_BYTES_MAX + s->config.step_bytes) {
@@ -554,7 +589,7 @@ static enum cut cut_stream(struct file_source *s, struct file *file, struct piec
         if (ended == 0)
             return CUT_WAIT;
         n = file->carry_length;
-        if (ended == 2 && n > 0)       /* a row that was cut off is not whole */
+        if (ended == 2 && n > 0) /* a row that was cut off is not whole */
             n = csv_cut(s->config.kernels, &s->csv, file->carry, n, n);
         if (n > 0)
             return cut_take(s, file, n, piece, error);
@@ -566,7 +601,8 @@ static enum cut cut_stream(struct file_source *s, struct file *file, struct piec
     }
 }
 
-static enum cut file_cut(struct source *source, uint32_t split, struct piece *piece, struct mill_error *error)
+static enum cut file_cut(struct source *source, uint32_t split, struct piece *piece,
+                         struct mill_error *error)
 {
     struct file_source *s = (struct file_source *)source;
     struct file *file = &s->files[split];

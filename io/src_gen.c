@@ -18,14 +18,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define BASE_TIME_US 1436918400000000ll    /* 2015-07-15 00:00:00 */
+#define BASE_TIME_US 1436918400000000ll /* 2015-07-15 00:00:00 */
 #define TEXT_LENGTH_MAX 65536u
 
 struct gen_field {
     bool sequence, null_some;
-    int128 min, max;                   /* integers, unscaled decimals; or start and end */
+    int128 min, max; /* integers, unscaled decimals; or start and end */
     double real_min, real_max;
-    uint64_t null_below;               /* of 2^64: a smaller draw is NULL */
+    uint64_t null_below; /* of 2^64: a smaller draw is NULL */
     int64_t past_us;
     uint32_t length;
 };
@@ -47,8 +47,8 @@ struct gen_decoder {
     uint64_t next, end;
 };
 
-static const char *const field_options[] = {"kind",   "min",      "max",      "start",
-                                            "end",    "length",   "max-past", "null-rate"};
+static const char *const field_options[] = {"kind", "min",    "max",      "start",
+                                            "end",  "length", "max-past", "null-rate"};
 
 /* ---- draws ---- */
 
@@ -66,18 +66,22 @@ static uint64_t draw(const struct gen *g, uint32_t column, uint64_t row, uint32_
     return mix(mix(mix(g->seed) ^ ((uint64_t)column << 32 | n)) ^ row);
 }
 
-static double unit(uint64_t bits) { return (double)(bits >> 11) * 0x1p-53; }
+static double unit(uint64_t bits)
+{
+    return (double)(bits >> 11) * 0x1p-53;
+}
 
-static int128 draw_between(const struct gen *g, uint32_t column, uint64_t row, int128 min, int128 max)
+static int128 draw_between(const struct gen *g, uint32_t column, uint64_t row, int128 min,
+                           int128 max)
 {
     const uint128 span = (uint128)max - (uint128)min + 1;
     const uint64_t low = draw(g, column, row, 0);
     uint128 mask, v;
 
-    if (span <= UINT64_MAX)            /* the high half of a product: no division */
+    if (span <= UINT64_MAX) /* the high half of a product: no division */
         return (int128)((uint128)min + ((uint128)low * (uint64_t)span >> 64));
     mask = ~(uint128)0 >> __builtin_clzll((uint64_t)(span >> 64));
-    for (uint32_t n = 1;; n++) {       /* more than half of the draws are below the span */
+    for (uint32_t n = 1;; n++) { /* more than half of the draws are below the span */
         v = ((uint128)draw(g, column, row, 2 * n) << 64 | draw(g, column, row, 2 * n + 1)) & mask;
         if (v < span)
             return (int128)((uint128)min + v);
@@ -147,7 +151,8 @@ static int read_bound(const struct options *options, const struct mill_field *f,
                       int128 *out, bool *given, struct mill_error *error)
 {
     const struct option *o = field_option(options, f->name, name);
-    const int128 most = kind_max(&f->type), least = f->type.kind == MILL_DECIMAL ? -most : -most - 1;
+    const int128 most = kind_max(&f->type),
+                 least = f->type.kind == MILL_DECIMAL ? -most : -most - 1;
     char type[80], needs[120];
 
     *given = o != NULL;
@@ -181,8 +186,8 @@ static int read_integers(struct gen_field *g, const struct options *options,
     return MILL_OK;
 }
 
-static int read_real(const struct options *options, const char *column, const char *name, double *out,
-                     struct mill_error *error)
+static int read_real(const struct options *options, const char *column, const char *name,
+                     double *out, struct mill_error *error)
 {
     const struct option *o = field_option(options, column, name);
     char *stop;
@@ -194,8 +199,8 @@ static int read_real(const struct options *options, const char *column, const ch
                                                                : bad(o, "a finite number", error);
 }
 
-static int read_reals(struct gen_field *g, const struct options *options, const struct mill_field *f,
-                      struct mill_error *error)
+static int read_reals(struct gen_field *g, const struct options *options,
+                      const struct mill_field *f, struct mill_error *error)
 {
     g->real_max = f->type.kind == MILL_FLOAT ? 0x1.fffffep127 : 0x1.fffffffffffffp1023;
     g->real_min = -g->real_max;
@@ -204,7 +209,8 @@ static int read_reals(struct gen_field *g, const struct options *options, const 
         return MILL_E_OPTION;
     if (g->real_min > g->real_max)
         return mill_fail(error, MILL_E_OPTION, options->line, options->column,
-                         "table %s: of column %s the min is above the max", options->table, f->name);
+                         "table %s: of column %s the min is above the max", options->table,
+                         f->name);
     return MILL_OK;
 }
 
@@ -239,8 +245,8 @@ static int read_null_rate(struct gen_field *g, const struct options *options,
     return MILL_OK;
 }
 
-static int read_length(struct gen_field *g, const struct options *options, const struct mill_field *f,
-                       struct mill_error *error)
+static int read_length(struct gen_field *g, const struct options *options,
+                       const struct mill_field *f, struct mill_error *error)
 {
     char key[256];
     uint64_t length;
@@ -266,8 +272,8 @@ static int read_past(struct gen_field *g, const struct options *options, const s
     return MILL_OK;
 }
 
-static int read_field(struct gen_field *g, const struct options *options, const struct mill_field *f,
-                      struct mill_error *error)
+static int read_field(struct gen_field *g, const struct options *options,
+                      const struct mill_field *f, struct mill_error *error)
 {
     char type[80];
     int code = read_kind(g, options, f, error);
@@ -291,14 +297,16 @@ static int read_field(struct gen_field *g, const struct options *options, const 
     case MILL_TIMESTAMP_LTZ: return read_past(g, options, f, error);
     default:
         return mill_fail(error, MILL_E_UNSUPPORTED, options->line, options->column,
-                         "table %s: datagen cannot make column %s of %s yet; it makes BOOLEAN, integers, "
-                         "FLOAT, DOUBLE, DECIMAL, STRING and TIMESTAMP", options->table, f->name,
-                         type_name(&f->type, type, sizeof type));
+                         "table %s: datagen cannot make column %s of %s yet; it makes BOOLEAN, "
+                         "integers, "
+                         "FLOAT, DOUBLE, DECIMAL, STRING and TIMESTAMP",
+                         options->table, f->name, type_name(&f->type, type, sizeof type));
     }
 }
 
 /* A key 'fields.X.y' whose X is no column: says so, before the general complaint about options. */
-static int check_columns(const struct gen *g, const struct options *options, struct mill_error *error)
+static int check_columns(const struct gen *g, const struct options *options,
+                         struct mill_error *error)
 {
     for (uint32_t i = 0; i < options->count; i++) {
         const struct option *o = &options->items[i];
@@ -326,8 +334,8 @@ static int check_columns(const struct gen *g, const struct options *options, str
 
 static int check_used(const struct options *options, struct mill_error *error)
 {
-    static const char *const plain[] = {"connector", "number-of-rows", "rows-per-second", "seed",
-                                        "on-error",  "dead-letter.path"};
+    static const char *const plain[] = {"connector", "number-of-rows", "rows-per-second",
+                                        "seed",      "on-error",       "dead-letter.path"};
 
     for (uint32_t i = 0; i < options->count; i++) {
         const struct option *o = &options->items[i];
@@ -342,9 +350,9 @@ static int check_used(const struct options *options, struct mill_error *error)
         return known ? mill_fail(error, MILL_E_OPTION, o->line, o->column,
                                  "'%s' says nothing about a column of this type and kind", o->key)
                      : mill_fail(error, MILL_E_NAME, o->line, o->column,
-                                 "table %s: there is no option '%s' here%s%s%s", options->table, o->key,
-                                 near != NULL ? "; did you mean " : "", near != NULL ? near : "",
-                                 near != NULL ? "?" : "");
+                                 "table %s: there is no option '%s' here%s%s%s", options->table,
+                                 o->key, near != NULL ? "; did you mean " : "",
+                                 near != NULL ? near : "", near != NULL ? "?" : "");
     }
     return options_check_used(options, plain, COUNT_OF(plain), error);
 }
@@ -357,12 +365,13 @@ static int read_options(struct gen *g, const struct options *options, struct mil
     if (code != MILL_OK)
         return code;
     option_get(options, "connector");
-    option_get(options, "on-error");   /* no row can be bad */
+    option_get(options, "on-error"); /* no row can be bad */
     option_get(options, "dead-letter.path");
     if (option_get(options, "number-of-rows") == NULL)
         return mill_fail(error, MILL_E_OPTION, options->line, options->column,
                          "table %s has no 'number-of-rows': how many rows to make", options->table);
-    if (option_u64(options, "number-of-rows", 0, 0, (uint64_t)1 << 50, &g->rows, error) != MILL_OK ||
+    if (option_u64(options, "number-of-rows", 0, 0, (uint64_t)1 << 50, &g->rows, error) !=
+            MILL_OK ||
         option_u64(options, "rows-per-second", 1, 1, UINT64_MAX, &pace, error) != MILL_OK ||
         option_u64(options, "seed", 1, 0, UINT64_MAX, &g->seed, error) != MILL_OK)
         return MILL_E_OPTION;
@@ -389,7 +398,8 @@ static int check_metadata(const struct source_config *config, struct mill_error 
     return MILL_OK;
 }
 
-static int gen_open(const struct source_config *config, struct source **out, struct mill_error *error)
+static int gen_open(const struct source_config *config, struct source **out,
+                    struct mill_error *error)
 {
     struct gen *g = heap_zalloc(config->heap, sizeof *g);
     int code;
@@ -402,7 +412,7 @@ static int gen_open(const struct source_config *config, struct source **out, str
     g->wanted = config->wanted;
     g->step_rows = config->step_rows;
     g->base_us = BASE_TIME_US;
-    *out = &g->source;                 /* closed by the caller, also after a failure */
+    *out = &g->source; /* closed by the caller, also after a failure */
     g->fields = heap_zalloc(config->heap, (config->schema->field_count + 1) * sizeof *g->fields);
     if (g->fields == NULL)
         return mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory for a source");
@@ -498,14 +508,16 @@ static double real_value(const struct gen *g, uint32_t column, uint64_t row)
 static int64_t time_value(const struct gen *g, const struct mill_type *type, uint32_t column,
                           uint64_t row)
 {
-    const int64_t past = g->fields[column].past_us, unit_us = type_is_nanos(type) ? 1 : type_time_unit(type);
+    const int64_t past = g->fields[column].past_us,
+                  unit_us = type_is_nanos(type) ? 1 : type_time_unit(type);
     const int64_t us = g->base_us - (int64_t)draw_between(g, column, row, 0, past);
 
     return type_is_nanos(type) ? us * 1000 : floor_div(us, unit_us) * unit_us;
 }
 
 /* False without memory. */
-static bool set_value(const struct gen *g, struct batch *out, uint32_t column, uint32_t i, uint64_t row)
+static bool set_value(const struct gen *g, struct batch *out, uint32_t column, uint32_t i,
+                      uint64_t row)
 {
     const struct mill_type *type = &g->schema->fields[column].type;
     void *v = out->columns[column].values;
@@ -531,7 +543,8 @@ static bool set_value(const struct gen *g, struct batch *out, uint32_t column, u
     return true;
 }
 
-static bool fill(const struct gen *g, struct batch *out, uint32_t column, uint64_t first, uint32_t rows)
+static bool fill(const struct gen *g, struct batch *out, uint32_t column, uint64_t first,
+                 uint32_t rows)
 {
     const struct gen_field *f = &g->fields[column];
     struct column *c = &out->columns[column];
@@ -542,8 +555,8 @@ static bool fill(const struct gen *g, struct batch *out, uint32_t column, uint64
     for (uint32_t i = 0; i < rows; i++) {
         if (!set_value(g, out, column, i, first + i))
             return false;
-        if (f->null_some && (f->null_below == UINT64_MAX ||
-                             draw(g, column, first + i, UINT32_MAX) < f->null_below))
+        if (f->null_some &&
+            (f->null_below == UINT64_MAX || draw(g, column, first + i, UINT32_MAX) < f->null_below))
             column_set_null(c, i);
     }
     return true;

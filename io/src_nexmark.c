@@ -17,46 +17,74 @@
 #define AUCTIONS 3u
 #define ACTIVE_PEOPLE 1000u
 #define IN_FLIGHT_AUCTIONS 100u
-#define HOT_RATIO 100u                 /* ids of hot sellers, auctions, bidders are multiples of it */
+#define HOT_RATIO 100u /* ids of hot sellers, auctions, bidders are multiples of it */
 
 enum event { EVENT_PERSON, EVENT_AUCTION, EVENT_BID };
-enum what { W_TYPE, W_TIME, W_PERSON_ID, W_PERSON_NAME, W_EMAIL, W_CARD, W_CITY, W_STATE, W_AUCTION_ID, W_ITEM,
-            W_DESCRIPTION, W_INITIAL, W_RESERVE, W_EXPIRES, W_SELLER, W_CATEGORY, W_BID_AUCTION, W_BIDDER, W_PRICE,
-            W_CHANNEL, W_URL, W_PERSON_TIME, W_AUCTION_TIME, W_BID_TIME };
+enum what {
+    W_TYPE,
+    W_TIME,
+    W_PERSON_ID,
+    W_PERSON_NAME,
+    W_EMAIL,
+    W_CARD,
+    W_CITY,
+    W_STATE,
+    W_AUCTION_ID,
+    W_ITEM,
+    W_DESCRIPTION,
+    W_INITIAL,
+    W_RESERVE,
+    W_EXPIRES,
+    W_SELLER,
+    W_CATEGORY,
+    W_BID_AUCTION,
+    W_BIDDER,
+    W_PRICE,
+    W_CHANNEL,
+    W_URL,
+    W_PERSON_TIME,
+    W_AUCTION_TIME,
+    W_BID_TIME
+};
 
-static const struct { const char *name; enum what what; int event; uint8_t kind; } names[] = {
-    {"event_type", W_TYPE, -1, MILL_INT},
-    {"dateTime", W_TIME, -1, MILL_TIMESTAMP},
-    {"person_id", W_PERSON_ID, EVENT_PERSON, MILL_BIGINT},
-    {"person_name", W_PERSON_NAME, EVENT_PERSON, MILL_VARCHAR},
-    {"person_emailAddress", W_EMAIL, EVENT_PERSON, MILL_VARCHAR},
-    {"person_creditCard", W_CARD, EVENT_PERSON, MILL_VARCHAR},
-    {"person_city", W_CITY, EVENT_PERSON, MILL_VARCHAR},
-    {"person_state", W_STATE, EVENT_PERSON, MILL_VARCHAR},
-    {"person_dateTime", W_PERSON_TIME, EVENT_PERSON, MILL_TIMESTAMP},
-    {"auction_id", W_AUCTION_ID, EVENT_AUCTION, MILL_BIGINT},
-    {"auction_itemName", W_ITEM, EVENT_AUCTION, MILL_VARCHAR},
-    {"auction_description", W_DESCRIPTION, EVENT_AUCTION, MILL_VARCHAR},
-    {"auction_initialBid", W_INITIAL, EVENT_AUCTION, MILL_BIGINT},
-    {"auction_reserve", W_RESERVE, EVENT_AUCTION, MILL_BIGINT},
-    {"auction_expires", W_EXPIRES, EVENT_AUCTION, MILL_TIMESTAMP},
-    {"auction_seller", W_SELLER, EVENT_AUCTION, MILL_BIGINT},
-    {"auction_category", W_CATEGORY, EVENT_AUCTION, MILL_BIGINT},
-    {"auction_dateTime", W_AUCTION_TIME, EVENT_AUCTION, MILL_TIMESTAMP},
-    {"bid_auction", W_BID_AUCTION, EVENT_BID, MILL_BIGINT},
-    {"bid_bidder", W_BIDDER, EVENT_BID, MILL_BIGINT},
-    {"bid_price", W_PRICE, EVENT_BID, MILL_BIGINT},
-    {"bid_channel", W_CHANNEL, EVENT_BID, MILL_VARCHAR},
-    {"bid_url", W_URL, EVENT_BID, MILL_VARCHAR},
-    {"bid_dateTime", W_BID_TIME, EVENT_BID, MILL_TIMESTAMP}};
+static const struct {
+    const char *name;
+    enum what what;
+    int event;
+    uint8_t kind;
+} names[] = {{"event_type", W_TYPE, -1, MILL_INT},
+             {"dateTime", W_TIME, -1, MILL_TIMESTAMP},
+             {"person_id", W_PERSON_ID, EVENT_PERSON, MILL_BIGINT},
+             {"person_name", W_PERSON_NAME, EVENT_PERSON, MILL_VARCHAR},
+             {"person_emailAddress", W_EMAIL, EVENT_PERSON, MILL_VARCHAR},
+             {"person_creditCard", W_CARD, EVENT_PERSON, MILL_VARCHAR},
+             {"person_city", W_CITY, EVENT_PERSON, MILL_VARCHAR},
+             {"person_state", W_STATE, EVENT_PERSON, MILL_VARCHAR},
+             {"person_dateTime", W_PERSON_TIME, EVENT_PERSON, MILL_TIMESTAMP},
+             {"auction_id", W_AUCTION_ID, EVENT_AUCTION, MILL_BIGINT},
+             {"auction_itemName", W_ITEM, EVENT_AUCTION, MILL_VARCHAR},
+             {"auction_description", W_DESCRIPTION, EVENT_AUCTION, MILL_VARCHAR},
+             {"auction_initialBid", W_INITIAL, EVENT_AUCTION, MILL_BIGINT},
+             {"auction_reserve", W_RESERVE, EVENT_AUCTION, MILL_BIGINT},
+             {"auction_expires", W_EXPIRES, EVENT_AUCTION, MILL_TIMESTAMP},
+             {"auction_seller", W_SELLER, EVENT_AUCTION, MILL_BIGINT},
+             {"auction_category", W_CATEGORY, EVENT_AUCTION, MILL_BIGINT},
+             {"auction_dateTime", W_AUCTION_TIME, EVENT_AUCTION, MILL_TIMESTAMP},
+             {"bid_auction", W_BID_AUCTION, EVENT_BID, MILL_BIGINT},
+             {"bid_bidder", W_BIDDER, EVENT_BID, MILL_BIGINT},
+             {"bid_price", W_PRICE, EVENT_BID, MILL_BIGINT},
+             {"bid_channel", W_CHANNEL, EVENT_BID, MILL_VARCHAR},
+             {"bid_url", W_URL, EVENT_BID, MILL_VARCHAR},
+             {"bid_dateTime", W_BID_TIME, EVENT_BID, MILL_TIMESTAMP}};
 
-static const char *const cities[] = {"Phoenix", "Los Angeles", "San Francisco", "Boise", "Portland", "Bend", "Redmond",
-                                     "Seattle", "Kent", "Cheyenne"};
+static const char *const cities[] = {"Phoenix",  "Los Angeles", "San Francisco", "Boise",
+                                     "Portland", "Bend",        "Redmond",       "Seattle",
+                                     "Kent",     "Cheyenne"};
 static const char *const states[] = {"AZ", "CA", "ID", "OR", "WA", "WY"};
-static const char *const first_names[] = {"Peter", "Paul", "Luke", "John", "Saul", "Vicky", "Kate", "Julie", "Sarah",
-                                          "Deiter", "Walter"};
-static const char *const last_names[] = {"Shultz", "Abrams", "Spencer", "White", "Bartels", "Walton", "Smith", "Jones",
-                                         "Noris"};
+static const char *const first_names[] = {"Peter", "Paul",  "Luke",  "John",   "Saul",  "Vicky",
+                                          "Kate",  "Julie", "Sarah", "Deiter", "Walter"};
+static const char *const last_names[] = {"Shultz", "Abrams", "Spencer", "White", "Bartels",
+                                         "Walton", "Smith",  "Jones",   "Noris"};
 static const char *const hot_channels[] = {"Google", "Facebook", "Baidu", "Apple"};
 
 struct nexmark {
@@ -64,7 +92,7 @@ struct nexmark {
     struct heap *heap;
     const struct mill_schema *schema;
     const bool *wanted;
-    uint8_t *columns;                  /* index in names, per schema column */
+    uint8_t *columns; /* index in names, per schema column */
     uint64_t events, position, seed, rate, step_rows;
     int64_t base_us;
 };
@@ -95,7 +123,10 @@ static enum event event_kind(uint64_t event)
 }
 
 /* Newest person and auction at or before an event. */
-static uint64_t last_person(uint64_t event) { return event / CYCLE; }
+static uint64_t last_person(uint64_t event)
+{
+    return event / CYCLE;
+}
 
 static uint64_t last_auction(uint64_t event)
 {
@@ -125,26 +156,30 @@ static int64_t any_auction(const struct nexmark *n, uint64_t event, uint64_t sal
 /* One of two bids goes to the hot auction, three of four come from the hot bidder, as in the generator. */
 static int64_t bid_auction(const struct nexmark *n, uint64_t event)
 {
-    return random_of(n, event, 1) % 2 == 0 ? (int64_t)(last_auction(event) / HOT_RATIO * HOT_RATIO) + FIRST_ID
-                                           : any_auction(n, event, 2);
+    return random_of(n, event, 1) % 2 == 0
+               ? (int64_t)(last_auction(event) / HOT_RATIO * HOT_RATIO) + FIRST_ID
+               : any_auction(n, event, 2);
 }
 
 static int64_t bidder(const struct nexmark *n, uint64_t event)
 {
-    return random_of(n, event, 3) % 4 != 0 ? (int64_t)(last_person(event) / HOT_RATIO * HOT_RATIO) + 1 + FIRST_ID
-                                           : any_person(n, event, 4);
+    return random_of(n, event, 3) % 4 != 0
+               ? (int64_t)(last_person(event) / HOT_RATIO * HOT_RATIO) + 1 + FIRST_ID
+               : any_person(n, event, 4);
 }
 
 static int64_t seller(const struct nexmark *n, uint64_t event)
 {
-    return random_of(n, event, 5) % 4 != 0 ? (int64_t)(last_person(event) / HOT_RATIO * HOT_RATIO) + FIRST_ID
-                                           : any_person(n, event, 6);
+    return random_of(n, event, 5) % 4 != 0
+               ? (int64_t)(last_person(event) / HOT_RATIO * HOT_RATIO) + FIRST_ID
+               : any_person(n, event, 6);
 }
 
 /* 100 * 10^(6u), u even in [0, 1). */
 static int64_t price(const struct nexmark *n, uint64_t event, uint64_t salt)
 {
-    return (int64_t)round(pow(10.0, (double)(random_of(n, event, salt) >> 11) * 0x1p-53 * 6.0) * 100.0);
+    return (int64_t)round(pow(10.0, (double)(random_of(n, event, salt) >> 11) * 0x1p-53 * 6.0) *
+                          100.0);
 }
 
 static int64_t event_time(const struct nexmark *n, uint64_t event)
@@ -156,7 +191,8 @@ static int64_t event_time(const struct nexmark *n, uint64_t event)
 
 /* ---- texts ---- */
 
-static size_t letters(const struct nexmark *n, uint64_t event, uint64_t salt, size_t least, size_t spread, char *to)
+static size_t letters(const struct nexmark *n, uint64_t event, uint64_t salt, size_t least,
+                      size_t spread, char *to)
 {
     const size_t length = least + random_of(n, event, salt) % spread;
 
@@ -183,19 +219,22 @@ static size_t text_of(const struct nexmark *n, uint64_t event, enum what what, c
         return a + b + 5;
     }
     case W_CARD:
-        return (size_t)sprintf(to, "%04u %04u %04u %04u", (unsigned)(r % 10000), (unsigned)(r / 10000 % 10000),
-                               (unsigned)(r >> 32) % 10000, (unsigned)(r >> 48) % 10000);
+        return (size_t)sprintf(to, "%04u %04u %04u %04u", (unsigned)(r % 10000),
+                               (unsigned)(r / 10000 % 10000), (unsigned)(r >> 32) % 10000,
+                               (unsigned)(r >> 48) % 10000);
     case W_CITY: return (size_t)sprintf(to, "%s", cities[r % COUNT_OF(cities)]);
     case W_STATE: return (size_t)sprintf(to, "%s", states[r % COUNT_OF(states)]);
     case W_ITEM: return letters(n, event, 9, 3, 17, to);
     case W_DESCRIPTION: return letters(n, event, 10, 10, 90, to);
     case W_CHANNEL:
-        return random_of(n, event, 11) % 2 == 0 ? (size_t)sprintf(to, "%s", hot_channels[r % 4])
-                                                : (size_t)sprintf(to, "channel-%u", (unsigned)(r % 10000));
+        return random_of(n, event, 11) % 2 == 0
+                   ? (size_t)sprintf(to, "%s", hot_channels[r % 4])
+                   : (size_t)sprintf(to, "channel-%u", (unsigned)(r % 10000));
     default:
-        return (size_t)sprintf(to, "https://www.nexmark.com/%c%c%c%c/item.htm?query=1&channel_id=%u",
-                               (int)('a' + r % 26), (int)('a' + r / 26 % 26), (int)('a' + r / 676 % 26),
-                               (int)('a' + r / 17576 % 26), (unsigned)(r >> 40) % 10000);
+        return (
+            size_t)sprintf(to, "https://www.nexmark.com/%c%c%c%c/item.htm?query=1&channel_id=%u",
+                           (int)('a' + r % 26), (int)('a' + r / 26 % 26), (int)('a' + r / 676 % 26),
+                           (int)('a' + r / 17576 % 26), (unsigned)(r >> 40) % 10000);
     }
 }
 
@@ -207,7 +246,8 @@ static int64_t number_of(const struct nexmark *n, uint64_t event, enum what what
     case W_AUCTION_ID: return (int64_t)last_auction(event) + FIRST_ID;
     case W_INITIAL: return price(n, event, 12);
     case W_RESERVE: return price(n, event, 12) + price(n, event, 13);
-    case W_EXPIRES: return event_time(n, event) + 1000 + (int64_t)(random_of(n, event, 14) % 20000) * 1000;
+    case W_EXPIRES:
+        return event_time(n, event) + 1000 + (int64_t)(random_of(n, event, 14) % 20000) * 1000;
     case W_SELLER: return seller(n, event);
     case W_CATEGORY: return 10 + (int64_t)(random_of(n, event, 15) % 5);
     case W_BID_AUCTION: return bid_auction(n, event);
@@ -237,13 +277,18 @@ static int match_columns(struct nexmark *n, const struct options *options, struc
 
             return mill_fail(error, MILL_E_NAME, options->line, options->column,
                              "table %s: nexmark has no column %s%s%s%s", options->table, f->name,
-                             near != NULL ? "; did you mean " : "", near != NULL ? near : "", near != NULL ? "?" : "");
+                             near != NULL ? "; did you mean " : "", near != NULL ? near : "",
+                             near != NULL ? "?" : "");
         }
         if (f->type.kind != names[i].kind)
-            return mill_fail(error, MILL_E_TYPE, options->line, options->column, "table %s: column %s is %s, nexmark "
-                             "gives %s", options->table, f->name, type_name(&f->type, text, sizeof text),
-                             names[i].kind == MILL_BIGINT ? "BIGINT" : names[i].kind == MILL_INT ? "INT"
-                             : names[i].kind == MILL_VARCHAR ? "STRING" : "TIMESTAMP(3)");
+            return mill_fail(error, MILL_E_TYPE, options->line, options->column,
+                             "table %s: column %s is %s, nexmark "
+                             "gives %s",
+                             options->table, f->name, type_name(&f->type, text, sizeof text),
+                             names[i].kind == MILL_BIGINT    ? "BIGINT"
+                             : names[i].kind == MILL_INT     ? "INT"
+                             : names[i].kind == MILL_VARCHAR ? "STRING"
+                                                             : "TIMESTAMP(3)");
         n->columns[c] = (uint8_t)i;
     }
     return MILL_OK;
@@ -251,7 +296,8 @@ static int match_columns(struct nexmark *n, const struct options *options, struc
 
 static int read_options(struct nexmark *n, const struct options *options, struct mill_error *error)
 {
-    static const char *const known[] = {"connector", "events.num", "seed", "rate", "on-error", "dead-letter.path"};
+    static const char *const known[] = {"connector", "events.num", "seed",
+                                        "rate",      "on-error",   "dead-letter.path"};
 
     if (option_get(options, "events.num") == NULL)
         return mill_fail(error, MILL_E_OPTION, options->line, options->column,
@@ -263,7 +309,8 @@ static int read_options(struct nexmark *n, const struct options *options, struct
     return options_check_used(options, known, COUNT_OF(known), error);
 }
 
-static int nexmark_open(const struct source_config *config, struct source **out, struct mill_error *error)
+static int nexmark_open(const struct source_config *config, struct source **out,
+                        struct mill_error *error)
 {
     struct nexmark *n = heap_zalloc(config->heap, sizeof *n);
     int code;
@@ -275,7 +322,7 @@ static int nexmark_open(const struct source_config *config, struct source **out,
     n->schema = config->schema;
     n->wanted = config->wanted;
     n->step_rows = config->step_rows;
-    n->base_us = 1436918400000000;     /* 2015-07-15 00:00:00 */
+    n->base_us = 1436918400000000; /* 2015-07-15 00:00:00 */
     *out = &n->source;
     n->columns = heap_zalloc(config->heap, config->schema->field_count + 1);
     if (n->columns == NULL)
@@ -297,7 +344,8 @@ static const char *nexmark_split_name(struct source *source, uint32_t split)
     return "nexmark";
 }
 
-static enum cut nexmark_cut(struct source *source, uint32_t split, struct piece *piece, struct mill_error *error)
+static enum cut nexmark_cut(struct source *source, uint32_t split, struct piece *piece,
+                            struct mill_error *error)
 {
     struct nexmark *n = (struct nexmark *)source;
 
@@ -337,8 +385,8 @@ static void nexmark_begin(struct decoder *decoder, const struct piece *piece)
     ((struct nexmark_decoder *)decoder)->end = piece->end;
 }
 
-static bool fill_texts(const struct nexmark *n, struct batch *out, struct column *c, enum what what, int event,
-                       uint64_t first, uint32_t rows)
+static bool fill_texts(const struct nexmark *n, struct batch *out, struct column *c, enum what what,
+                       int event, uint64_t first, uint32_t rows)
 {
     struct mill_view *values = c->values;
     char text[200];
@@ -356,7 +404,8 @@ static bool fill_texts(const struct nexmark *n, struct batch *out, struct column
     return true;
 }
 
-static bool fill(const struct nexmark *n, struct batch *out, uint32_t index, uint64_t first, uint32_t rows)
+static bool fill(const struct nexmark *n, struct batch *out, uint32_t index, uint64_t first,
+                 uint32_t rows)
 {
     struct column *c = &out->columns[index];
     const struct mill_type *type = &n->schema->fields[index].type;

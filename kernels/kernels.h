@@ -15,7 +15,8 @@ struct mk_table {
     const char *isa;
     /* Ascending positions of the bytes equal to @a, @b or @c. @positions has room for @length entries and 64 more.
      * Returns how many. @length below 2^32; no alignment is needed, nothing past @length is read. */
-    uint32_t (*find_any3)(const char *bytes, size_t length, char a, char b, char c, uint32_t *positions);
+    uint32_t (*find_any3)(const char *bytes, size_t length, char a, char b, char c,
+                          uint32_t *positions);
     /* Bytes equal to @a. */
     size_t (*count_byte)(const char *bytes, size_t length, char a);
     /* *least and *most of @count values, @count > 0. */

@@ -5,13 +5,15 @@
 
 static uint32_t mask32(__m256i v, __m256i a, __m256i b, __m256i c)
 {
-    const __m256i hit = _mm256_or_si256(_mm256_or_si256(_mm256_cmpeq_epi8(v, a), _mm256_cmpeq_epi8(v, b)),
-                                        _mm256_cmpeq_epi8(v, c));
+    const __m256i hit =
+        _mm256_or_si256(_mm256_or_si256(_mm256_cmpeq_epi8(v, a), _mm256_cmpeq_epi8(v, b)),
+                        _mm256_cmpeq_epi8(v, c));
 
     return (uint32_t)_mm256_movemask_epi8(hit);
 }
 
-static uint32_t find_any3_avx2(const char *bytes, size_t length, char a, char b, char c, uint32_t *positions)
+static uint32_t find_any3_avx2(const char *bytes, size_t length, char a, char b, char c,
+                               uint32_t *positions)
 {
     const __m256i va = _mm256_set1_epi8(a), vb = _mm256_set1_epi8(b), vc = _mm256_set1_epi8(c);
     uint32_t n = 0;

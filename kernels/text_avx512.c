@@ -5,7 +5,8 @@
 
 static uint64_t mask64(__m512i v, __m512i a, __m512i b, __m512i c)
 {
-    return _mm512_cmpeq_epi8_mask(v, a) | _mm512_cmpeq_epi8_mask(v, b) | _mm512_cmpeq_epi8_mask(v, c);
+    return _mm512_cmpeq_epi8_mask(v, a) | _mm512_cmpeq_epi8_mask(v, b) |
+           _mm512_cmpeq_epi8_mask(v, c);
 }
 
 static uint32_t put_positions(uint64_t mask, size_t at, uint32_t *positions)
@@ -17,7 +18,8 @@ static uint32_t put_positions(uint64_t mask, size_t at, uint32_t *positions)
     return n;
 }
 
-static uint32_t find_any3_avx512(const char *bytes, size_t length, char a, char b, char c, uint32_t *positions)
+static uint32_t find_any3_avx512(const char *bytes, size_t length, char a, char b, char c,
+                                 uint32_t *positions)
 {
     const __m512i va = _mm512_set1_epi8(a), vb = _mm512_set1_epi8(b), vc = _mm512_set1_epi8(c);
     uint32_t n = 0;
@@ -28,7 +30,8 @@ static uint32_t find_any3_avx512(const char *bytes, size_t length, char a, char 
     if (i < length) {
         const __mmask64 tail = (1ull << (length - i)) - 1;
 
-        n += put_positions(mask64(_mm512_maskz_loadu_epi8(tail, bytes + i), va, vb, vc) & tail, i, positions + n);
+        n += put_positions(mask64(_mm512_maskz_loadu_epi8(tail, bytes + i), va, vb, vc) & tail, i,
+                           positions + n);
     }
     return n;
 }
@@ -39,7 +42,8 @@ static size_t count_byte_avx512(const char *bytes, size_t length, char a)
     size_t n = 0, i = 0;
 
     for (; i + 64 <= length; i += 64)
-        n += (size_t)__builtin_popcountll(_mm512_cmpeq_epi8_mask(_mm512_loadu_si512(bytes + i), va));
+        n +=
+            (size_t)__builtin_popcountll(_mm512_cmpeq_epi8_mask(_mm512_loadu_si512(bytes + i), va));
     if (i < length) {
         const __mmask64 tail = (1ull << (length - i)) - 1;
 

@@ -14,7 +14,8 @@ static int keep(struct bad_rows *self, const struct bad_row *row, struct mill_er
     return MILL_OK;
 }
 
-static uint64_t rows_of(struct heap *heap, struct csv_decoder *decoder, const char *bytes, size_t length)
+static uint64_t rows_of(struct heap *heap, struct csv_decoder *decoder, const char *bytes,
+                        size_t length)
 {
     struct mill_error error = {0};
     uint64_t rows = 0;
@@ -33,19 +34,28 @@ static uint64_t rows_of(struct heap *heap, struct csv_decoder *decoder, const ch
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct mill_field fields[] = {
-        {"a", {.kind = MILL_BIGINT}},       {"b", {.kind = MILL_VARCHAR, .length = MILL_LENGTH_MAX}},
-        {"c", {.kind = MILL_DOUBLE}},       {"d", {.kind = MILL_TIMESTAMP, .precision = 3}},
-        {"e", {.kind = MILL_DECIMAL, .precision = 10, .scale = 2}}, {"f", {.kind = MILL_BOOLEAN}},
-        {"g", {.kind = MILL_DATE}},         {"h", {.kind = MILL_TIME}}};
+    static const struct mill_field fields[] =
+        {{"a", {.kind = MILL_BIGINT}},
+         {"b", {.kind = MILL_VARCHAR, .length = MILL_LENGTH_MAX}},
+         {"c", {.kind = MILL_DOUBLE}},
+         {"d", {.kind = MILL_TIMESTAMP, .precision = 3}},
+         {"e", {.kind = MILL_DECIMAL, .precision = 10, .scale = 2}},
+         {"f", {.kind = MILL_BOOLEAN}},
+         {"g", {.kind = MILL_DATE}},
+         {"h", {.kind = MILL_TIME}}};
     static const bool wanted[] = {true, true, true, true, true, true, true, true};
     const struct mill_schema schema = {size > 0 ? 1u + data[0] % 8u : 1u, fields};
     struct bad_rows bad = {keep};
-    struct csv_options options = {.delimiter = ',', .quote = size > 0 && data[0] & 16 ? '\0' : '"',
-                                  .escape = size > 0 && data[0] & 32 ? '\\' : '\0', .comments = size > 0 && data[0] & 64};
+    struct csv_options options = {.delimiter = ',',
+                                  .quote = size > 0 && data[0] & 16 ? '\0' : '"',
+                                  .escape = size > 0 && data[0] & 32 ? '\\' : '\0',
+                                  .comments = size > 0 && data[0] & 64};
     struct budget budget = {.limit = 64u << 20};
     char why[80];
-    struct source_config config = {.kernels = mk_select(NULL, why, sizeof why), .schema = &schema, .wanted = wanted, .bad = &bad};
+    struct source_config config = {.kernels = mk_select(NULL, why, sizeof why),
+                                   .schema = &schema,
+                                   .wanted = wanted,
+                                   .bad = &bad};
     struct heap heap;
     struct csv_decoder *decoder;
 
@@ -56,11 +66,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const char *bytes = (const char *)data + 1;
     const uint64_t whole = rows_of(&heap, decoder, bytes, size - 1);
     const size_t cut = options.escape == '\0' && !options.comments
-                           ? csv_cut(config.kernels, &options, bytes, size - 1, size / 2) : 0;
+                           ? csv_cut(config.kernels, &options, bytes, size - 1, size / 2)
+                           : 0;
 
     /* a cut at a row's end changes nothing, where quotes pair up as RFC 4180 has them */
     if (cut > 0 && memchr(bytes, '"', size - 1) == NULL &&
-        rows_of(&heap, decoder, bytes, cut) + rows_of(&heap, decoder, bytes + cut, size - 1 - cut) != whole)
+        rows_of(&heap, decoder, bytes, cut) +
+                rows_of(&heap, decoder, bytes + cut, size - 1 - cut) !=
+            whole)
         __builtin_trap();
     csv_decoder_free(decoder);
     heap_close(&heap);

@@ -17,8 +17,14 @@ static void kit_free(void *self, void *heap, void *memory, size_t bytes)
     memset(memory, 0xdd, bytes);
     free(memory);
 }
-static void *kit_heap_open(void *self) { return self; }
-static void kit_heap_close(void *self, void *heap) { (void)self, (void)heap; }
+static void *kit_heap_open(void *self)
+{
+    return self;
+}
+static void kit_heap_close(void *self, void *heap)
+{
+    (void)self, (void)heap;
+}
 
 uint64_t opkit_random(struct opkit *kit)
 {
@@ -56,7 +62,10 @@ void opkit_open(struct opkit *kit, uint64_t seed, uint32_t batch_rows)
                                        .take_batch = kit_take};
 }
 
-void opkit_close(struct opkit *kit) { heap_close(&kit->heap); }
+void opkit_close(struct opkit *kit)
+{
+    heap_close(&kit->heap);
+}
 
 /* ---- sink ---- */
 
@@ -76,8 +85,8 @@ static void decimal_text(char *to, size_t bytes, int128 v)
     to[n] = '\0';
 }
 
-void opkit_value_text(char *to, size_t bytes, const struct mill_type *type, const struct column *column,
-                uint32_t row)
+void opkit_value_text(char *to, size_t bytes, const struct mill_type *type,
+                      const struct column *column, uint32_t row)
 {
     const uint32_t r = column->constant ? 0 : row;
 
@@ -142,7 +151,8 @@ static enum op_progress sink_push(struct op *op, uint32_t port, struct batch *ba
         if (batch->order_keys != NULL)
             sink_order(s, batch, row);
         for (uint32_t c = 0; c < s->schema->field_count; c++) {
-            opkit_value_text(text, sizeof text, &s->schema->fields[c].type, &batch->columns[c], row);
+            opkit_value_text(text, sizeof text, &s->schema->fields[c].type, &batch->columns[c],
+                             row);
             if (c > 0)
                 sink_add(s, ",");
             sink_add(s, text);
@@ -175,7 +185,8 @@ void collector_free(struct collector *s)
 
 /* ---- driving ---- */
 
-static bool go_on(struct op *op, enum op_progress p, const struct step_time *t, struct op *downstream)
+static bool go_on(struct op *op, enum op_progress p, const struct step_time *t,
+                  struct op *downstream)
 {
     while (p == OP_BUSY) {
         if (downstream != NULL)

@@ -15,7 +15,7 @@ struct opkit {
     struct op_context context;
     struct mill_error error;
     uint64_t random;
-    bool starve;                       /* take_batch() and the sink are busy now and then */
+    bool starve; /* take_batch() and the sink are busy now and then */
 };
 
 struct collector {
@@ -24,7 +24,7 @@ struct collector {
     const struct mill_schema *schema;
     char *text;
     size_t length, capacity;
-    char last_key[4096];               /* order key of the last row of the step */
+    char last_key[4096]; /* order key of the last row of the step */
     uint32_t last_key_bytes;
     uint64_t last_step;
     uint64_t rows;
@@ -41,7 +41,7 @@ bool opkit_push(struct opkit *kit, struct op *op, uint32_t port, struct batch *b
                 const struct step_time *t, struct op *downstream);
 bool opkit_end(struct opkit *kit, struct op *op, const struct step_time *t, struct op *downstream);
 /* One value as text; doubles exactly. */
-void opkit_value_text(char *to, size_t bytes, const struct mill_type *type, const struct column *column,
-                uint32_t row);
+void opkit_value_text(char *to, size_t bytes, const struct mill_type *type,
+                      const struct column *column, uint32_t row);
 
 #endif

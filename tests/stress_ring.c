@@ -33,7 +33,8 @@ static int consume(struct ring *ring)
         }
         for (uint32_t i = 0; i < (n > 0 ? n : 1); i++)
             if ((uintptr_t)(n > 0 ? items[i] : one) != expected++) {
-                fprintf(stderr, "stress_ring: item %zu is not in its place\n", (size_t)(expected - 1));
+                fprintf(stderr, "stress_ring: item %zu is not in its place\n",
+                        (size_t)(expected - 1));
                 return 1;
             }
     }

@@ -45,10 +45,10 @@ static struct batch *batch_of(struct opkit *kit, const struct value *v, uint32_t
         ((float *)b->columns[C_FLOAT].values)[i] = (float)v[i].real;
         ((double *)b->columns[C_DOUBLE].values)[i] = v[i].real;
         ((int128 *)b->columns[C_DEC].values)[i] = v[i].number;
-        ((int128 *)b->columns[C_WIDE].values)[i] =
-            (int128)v[i].number * 10000000000000000000u;
+        ((int128 *)b->columns[C_WIDE].values)[i] = (int128)v[i].number * 10000000000000000000u;
         ((struct mill_view *)b->columns[C_TEXT].values)[i] =
-            v[i].text != NULL ? batch_view(b, v[i].text, (uint32_t)strlen(v[i].text)) : view_of("", 0);
+            v[i].text != NULL ? batch_view(b, v[i].text, (uint32_t)strlen(v[i].text))
+                              : view_of("", 0);
         ((uint8_t *)b->columns[C_FLAG].values)[i] = v[i].flag;
         for (uint32_t c = 0; v[i].null && c < C_FLAG; c++)
             column_set_null(&b->columns[c], i);
@@ -99,74 +99,217 @@ struct hand {
     uint64_t overflows;
 };
 
-#define N(n) {.number = (n), .real = (double)(n)}
-#define R(r) {.real = (r)}
-#define NIL {.null = true}
-#define T(t) {.text = (t)}
+#define N(n)                                                                                       \
+    {                                                                                              \
+        .number = (n), .real = (double)(n)                                                         \
+    }
+#define R(r)                                                                                       \
+    {                                                                                              \
+        .real = (r)                                                                                \
+    }
+#define NIL                                                                                        \
+    {                                                                                              \
+        .null = true                                                                               \
+    }
+#define T(t)                                                                                       \
+    {                                                                                              \
+        .text = (t)                                                                                \
+    }
 
 static const struct hand hands[] = {
     {"COUNT(*) counts NULL", AGG_COUNT_STAR, -1, false, false, {N(1), NIL, N(2)}, 3, "3", 0},
     {"COUNT(x) does not", AGG_COUNT, C_INT, false, false, {N(1), NIL, N(2)}, 3, "2", 0},
     {"COUNT of nothing", AGG_COUNT, C_INT, false, false, {NIL}, 0, "0", 0},
     {"COUNT DISTINCT", AGG_COUNT, C_INT, true, false, {N(1), N(1), NIL, N(2)}, 4, "2", 0},
-    {"COUNT DISTINCT text", AGG_COUNT, C_TEXT, true, false,
-     {T("a"), T("a long text, not in the view"), T("a long text, not in the view"), T("")}, 4, "3", 0},
-    {"COUNT DISTINCT zeros and NaN", AGG_COUNT, C_DOUBLE, true, false,
-     {R(0.0), R(-0.0), R(NAN), R(-NAN)}, 4, "2", 0},
+    {"COUNT DISTINCT text",
+     AGG_COUNT,
+     C_TEXT,
+     true,
+     false,
+     {T("a"), T("a long text, not in the view"), T("a long text, not in the view"), T("")},
+     4,
+     "3",
+     0},
+    {"COUNT DISTINCT zeros and NaN",
+     AGG_COUNT,
+     C_DOUBLE,
+     true,
+     false,
+     {R(0.0), R(-0.0), R(NAN), R(-NAN)},
+     4,
+     "2",
+     0},
     {"SUM of nothing", AGG_SUM, C_INT, false, false, {NIL, NIL}, 2, "NULL", 0},
     {"SUM(INT)", AGG_SUM, C_INT, false, false, {N(1), NIL, N(41)}, 3, "42", 0},
     {"SUM(TINYINT) wraps", AGG_SUM, C_TINY, false, false, {N(100), N(100)}, 2, "-56", 1},
     {"SUM(INT) wraps", AGG_SUM, C_INT, false, false, {N(2147483647), N(1)}, 2, "-2147483648", 1},
-    {"SUM(BIGINT) wraps", AGG_SUM, C_BIG, false, false, {N(INT64_MAX), N(1)}, 2,
-     "-9223372036854775808", 1},
-    {"SUM(BIGINT) comes back", AGG_SUM, C_BIG, false, false, {N(INT64_MAX), N(1), N(-2)}, 3,
-     "9223372036854775806", 0},
+    {"SUM(BIGINT) wraps",
+     AGG_SUM,
+     C_BIG,
+     false,
+     false,
+     {N(INT64_MAX), N(1)},
+     2,
+     "-9223372036854775808",
+     1},
+    {"SUM(BIGINT) comes back",
+     AGG_SUM,
+     C_BIG,
+     false,
+     false,
+     {N(INT64_MAX), N(1), N(-2)},
+     3,
+     "9223372036854775806",
+     0},
     {"SUM DISTINCT", AGG_SUM, C_INT, true, false, {N(5), N(5), N(2)}, 3, "7", 0},
-    {"SUM FILTER", AGG_SUM, C_INT, false, true, {{.number = 1, .flag = true}, {.number = 2}}, 2, "1", 0},
+    {"SUM FILTER",
+     AGG_SUM,
+     C_INT,
+     false,
+     true,
+     {{.number = 1, .flag = true}, {.number = 2}},
+     2,
+     "1",
+     0},
     {"SUM FILTER none", AGG_SUM, C_INT, false, true, {N(1), N(2)}, 2, "NULL", 0},
     {"SUM(DECIMAL(10,2))", AGG_SUM, C_DEC, false, false, {N(150), N(-275)}, 2, "-125", 0},
-    {"SUM(DECIMAL(38,0)) beyond 38 digits", AGG_SUM, C_WIDE, false, false,
-     {N(9000000000000000000), N(9000000000000000000)}, 2, "NULL", 1},
-    {"SUM(DECIMAL(38,0)) beyond 128 bits and back", AGG_SUM, C_WIDE, false, false,
-     {N(9000000000000000000), N(9000000000000000000), N(-9000000000000000000)}, 3,
-     "90000000000000000000000000000000000000", 0},
+    {"SUM(DECIMAL(38,0)) beyond 38 digits",
+     AGG_SUM,
+     C_WIDE,
+     false,
+     false,
+     {N(9000000000000000000), N(9000000000000000000)},
+     2,
+     "NULL",
+     1},
+    {"SUM(DECIMAL(38,0)) beyond 128 bits and back",
+     AGG_SUM,
+     C_WIDE,
+     false,
+     false,
+     {N(9000000000000000000), N(9000000000000000000), N(-9000000000000000000)},
+     3,
+     "90000000000000000000000000000000000000",
+     0},
     {"SUM(DOUBLE)", AGG_SUM, C_DOUBLE, false, false, {R(0.5), R(0.25)}, 2, "0x1.8p-1", 0},
     {"SUM(FLOAT)", AGG_SUM, C_FLOAT, false, false, {R(0.5), R(0.25)}, 2, "0x1.8p-1", 0},
     {"AVG(INT) truncates", AGG_AVG, C_INT, false, false, {N(1), N(2)}, 2, "1", 0},
     {"AVG(INT) truncates to zero", AGG_AVG, C_INT, false, false, {N(-1), N(-2)}, 2, "-1", 0},
-    {"AVG(BIGINT) of extremes", AGG_AVG, C_BIG, false, false, {N(INT64_MAX), N(INT64_MAX)}, 2,
-     "9223372036854775807", 0},
-    {"AVG(DECIMAL(10,2)) has 6 digits", AGG_AVG, C_DEC, false, false, {N(100), N(100), N(101)}, 3,
-     "1003333", 0},
-    {"AVG(DECIMAL) rounds half up", AGG_AVG, C_DEC, false, false, {N(-100), N(-100), N(-103)}, 3,
-     "-1010000", 0},
+    {"AVG(BIGINT) of extremes",
+     AGG_AVG,
+     C_BIG,
+     false,
+     false,
+     {N(INT64_MAX), N(INT64_MAX)},
+     2,
+     "9223372036854775807",
+     0},
+    {"AVG(DECIMAL(10,2)) has 6 digits",
+     AGG_AVG,
+     C_DEC,
+     false,
+     false,
+     {N(100), N(100), N(101)},
+     3,
+     "1003333",
+     0},
+    {"AVG(DECIMAL) rounds half up",
+     AGG_AVG,
+     C_DEC,
+     false,
+     false,
+     {N(-100), N(-100), N(-103)},
+     3,
+     "-1010000",
+     0},
     {"AVG(DOUBLE)", AGG_AVG, C_DOUBLE, false, false, {R(1), R(2), NIL}, 3, "0x1.8p+0", 0},
     {"AVG DISTINCT", AGG_AVG, C_INT, true, false, {N(2), N(2), N(6)}, 3, "4", 0},
     {"MIN", AGG_MIN, C_INT, false, false, {N(3), N(-7), NIL}, 3, "-7", 0},
     {"MAX(TINYINT)", AGG_MAX, C_TINY, false, false, {N(3), N(-7)}, 2, "3", 0},
     {"MIN(DECIMAL)", AGG_MIN, C_WIDE, false, false, {N(3), N(-7)}, 2, "-70000000000000000000", 0},
-    {"MIN(DOUBLE): -0.0 < 0.0", AGG_MIN, C_DOUBLE, false, false, {R(0.0), R(-0.0)}, 2, "-0x0p+0", 0},
-    {"MAX(DOUBLE): NaN is greatest", AGG_MAX, C_DOUBLE, false, false, {R(NAN), R(INFINITY)}, 2, "nan", 0},
-    {"MIN(DOUBLE) beside NaN", AGG_MIN, C_DOUBLE, false, false, {R(NAN), R(-INFINITY)}, 2, "-inf", 0},
+    {"MIN(DOUBLE): -0.0 < 0.0",
+     AGG_MIN,
+     C_DOUBLE,
+     false,
+     false,
+     {R(0.0), R(-0.0)},
+     2,
+     "-0x0p+0",
+     0},
+    {"MAX(DOUBLE): NaN is greatest",
+     AGG_MAX,
+     C_DOUBLE,
+     false,
+     false,
+     {R(NAN), R(INFINITY)},
+     2,
+     "nan",
+     0},
+    {"MIN(DOUBLE) beside NaN",
+     AGG_MIN,
+     C_DOUBLE,
+     false,
+     false,
+     {R(NAN), R(-INFINITY)},
+     2,
+     "-inf",
+     0},
     {"MIN(FLOAT)", AGG_MIN, C_FLOAT, false, false, {R(0.5), R(-0.25)}, 2, "-0x1p-2", 0},
-    {"MIN(STRING)", AGG_MIN, C_TEXT, false, false, {T("b"), T("abcabcabcabcabc"), T("abd")}, 3,
-     "abcabcabcabcabc", 0},
+    {"MIN(STRING)",
+     AGG_MIN,
+     C_TEXT,
+     false,
+     false,
+     {T("b"), T("abcabcabcabcabc"), T("abd")},
+     3,
+     "abcabcabcabcabc",
+     0},
     {"MAX(STRING) by bytes", AGG_MAX, C_TEXT, false, false, {T("Z"), T("a"), T("")}, 3, "a", 0},
     {"MAX(BOOLEAN)", AGG_MAX, C_FLAG, false, false, {{.flag = false}, {.flag = true}}, 2, "1", 0},
     {"FIRST_VALUE skips NULL", AGG_FIRST, C_INT, false, false, {NIL, N(4), N(5)}, 3, "4", 0},
-    {"LAST_VALUE skips NULL", AGG_LAST, C_TEXT, false, false,
-     {T("x"), T("the last of the long texts"), NIL}, 3, "the last of the long texts", 0},
+    {"LAST_VALUE skips NULL",
+     AGG_LAST,
+     C_TEXT,
+     false,
+     false,
+     {T("x"), T("the last of the long texts"), NIL},
+     3,
+     "the last of the long texts",
+     0},
     {"LISTAGG", AGG_LISTAGG, C_TEXT, false, false, {T("a"), NIL, T(""), T("c")}, 4, "a,,c", 0},
     {"LISTAGG DISTINCT", AGG_LISTAGG, C_TEXT, true, false, {T("b"), T("a"), T("b")}, 3, "b,a", 0},
     {"LISTAGG of nothing", AGG_LISTAGG, C_TEXT, false, false, {NIL}, 1, "NULL", 0},
-    {"VAR_POP of 2 4 4 6: 2", AGG_VAR_POP, C_INT, false, false, {N(2), N(4), N(4), N(6)}, 4, "0x1p+1", 0},
+    {"VAR_POP of 2 4 4 6: 2",
+     AGG_VAR_POP,
+     C_INT,
+     false,
+     false,
+     {N(2), N(4), N(4), N(6)},
+     4,
+     "0x1p+1",
+     0},
     {"STDDEV_POP of 1 5: 2", AGG_STDDEV_POP, C_DOUBLE, false, false, {R(1), R(5)}, 2, "0x1p+1", 0},
     {"VAR_SAMP of 1 5: 8", AGG_VAR_SAMP, C_BIG, false, false, {N(1), N(5)}, 2, "0x1p+3", 0},
     {"VAR_SAMP of one", AGG_VAR_SAMP, C_INT, false, false, {N(1)}, 1, "NULL", 0},
     {"VAR_POP of one", AGG_VAR_POP, C_INT, false, false, {N(9)}, 1, "0x0p+0", 0},
-    {"VAR_POP has no cancellation", AGG_VAR_POP, C_BIG, false, false,
-     {N(1000000000000000001), N(1000000000000000003)}, 2, "0x1p+0", 0},
-    {"STDDEV_SAMP DISTINCT", AGG_STDDEV_SAMP, C_INT, true, false, {N(1), N(1), N(3), N(5)}, 4, "0x1p+1", 0},
+    {"VAR_POP has no cancellation",
+     AGG_VAR_POP,
+     C_BIG,
+     false,
+     false,
+     {N(1000000000000000001), N(1000000000000000003)},
+     2,
+     "0x1p+0",
+     0},
+    {"STDDEV_SAMP DISTINCT",
+     AGG_STDDEV_SAMP,
+     C_INT,
+     true,
+     false,
+     {N(1), N(1), N(3), N(5)},
+     4,
+     "0x1p+1",
+     0},
 };
 
 Test(aggregate, hand_values)
@@ -175,7 +318,8 @@ Test(aggregate, hand_values)
     for (size_t h = 0; h < COUNT_OF(hands); h++)
         for (int keyless = 0; keyless < 2; keyless++) {
             const struct hand *c = &hands[h];
-            const struct agg_spec spec = spec_of(c->kind, c->arg, c->distinct, c->filter ? C_FLAG : -1);
+            const struct agg_spec spec =
+                spec_of(c->kind, c->arg, c->distinct, c->filter ? C_FLAG : -1);
             struct opkit kit;
             struct agg_set *set;
             struct batch *b;
@@ -206,14 +350,21 @@ Test(aggregate, result_types)
     static const struct {
         const char *name;
         int32_t arg;
-        const char *expected;          /* NULL: refused */
-    } cases[] = {{"count", C_TEXT, "BIGINT NOT NULL"}, {"SUM", C_TINY, "TINYINT"},
-                 {"SUM", C_DEC, "DECIMAL(38, 2)"},     {"AVG", C_DEC, "DECIMAL(38, 6)"},
-                 {"AVG", C_INT, "INT"},                {"AVG", C_FLOAT, "FLOAT"},
-                 {"SUM", C_TEXT, NULL},                {"AVG", C_FLAG, NULL},
-                 {"MIN", C_TEXT, "STRING"},            {"MAX", C_FLAG, "BOOLEAN"},
-                 {"STDDEV_POP", C_INT, "DOUBLE"},      {"VAR_SAMP", C_TEXT, NULL},
-                 {"LISTAGG", C_TEXT, "STRING"},        {"LISTAGG", C_INT, NULL},
+        const char *expected; /* NULL: refused */
+    } cases[] = {{"count", C_TEXT, "BIGINT NOT NULL"},
+                 {"SUM", C_TINY, "TINYINT"},
+                 {"SUM", C_DEC, "DECIMAL(38, 2)"},
+                 {"AVG", C_DEC, "DECIMAL(38, 6)"},
+                 {"AVG", C_INT, "INT"},
+                 {"AVG", C_FLOAT, "FLOAT"},
+                 {"SUM", C_TEXT, NULL},
+                 {"AVG", C_FLAG, NULL},
+                 {"MIN", C_TEXT, "STRING"},
+                 {"MAX", C_FLAG, "BOOLEAN"},
+                 {"STDDEV_POP", C_INT, "DOUBLE"},
+                 {"VAR_SAMP", C_TEXT, NULL},
+                 {"LISTAGG", C_TEXT, "STRING"},
+                 {"LISTAGG", C_INT, NULL},
                  {"FIRST_VALUE", C_DEC, "DECIMAL(10, 2)"}};
     enum agg_kind kind;
 
@@ -223,8 +374,8 @@ Test(aggregate, result_types)
         char text[80];
 
         cr_assert(agg_find(cases[i].name, &kind));
-        cr_assert_eq(agg_result_type(kind, &fields[cases[i].arg].type, &out), cases[i].expected != NULL,
-                     "%s of column %d", cases[i].name, cases[i].arg);
+        cr_assert_eq(agg_result_type(kind, &fields[cases[i].arg].type, &out),
+                     cases[i].expected != NULL, "%s of column %d", cases[i].name, cases[i].arg);
         if (cases[i].expected != NULL)
             cr_assert_str_eq(type_name(&out, text, sizeof text), cases[i].expected);
     }
@@ -235,7 +386,8 @@ Test(aggregate, result_types)
 
 static uint32_t all_specs(struct agg_spec *specs, bool inexact)
 {
-    static const enum agg_kind numeric[] = {AGG_SUM, AGG_AVG, AGG_MIN, AGG_MAX, AGG_COUNT, AGG_VAR_POP,
+    static const enum agg_kind numeric[] = {AGG_SUM,         AGG_AVG,   AGG_MIN,
+                                            AGG_MAX,         AGG_COUNT, AGG_VAR_POP,
                                             AGG_STDDEV_SAMP, AGG_FIRST, AGG_LAST};
     uint32_t n = 0;
 
@@ -332,8 +484,10 @@ Test(aggregate, the_same_bytes_by_every_way)
         opkit_open(&kit, seed, 4096);
         random_values(&kit, values, n);
         for (int way = 0; way < 4; way++) {
-            by_way(&kit, specs, count, values, n, per_step, way, seed % 2, texts[way], sizeof texts[way]);
-            cr_assert_str_eq(texts[way], texts[0], "seed %llu way %d", (unsigned long long)seed, way);
+            by_way(&kit, specs, count, values, n, per_step, way, seed % 2, texts[way],
+                   sizeof texts[way]);
+            cr_assert_str_eq(texts[way], texts[0], "seed %llu way %d", (unsigned long long)seed,
+                             way);
         }
         opkit_close(&kit);
     }

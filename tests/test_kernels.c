@@ -6,7 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static unsigned next(unsigned *state) { return (*state = *state * 1664525u + 1013904223u) >> 8; }
+static unsigned next(unsigned *state)
+{
+    return (*state = *state * 1664525u + 1013904223u) >> 8;
+}
 
 static void fill(char *bytes, size_t length, unsigned seed)
 {
@@ -32,8 +35,10 @@ Test(kernels, find_any3_equals_a_loop)
                 found = tables[t]->find_any3(bytes + start, length, ',', '\n', '"', positions);
                 for (size_t i = 0; i < length; i++)
                     if (strchr(",\n\"", bytes[start + i]) != NULL && bytes[start + i] != '\0') {
-                        cr_assert_lt(n, found, "%s: length %zu misses a position", tables[t]->isa, length);
-                        cr_assert_eq(positions[n], i, "%s: length %zu start %zu", tables[t]->isa, length, start);
+                        cr_assert_lt(n, found, "%s: length %zu misses a position", tables[t]->isa,
+                                     length);
+                        cr_assert_eq(positions[n], i, "%s: length %zu start %zu", tables[t]->isa,
+                                     length, start);
                         n++;
                     }
                 cr_assert_eq(n, found, "%s: length %zu finds too many", tables[t]->isa, length);
@@ -54,8 +59,8 @@ Test(kernels, count_byte_equals_a_loop)
                 fill(bytes, sizeof bytes, (unsigned)(length * 17 + start));
                 for (size_t i = 0; i < length; i++)
                     n += bytes[start + i] == '"';
-                cr_assert_eq(tables[t]->count_byte(bytes + start, length, '"'), n, "%s: length %zu", tables[t]->isa,
-                             length);
+                cr_assert_eq(tables[t]->count_byte(bytes + start, length, '"'), n, "%s: length %zu",
+                             tables[t]->isa, length);
             }
 }
 

@@ -30,8 +30,9 @@ static struct batch *random_batch(struct opkit *kit, uint32_t n, uint32_t range)
         column_own_validity(b, &b->columns[c]);
     for (uint32_t i = 0; i < n; i++) {
         char text[64];
-        const int length = snprintf(text, sizeof text, opkit_random(kit) % 2 ? "%d" : "%d is a long key here",
-                                    (int)(opkit_random(kit) % range));
+        const int length =
+            snprintf(text, sizeof text, opkit_random(kit) % 2 ? "%d" : "%d is a long key here",
+                     (int)(opkit_random(kit) % range));
 
         if (length > 2)
             text[1] = opkit_random(kit) % 8 == 0 ? '\0' : text[1];
@@ -49,7 +50,8 @@ static struct batch *random_batch(struct opkit *kit, uint32_t n, uint32_t range)
 }
 
 /* Compares two rows by the key columns as SQL orders them: NULL first, -0.0 = 0.0, NaN last. */
-static int compare_part(const struct batch *x, uint32_t i, const struct batch *y, uint32_t j, uint32_t c)
+static int compare_part(const struct batch *x, uint32_t i, const struct batch *y, uint32_t j,
+                        uint32_t c)
 {
     const struct column *a = &x->columns[c], *b = &y->columns[c];
     const bool va = column_valid(a, i), vb = column_valid(b, j);
@@ -77,13 +79,15 @@ static int compare_part(const struct batch *x, uint32_t i, const struct batch *y
     return (p > q) - (p < q);
 }
 
-struct keyset { uint32_t columns[3], count; };
-static const struct keyset keysets[] = {{{C_BIG}, 1},  {{C_DOUBLE}, 1}, {{C_TEXT}, 1},
-                                        {{C_DEC}, 1},  {{C_TINY}, 1},   {{C_BIG, C_TEXT}, 2},
-                                        {{C_TEXT, C_DOUBLE}, 2}, {{C_TINY, C_TEXT, C_DEC}, 3}};
+struct keyset {
+    uint32_t columns[3], count;
+};
+static const struct keyset keysets[] =
+    {{{C_BIG}, 1},  {{C_DOUBLE}, 1},      {{C_TEXT}, 1},           {{C_DEC}, 1},
+     {{C_TINY}, 1}, {{C_BIG, C_TEXT}, 2}, {{C_TEXT, C_DOUBLE}, 2}, {{C_TINY, C_TEXT, C_DEC}, 3}};
 
-static int compare_rows(const struct keyset *k, const struct batch *x, uint32_t i, const struct batch *y,
-                        uint32_t j)
+static int compare_rows(const struct keyset *k, const struct batch *x, uint32_t i,
+                        const struct batch *y, uint32_t j)
 {
     int c = 0;
 
@@ -107,7 +111,7 @@ static void check_groups(struct opkit *kit, const struct keyset *k, struct table
     for (uint32_t i = 0; i < b->live; i++) {
         if (*(int64_t *)states[i] == -1)
             *(int64_t *)states[i] = i;
-        cr_assert_eq(compare_rows(k, b, i, b, (uint32_t)*(int64_t *)states[i]), 0);
+        cr_assert_eq(compare_rows(k, b, i, b, (uint32_t) * (int64_t *)states[i]), 0);
         for (uint32_t j = 0; j < i; j++)
             cr_assert_eq(states[i] == states[j], compare_rows(k, b, i, b, j) == 0);
     }
@@ -122,7 +126,9 @@ static void check_groups(struct opkit *kit, const struct keyset *k, struct table
         char one[4096], two[4096];
         const uint32_t n = table_key_put(table, order[i], one);
 
-        cr_assert_eq(compare_rows(k, out, i, b, (uint32_t)*(int64_t *)table_state(table, order[i])), 0);
+        cr_assert_eq(compare_rows(k, out, i, b,
+                                  (uint32_t) * (int64_t *)table_state(table, order[i])),
+                     0);
         if (i == 0)
             continue;
         cr_assert_lt(compare_rows(k, out, i - 1, out, i), 0);
@@ -167,7 +173,8 @@ Test(table, groups_every_kind_of_key)
             struct batch *b;
 
             opkit_open(&kit, seed, 4096);
-            b = random_batch(&kit, 1 + (uint32_t)(seed * 11 % 400), 1 + (uint32_t)(seed * 17 % 500));
+            b = random_batch(&kit, 1 + (uint32_t)(seed * 11 % 400),
+                             1 + (uint32_t)(seed * 17 % 500));
             cr_assert(key_layout_open(&layout, &kit.heap, &schema, k->columns, k->count));
             cr_assert(key_batch_open(&keys, &kit.heap));
             cr_assert(keys_prepare(&layout, b, NULL, b->live, &keys));

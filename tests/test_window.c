@@ -1,18 +1,18 @@
-/* tests/test_window.c - windows against SEMANTICS' golden vectors and a naive recomputation that keeps all rows. */
+/* tests/test_window.c - windows against hand-made golden vectors and a naive recomputation that keeps all rows. */
 #include "tests/opkit.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define MS 1000ll                      /* TIMESTAMP(3) in microseconds */
+#define MS 1000ll /* TIMESTAMP(3) in microseconds */
 #define SEC (1000 * MS)
 #define NO_TIME INT64_MIN
 
 enum { C_TS, C_K, C_S, C_V, C_D, C_F, COLUMNS };
 
 struct row {
-    int64_t ts;                        /* NO_TIME: NULL */
+    int64_t ts; /* NO_TIME: NULL */
     int64_t k;
     double d;
     int32_t v;
@@ -20,7 +20,7 @@ struct row {
     uint64_t step;
     bool k_null, v_null, f;
     char s[24];
-    int64_t g, w;                      /* before the row: of its step; of the operator */
+    int64_t g, w; /* before the row: of its step; of the operator */
 };
 
 struct step {
@@ -36,7 +36,7 @@ struct stream {
 
 struct job {
     struct window_spec window;
-    uint32_t key_count;                /* 0, 1: k, 2: k and s */
+    uint32_t key_count; /* 0, 1: k, 2: k and s */
     bool lists, late_output;
     bool partials, snapshots, starve;
     uint32_t batch_rows;
@@ -49,8 +49,11 @@ static const struct mill_schema input_schema = {COLUMNS, input_fields};
 static void fill_input_fields(void)
 {
     static const char *const names[] = {"ts", "k", "s", "v", "d", "f"};
-    const struct mill_type types[] = {type_time(MILL_TIMESTAMP, 3), type_make(MILL_BIGINT),
-                                      type_string(), type_make(MILL_INT), type_make(MILL_DOUBLE),
+    const struct mill_type types[] = {type_time(MILL_TIMESTAMP, 3),
+                                      type_make(MILL_BIGINT),
+                                      type_string(),
+                                      type_make(MILL_INT),
+                                      type_make(MILL_DOUBLE),
                                       type_make(MILL_BOOLEAN)};
 
     for (uint32_t i = 0; i < COLUMNS; i++)
@@ -97,7 +100,8 @@ static void plan_make(struct plan *p, const struct job *job)
     fill_input_fields();
     p->source.schema = input_schema;
     p->inputs[0] = &p->source;
-    p->window = (struct phys_node){.kind = NODE_WINDOW, .id = 7, .inputs = p->inputs, .input_count = 1};
+    p->window =
+        (struct phys_node){.kind = NODE_WINDOW, .id = 7, .inputs = p->inputs, .input_count = 1};
     p->window.schema.fields = p->fields;
     a->window = job->window;
     a->window.time_type = time;
@@ -180,7 +184,8 @@ static void stream_times(struct stream *s, int64_t delay, uint32_t splits)
     }
 }
 
-static void stream_random(struct stream *s, uint64_t seed, uint32_t splits, int64_t delay, bool exact)
+static void stream_random(struct stream *s, uint64_t seed, uint32_t splits, int64_t delay,
+                          bool exact)
 {
     struct opkit dice = {.random = seed * 0x9e3779b97f4a7c15u + 1};
     int64_t now[8];
@@ -309,8 +314,8 @@ static void run_step(struct opkit *kit, const struct job *job, const struct stre
                      const struct step *step, struct op *front, struct op *op)
 {
     for (uint32_t first = 0; first < step->count;) {
-        const uint32_t n = min_u32(1 + (uint32_t)(opkit_random(kit) % job->batch_rows),
-                                   step->count - first);
+        const uint32_t n =
+            min_u32(1 + (uint32_t)(opkit_random(kit) % job->batch_rows), step->count - first);
         struct batch *b = make_batch(kit, s, step, first, n, job->window.unit);
 
         cr_assert(opkit_push(kit, front != NULL ? front : op, 0, b, &step->time,
@@ -375,7 +380,7 @@ static void result_free(struct result *r)
 
 struct group {
     int64_t start, end;
-    uint64_t fired;                    /* step */
+    uint64_t fired; /* step */
     const struct row *key;
     const struct row **rows;
     uint32_t count;
@@ -400,8 +405,8 @@ static int compare_keys(const struct row *a, const struct row *b, uint32_t key_c
     return key_count > 1 ? strcmp(a->s, b->s) : 0;
 }
 
-static void oracle_add(struct oracle *o, const struct job *job, const struct row *row, int64_t start,
-                       int64_t end, uint32_t max_rows)
+static void oracle_add(struct oracle *o, const struct job *job, const struct row *row,
+                       int64_t start, int64_t end, uint32_t max_rows)
 {
     struct group *g = NULL;
 
@@ -418,7 +423,10 @@ static void oracle_add(struct oracle *o, const struct job *job, const struct row
     g->rows[g->count++] = row;
 }
 
-static int64_t floor_to(int64_t t, int64_t grid) { return floor_div(t, grid) * grid; }
+static int64_t floor_to(int64_t t, int64_t grid)
+{
+    return floor_div(t, grid) * grid;
+}
 
 /* Every window that the row belongs to by definition and that is open at the row's place. */
 static void oracle_row(struct oracle *o, const struct job *job, const struct row *row, uint32_t max)
@@ -566,9 +574,10 @@ static struct job random_job(uint64_t seed)
     static const struct {
         enum window_kind kind;
         int64_t size, slide, offset;
-    } windows[] = {{WINDOW_TUMBLE, 10, 10, 0},   {WINDOW_TUMBLE, 7, 7, 3},  {WINDOW_HOP, 10, 5, 0},
-                   {WINDOW_HOP, 10, 4, 0},       {WINDOW_HOP, 9, 6, -2},    {WINDOW_HOP, 12, 1, 0},
-                   {WINDOW_HOP, 8, 8, 1},        {WINDOW_CUMULATE, 12, 3, 0},
+    } windows[] = {{WINDOW_TUMBLE, 10, 10, 0}, {WINDOW_TUMBLE, 7, 7, 3},
+                   {WINDOW_HOP, 10, 5, 0},     {WINDOW_HOP, 10, 4, 0},
+                   {WINDOW_HOP, 9, 6, -2},     {WINDOW_HOP, 12, 1, 0},
+                   {WINDOW_HOP, 8, 8, 1},      {WINDOW_CUMULATE, 12, 3, 0},
                    {WINDOW_CUMULATE, 20, 4, 5}};
     const uint32_t i = (uint32_t)(seed % COUNT_OF(windows));
     struct job job = {.key_count = (uint32_t)(seed / 9 % 3), .seed = seed, .lists = seed % 2 == 0};
@@ -643,7 +652,7 @@ Test(window, same_bytes_for_partials_snapshots_and_batches)
     }
 }
 
-/* ---- golden vectors: SEMANTICS section 5 ---- */
+/* ---- golden vectors ---- */
 
 static struct stream stream_of(const int64_t *seconds, const int32_t *values, uint32_t n,
                                uint32_t per_step, int64_t delay)
@@ -678,8 +687,13 @@ static void brief(const char *text, char *to)
 
 static struct job seconds_job(enum window_kind kind, int64_t size, int64_t slide)
 {
-    return (struct job){.window = {.kind = kind, .time = C_TS, .start = -1, .end = -1, .unit = MS,
-                                   .size = size * SEC, .slide = slide * SEC},
+    return (struct job){.window = {.kind = kind,
+                                   .time = C_TS,
+                                   .start = -1,
+                                   .end = -1,
+                                   .unit = MS,
+                                   .size = size * SEC,
+                                   .slide = slide * SEC},
                         .batch_rows = 4};
 }
 
@@ -704,14 +718,16 @@ Test(window, tumbling_of_the_talk)
 Test(window, hopping_of_the_talk)
 {
     static const int64_t t[] = {1, 3, 6, 8, 11, 12, 16, 18, 21, 23, 26, 28};
-    static const int32_t v[] = {100, 100, 100, 100, 100, 1, 10, 10, 1, 1, 1, 1};   /* S W E as digits */
+    static const int32_t v[] = {100, 100, 100, 100, 100, 1,
+                                10,  10,  1,   1,   1,   1}; /* S W E as digits */
     const struct job job = seconds_job(WINDOW_HOP, 10, 5);
     struct stream s = stream_of(t, v, 12, 5, 0);
     struct result r = run(&job, &s);
     char text[1000];
 
     brief(r.text, text);
-    cr_assert_str_eq(text, "-5 5 2 200;0 10 4 400;5 15 4 301;10 20 4 121;15 25 4 22;20 30 4 4;25 35 2 2;");
+    cr_assert_str_eq(text, "-5 5 2 200;0 10 4 400;5 15 4 301;10 20 4 121;15 25 4 22;20 30 4 4;25 "
+                           "35 2 2;");
     result_free(&r);
     stream_free(&s);
 }
@@ -724,8 +740,10 @@ Test(window, watermark_edge_of_the_talk)
         int64_t delay_ms;
         const char *expected;
         uint64_t late;
-    } cases[] = {{3000, "0 5 4 10;5 10 1 7;", 0}, {2002, "0 5 4 10;5 10 1 7;", 0},
-                 {2001, "0 5 3 6;5 10 1 7;", 1},  {0, "0 5 3 6;5 10 1 7;", 1}};
+    } cases[] = {{3000, "0 5 4 10;5 10 1 7;", 0},
+                 {2002, "0 5 4 10;5 10 1 7;", 0},
+                 {2001, "0 5 3 6;5 10 1 7;", 1},
+                 {0, "0 5 3 6;5 10 1 7;", 1}};
 
     for (size_t i = 0; i < COUNT_OF(cases); i++)
         for (uint32_t per_step = 1; per_step <= 5; per_step++) {

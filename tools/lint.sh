@@ -32,5 +32,11 @@ while read -r file name lines; do
     [ -n "$allowed" ] && [ "$lines" -le "$allowed" ] || complain "function of $lines lines: $file $name"
 done <<<"$found"
 
+# 5. formatted
+if command -v clang-format >/dev/null; then
+    found=$(git ls-files '*.c' '*.h' '*.cc' | xargs clang-format --dry-run 2>&1 | grep -o '^[^:]*' | sort -u | grep -v ' ')
+    [ -z "$found" ] || while read -r line; do complain "not formatted (clang-format -i): $line"; done <<<"$found"
+fi
+
 echo "lint: $problems problems"
 [ "$problems" -eq 0 ]

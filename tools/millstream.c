@@ -23,23 +23,23 @@ struct progress;
 
 struct command {
     struct mill_config config;
-    const char *file;                  /* FILE, "-" or NULL */
+    const char *file; /* FILE, "-" or NULL */
     char *sql;
     const char *json_summary;
-    char *settings;                    /* SET statements of --set, in front of the script */
+    char *settings; /* SET statements of --set, in front of the script */
     bool quiet, format_given;
     char *names[64];
     const char *values[64];
     unsigned variable_count;
     struct printer printer;
     mill_engine *engine;
-    struct mill_stats total;           /* over all queries of the script */
+    struct mill_stats total; /* over all queries of the script */
     unsigned query_count;
-    struct progress *progress;         /* while a script runs */
+    struct progress *progress; /* while a script runs */
 };
 
 static volatile sig_atomic_t stopped_by;
-static mill_engine *volatile running_engine;   /* for the signal handler */
+static mill_engine *volatile running_engine; /* for the signal handler */
 
 /* ---- help ---- */
 
@@ -50,20 +50,23 @@ static const char help_text[] =
     "       millstream gen nexmark --events N [--seed S] [--rate R] --out FILE.csv\n"
     "       millstream functions                  lists the built-in functions\n"
     "       millstream version                    version, instruction set, cpus\n"
-    "options: --shards N        threads, each with its own share of the keys (default: one per cpu)\n"
-    "         --set KEY=VALUE   shards, batch-rows, step-bytes, step-rows, ring-slots, memory-limit,\n"
+    "options: --shards N        threads, each with its own share of the keys (default: one per "
+    "cpu)\n"
+    "         --set KEY=VALUE   shards, batch-rows, step-bytes, step-rows, ring-slots, "
+    "memory-limit,\n"
     "                           or a setting as in SET 'key' = 'value'\n"
     "         -D NAME=VALUE     replaces ${NAME} in the script\n"
     "         --format csv|json|table   of bare SELECTs (default: table on a terminal, else csv)\n"
     "         --quiet           no progress, no summary\n"
     "         --json-summary FILE       the summary as one JSON object\n"
-    "exit: 0 well, 64 usage, 65 bad data, 66 no input, 70 internal, 71 memory, 74 I/O, 78 SQL or option,\n"
+    "exit: 0 well, 64 usage, 65 bad data, 66 no input, 70 internal, 71 memory, 74 I/O, 78 SQL or "
+    "option,\n"
     "      130 or 143 stopped by a signal\n";
 
 static int bad_usage(const char *what, const char *value)
 {
-    fprintf(stderr, "millstream: %s%s%s; millstream help shows how it is called\n", what, value != NULL ? " " : "",
-            value != NULL ? value : "");
+    fprintf(stderr, "millstream: %s%s%s; millstream help shows how it is called\n", what,
+            value != NULL ? " " : "", value != NULL ? value : "");
     return EXIT_USAGE;
 }
 
@@ -93,9 +96,10 @@ static bool number(const char *text, uint64_t *out)
 
 static int set_option(struct command *c, const char *pair)
 {
-    static const char *const names[] = {"shards", "batch-rows", "step-bytes", "step-rows", "ring-slots"};
-    uint32_t *const fields[] = {&c->config.shard_count, &c->config.batch_rows, &c->config.step_bytes,
-                                &c->config.step_rows, &c->config.ring_slots};
+    static const char *const names[] = {"shards", "batch-rows", "step-bytes", "step-rows",
+                                        "ring-slots"};
+    uint32_t *const fields[] = {&c->config.shard_count, &c->config.batch_rows,
+                                &c->config.step_bytes, &c->config.step_rows, &c->config.ring_slots};
     const char *equals = strchr(pair, '=');
     char key[256];
     uint64_t value;
@@ -111,7 +115,9 @@ static int set_option(struct command *c, const char *pair)
             return 0;
         }
     if (strcmp(key, "memory-limit") == 0)
-        return number(equals + 1, &c->config.memory_limit) ? 0 : bad_usage("--set needs bytes in", pair);
+        return number(equals + 1, &c->config.memory_limit)
+                   ? 0
+                   : bad_usage("--set needs bytes in", pair);
     append(&c->settings, "SET '%s' = '%s';", key, equals + 1);
     return 0;
 }
@@ -149,7 +155,8 @@ static int take_option(struct command *c, const char *name, const char *value)
     int code;
 
     if (strcmp(name, "--shards") != 0 && strcmp(name, "--set") != 0 && strcmp(name, "-D") != 0 &&
-        strcmp(name, "--format") != 0 && strcmp(name, "--json-summary") != 0 && strcmp(name, "-c") != 0)
+        strcmp(name, "--format") != 0 && strcmp(name, "--json-summary") != 0 &&
+        strcmp(name, "-c") != 0)
         return 0;
     if (value == NULL)
         return bad_usage("a value is missing behind", name);
@@ -167,7 +174,9 @@ static int take_option(struct command *c, const char *name, const char *value)
         c->json_summary = value;
         return 1;
     }
-    code = strcmp(name, "--set") == 0 ? set_option(c, value) : strcmp(name, "-D") == 0 ? define(c, value) : set_format(c, value);
+    code = strcmp(name, "--set") == 0 ? set_option(c, value)
+           : strcmp(name, "-D") == 0  ? define(c, value)
+                                      : set_format(c, value);
     return code == 0 ? 1 : code;
 }
 
@@ -246,7 +255,8 @@ static int report(const struct command *c, const struct mill_error *error)
 
     fflush(stdout);
     if (error->line > 0)
-        fprintf(stderr, "millstream: %s:%u:%u: %s\n", name, error->line, error->column, error->message);
+        fprintf(stderr, "millstream: %s:%u:%u: %s\n", name, error->line, error->column,
+                error->message);
     else
         fprintf(stderr, "millstream: %s\n", error->message);
     if (error->excerpt[0] != '\0')
@@ -263,7 +273,7 @@ static void on_signal(int signal)
     mill_query *query = running_engine != NULL ? mill_running(running_engine) : NULL;
 
     if (stopped_by != 0 || query == NULL)
-        _exit(128 + signal);           /* the second time, or nothing runs yet */
+        _exit(128 + signal); /* the second time, or nothing runs yet */
     stopped_by = signal;
     mill_stop(query, false);
 }
@@ -284,9 +294,12 @@ static void show_progress(struct progress *p)
     if (query == NULL)
         return;
     mill_query_stats(query, &s);
-    fprintf(stderr, "\r%" PRIu64 " rows in, %.1f M rows/s, %.1f MB/s, %" PRIu64 " rows out, state %.1f MB \033[K", s.rows_in,
-            s.seconds > 0 ? (double)s.rows_in / s.seconds / 1e6 : 0.0, s.seconds > 0 ? (double)s.bytes_in / s.seconds / 1e6 : 0.0,
-            s.rows_out, (double)s.state_bytes / 1e6);
+    fprintf(stderr,
+            "\r%" PRIu64 " rows in, %.1f M rows/s, %.1f MB/s, %" PRIu64
+            " rows out, state %.1f MB \033[K",
+            s.rows_in, s.seconds > 0 ? (double)s.rows_in / s.seconds / 1e6 : 0.0,
+            s.seconds > 0 ? (double)s.bytes_in / s.seconds / 1e6 : 0.0, s.rows_out,
+            (double)s.state_bytes / 1e6);
     p->shown = true;
 }
 
@@ -342,8 +355,8 @@ static void summary(const struct command *c, const struct mill_stats *s)
         fprintf(stderr,
                 "%" PRIu64 " rows in, %" PRIu64 " rows out, %" PRIu64 " late, %" PRIu64
                 " dead, %.3f s, %.2f M rows/s, %ld MB peak, %u shards\n",
-                s->rows_in, s->rows_out, s->late, s->dead, s->seconds, rate / 1e6, usage.ru_maxrss / 1024,
-                s->shard_count);
+                s->rows_in, s->rows_out, s->late, s->dead, s->seconds, rate / 1e6,
+                usage.ru_maxrss / 1024, s->shard_count);
     if (c->json_summary == NULL)
         return;
     to = fopen(c->json_summary, "we");
@@ -352,11 +365,12 @@ static void summary(const struct command *c, const struct mill_stats *s)
         return;
     }
     fprintf(to,
-            "{\"rows_in\": %" PRIu64 ", \"rows_out\": %" PRIu64 ", \"late\": %" PRIu64 ", \"dead\": %" PRIu64
-            ", \"bytes_in\": %" PRIu64 ", \"seconds\": %.6f, \"rows_per_second\": %.0f, \"peak_rss_bytes\": %ld, "
+            "{\"rows_in\": %" PRIu64 ", \"rows_out\": %" PRIu64 ", \"late\": %" PRIu64
+            ", \"dead\": %" PRIu64 ", \"bytes_in\": %" PRIu64
+            ", \"seconds\": %.6f, \"rows_per_second\": %.0f, \"peak_rss_bytes\": %ld, "
             "\"shards\": %u}\n",
-            s->rows_in, s->rows_out, s->late, s->dead, s->bytes_in, s->seconds, rate, usage.ru_maxrss * 1024L,
-            s->shard_count);
+            s->rows_in, s->rows_out, s->late, s->dead, s->bytes_in, s->seconds, rate,
+            usage.ru_maxrss * 1024L, s->shard_count);
     fclose(to);
 }
 
@@ -379,7 +393,7 @@ static void on_end(void *user, mill_query *query, int code)
     struct mill_stats s;
 
     (void)code;
-    if (c->printer.schema != NULL)     /* the schema goes with the query */
+    if (c->printer.schema != NULL) /* the schema goes with the query */
         printer_end(&c->printer);
     /* from here on the progress thread sees no running query; let it finish with this one */
     if (c->progress != NULL) {
@@ -399,7 +413,11 @@ static void on_end(void *user, mill_query *query, int code)
 
 static int verb_run(struct command *c)
 {
-    const struct mill_callbacks callbacks = {.user = c, .on_text = on_text, .on_schema = on_schema, .on_batch = on_batch, .on_end = on_end};
+    const struct mill_callbacks callbacks = {.user = c,
+                                             .on_text = on_text,
+                                             .on_schema = on_schema,
+                                             .on_batch = on_batch,
+                                             .on_end = on_end};
     struct mill_error error = {0};
     struct progress progress;
     int code = open_engine(c, &error);
@@ -414,7 +432,7 @@ static int verb_run(struct command *c)
         running_engine = NULL;
     }
     if (c->printer.failed)
-        code = MILL_OK;                /* the reader of a pipe has gone: nobody wants the rest */
+        code = MILL_OK; /* the reader of a pipe has gone: nobody wants the rest */
     if (code != MILL_OK)
         code = report(c, &error);
     summary(c, &c->total);
@@ -428,7 +446,8 @@ static int verb_check(struct command *c, bool explain)
     int code = open_engine(c, &error);
 
     if (code == MILL_OK)
-        code = explain ? mill_explain(c->engine, c->sql, &callbacks, &error) : mill_check(c->engine, c->sql, &error);
+        code = explain ? mill_explain(c->engine, c->sql, &callbacks, &error)
+                       : mill_check(c->engine, c->sql, &error);
     if (code != MILL_OK)
         return report(c, &error);
     if (!explain && !c->quiet)
@@ -447,24 +466,33 @@ static int verb_gen(int count, char **args)
     if (count < 1 || strcmp(args[0], "nexmark") != 0)
         return bad_usage("gen makes: nexmark", NULL);
     for (int i = 1; i + 1 < count; i += 2) {
-        const char **to = strcmp(args[i], "--events") == 0 ? &events : strcmp(args[i], "--seed") == 0 ? &seed
-                          : strcmp(args[i], "--rate") == 0 ? &rate : strcmp(args[i], "--out") == 0 ? &out : NULL;
+        const char **to = strcmp(args[i], "--events") == 0 ? &events
+                          : strcmp(args[i], "--seed") == 0 ? &seed
+                          : strcmp(args[i], "--rate") == 0 ? &rate
+                          : strcmp(args[i], "--out") == 0  ? &out
+                                                           : NULL;
 
         if (to == NULL)
             return bad_usage("gen nexmark has no option", args[i]);
         *to = args[i + 1];
     }
-    if (events == NULL || out == NULL || !number(events, &n) || !number(seed, &n) || !number(rate, &n) || count % 2 == 0)
+    if (events == NULL || out == NULL || !number(events, &n) || !number(seed, &n) ||
+        !number(rate, &n) || count % 2 == 0)
         return bad_usage("gen nexmark needs --events N and --out FILE.csv", NULL);
     snprintf(sql, sizeof sql,
-             "CREATE TABLE n (event_type INT, person_id BIGINT, person_name STRING, person_city STRING, person_state STRING, "
-             "auction_id BIGINT, auction_seller BIGINT, auction_category BIGINT, bid_auction BIGINT, bid_bidder BIGINT, "
+             "CREATE TABLE n (event_type INT, person_id BIGINT, person_name STRING, person_city "
+             "STRING, person_state STRING, "
+             "auction_id BIGINT, auction_seller BIGINT, auction_category BIGINT, bid_auction "
+             "BIGINT, bid_bidder BIGINT, "
              "bid_price BIGINT, bid_channel STRING, bid_url STRING, dateTime TIMESTAMP(3)) "
              "WITH ('connector' = 'nexmark', 'events.num' = '%s', 'seed' = '%s', 'rate' = '%s');"
-             "CREATE TABLE f (event_type INT, person_id BIGINT, person_name STRING, person_city STRING, person_state STRING, "
-             "auction_id BIGINT, auction_seller BIGINT, auction_category BIGINT, bid_auction BIGINT, bid_bidder BIGINT, "
+             "CREATE TABLE f (event_type INT, person_id BIGINT, person_name STRING, person_city "
+             "STRING, person_state STRING, "
+             "auction_id BIGINT, auction_seller BIGINT, auction_category BIGINT, bid_auction "
+             "BIGINT, bid_bidder BIGINT, "
              "bid_price BIGINT, bid_channel STRING, bid_url STRING, dateTime TIMESTAMP(3)) "
-             "WITH ('connector' = 'filesystem', 'format' = 'csv', 'path' = '%s'); INSERT INTO f SELECT * FROM n;",
+             "WITH ('connector' = 'filesystem', 'format' = 'csv', 'path' = '%s'); INSERT INTO f "
+             "SELECT * FROM n;",
              events, seed, rate, out);
     mill_config_init(&c.config);
     c.engine = mill_engine_open(&c.config, &error);
@@ -474,7 +502,8 @@ static int verb_gen(int count, char **args)
     return 0;
 }
 
-static void each_function(void *user, const char *name, const char *signature, const char *description, const char *category)
+static void each_function(void *user, const char *name, const char *signature,
+                          const char *description, const char *category)
 {
     (void)user;
     printf("%s\t%s\t%s\t%s\n", name, signature, description, category);

@@ -44,8 +44,8 @@ static void time_text(const struct mill_type *type, int64_t v, char *to, size_t 
     civil(days, &year, &month, &day);
     if (type->kind != MILL_TIME)
         n = snprintf(to, room, "%04" PRId64 "-%02d-%02d ", year, month, day);
-    n += snprintf(to + n, room - (size_t)n, "%02d:%02d:%02d", (int)(rest / 3600), (int)(rest / 60 % 60),
-                  (int)(rest % 60));
+    n += snprintf(to + n, room - (size_t)n, "%02d:%02d:%02d", (int)(rest / 3600),
+                  (int)(rest / 60 % 60), (int)(rest % 60));
     if (type->precision > 0)
         snprintf(to + n, room - (size_t)n, ".%0*" PRId64, type->precision > 6 ? 9 : 6, part),
             to[n + 1 + type->precision] = '\0';
@@ -78,7 +78,12 @@ static void real_text(double v, bool narrow, char *to, size_t room)
     int exponent, n = 0;
 
     if (!isfinite(v) || v == 0) {
-        snprintf(to, room, "%s", isnan(v) ? "NaN" : v > 0 ? "Infinity" : v < 0 ? "-Infinity" : signbit(v) ? "-0.0" : "0.0");
+        snprintf(to, room, "%s",
+                 isnan(v)     ? "NaN"
+                 : v > 0      ? "Infinity"
+                 : v < 0      ? "-Infinity"
+                 : signbit(v) ? "-0.0"
+                              : "0.0");
         return;
     }
     for (int places = 0; places < 17; places++) {
@@ -95,16 +100,19 @@ static void real_text(double v, bool narrow, char *to, size_t room)
     if (v < 0)
         *to++ = '-';
     if (exponent < -3 || exponent >= 7)
-        snprintf(to, room - 1, "%c.%.*sE%d", digits[0], n > 1 ? n - 1 : 1, n > 1 ? digits + 1 : "0", exponent);
+        snprintf(to, room - 1, "%c.%.*sE%d", digits[0], n > 1 ? n - 1 : 1, n > 1 ? digits + 1 : "0",
+                 exponent);
     else if (exponent < 0)
         snprintf(to, room - 1, "0.%.*s%.*s", -exponent - 1, "000", n, digits);
     else if (n <= exponent + 1)
         snprintf(to, room - 1, "%.*s%.*s.0", n, digits, exponent + 1 - n, "0000000");
     else
-        snprintf(to, room - 1, "%.*s.%.*s", exponent + 1, digits, n - exponent - 1, digits + exponent + 1);
+        snprintf(to, room - 1, "%.*s.%.*s", exponent + 1, digits, n - exponent - 1,
+                 digits + exponent + 1);
 }
 
-static const char *plain_text(const struct mill_type *type, const struct mill_column *c, uint32_t row, char *to)
+static const char *plain_text(const struct mill_type *type, const struct mill_column *c,
+                              uint32_t row, char *to)
 {
     int64_t v = 0;
     int32_t days;
@@ -115,7 +123,9 @@ static const char *plain_text(const struct mill_type *type, const struct mill_co
     case MILL_SMALLINT: v = ((const int16_t *)c->values)[row]; break;
     case MILL_INT:
     case MILL_INTERVAL_MONTH: v = ((const int32_t *)c->values)[row]; break;
-    case MILL_FLOAT: real_text((double)((const float *)c->values)[row], true, to, TEXT_MAX); return to;
+    case MILL_FLOAT:
+        real_text((double)((const float *)c->values)[row], true, to, TEXT_MAX);
+        return to;
     case MILL_DOUBLE: real_text(((const double *)c->values)[row], false, to, TEXT_MAX); return to;
     case MILL_DECIMAL: decimal_text(((const __int128 *)c->values)[row], type->scale, to); return to;
     case MILL_DATE: {
@@ -129,14 +139,19 @@ static const char *plain_text(const struct mill_type *type, const struct mill_co
     }
     case MILL_TIME:
     case MILL_TIMESTAMP:
-    case MILL_TIMESTAMP_LTZ: time_text(type, ((const int64_t *)c->values)[row], to, TEXT_MAX); return to;
+    case MILL_TIMESTAMP_LTZ:
+        time_text(type, ((const int64_t *)c->values)[row], to, TEXT_MAX);
+        return to;
     default: v = ((const int64_t *)c->values)[row];
     }
     snprintf(to, TEXT_MAX, "%" PRId64, v);
     return to;
 }
 
-static bool is_text(const struct mill_type *type) { return type->kind >= MILL_CHAR && type->kind <= MILL_VARBINARY; }
+static bool is_text(const struct mill_type *type)
+{
+    return type->kind >= MILL_CHAR && type->kind <= MILL_VARBINARY;
+}
 
 static bool is_null(const struct mill_column *c, uint32_t row)
 {
@@ -182,7 +197,8 @@ static void json_text(FILE *to, const char *text, size_t length)
     fputc('"', to);
 }
 
-static void json_value(FILE *to, const struct mill_type *type, const struct mill_column *c, uint32_t row)
+static void json_value(FILE *to, const struct mill_type *type, const struct mill_column *c,
+                       uint32_t row)
 {
     char text[TEXT_MAX];
     const char *plain;
@@ -212,8 +228,8 @@ static void json_value(FILE *to, const struct mill_type *type, const struct mill
 
 /* ---- cells: the text of any value ---- */
 
-static char *cell_text(const struct mill_type *type, const struct mill_column *c, uint32_t row, const char *null,
-                       size_t *length)
+static char *cell_text(const struct mill_type *type, const struct mill_column *c, uint32_t row,
+                       const char *null, size_t *length)
 {
     char text[TEXT_MAX];
     char *made = NULL;
@@ -285,7 +301,8 @@ static void print_row(struct printer *p, const struct mill_batch *batch, uint32_
             json_value(p->to, type, &batch->columns[i], row);
             continue;
         }
-        cell = cell_text(type, &batch->columns[i], row, p->format == PRINT_TABLE ? "<NULL>" : "", &length);
+        cell = cell_text(type, &batch->columns[i], row, p->format == PRINT_TABLE ? "<NULL>" : "",
+                         &length);
         if (p->format == PRINT_TABLE) {
             keep_cell(p, cell);
             continue;
@@ -293,7 +310,7 @@ static void print_row(struct printer *p, const struct mill_batch *batch, uint32_
         if (i > 0)
             fputc(',', p->to);
         if (is_null(&batch->columns[i], row))
-            ;                          /* nothing at all: an empty text is quoted */
+            ; /* nothing at all: an empty text is quoted */
         else
             csv_text(p->to, cell, length);
         free(cell);
@@ -331,7 +348,8 @@ void printer_end(struct printer *p)
     for (size_t i = 0; widths != NULL && i < p->cell_count; i++) {
         const size_t k = i % columns;
 
-        fprintf(p->to, "%s%s%*s", k == 0 ? "| " : " | ", p->cells[i], (int)(widths[k] - shown_width(p->cells[i])), "");
+        fprintf(p->to, "%s%s%*s", k == 0 ? "| " : " | ", p->cells[i],
+                (int)(widths[k] - shown_width(p->cells[i])), "");
         if (k + 1 < columns)
             continue;
         fputs(" |\n", p->to);

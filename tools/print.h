@@ -11,10 +11,10 @@ enum print_format { PRINT_CSV, PRINT_JSON, PRINT_TABLE };
 struct printer {
     FILE *to;
     enum print_format format;
-    const struct mill_schema *schema;  /* of the running query; lives as long as it */
-    char **cells;                      /* table: rows kept until the end, to know the widths */
+    const struct mill_schema *schema; /* of the running query; lives as long as it */
+    char **cells;                     /* table: rows kept until the end, to know the widths */
     size_t cell_count, cell_room;
-    bool failed;                       /* the reader has gone */
+    bool failed; /* the reader has gone */
 };
 
 void printer_begin(struct printer *printer, const struct mill_schema *schema);

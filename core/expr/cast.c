@@ -10,7 +10,8 @@ bool cast_allowed(const struct mill_type *from, const struct mill_type *to)
 {
     if (from->kind == MILL_NULL || type_same(from, to))
         return true;
-    if (to->kind == MILL_ARRAY || to->kind == MILL_MAP || from->kind == MILL_ARRAY || from->kind == MILL_MAP)
+    if (to->kind == MILL_ARRAY || to->kind == MILL_MAP || from->kind == MILL_ARRAY ||
+        from->kind == MILL_MAP)
         return false;
     if (from->kind == MILL_ROW || to->kind == MILL_ROW) {
         if (type_is_text(to))
@@ -107,8 +108,7 @@ size_t value_text(const struct column *c, const struct mill_type *type, uint32_t
     case MILL_DATE:
     case MILL_TIME:
     case MILL_TIMESTAMP:
-    case MILL_TIMESTAMP_LTZ:
-        return time_format(integer_at(c, type_phys(type), r), type, to, room);
+    case MILL_TIMESTAMP_LTZ: return time_format(integer_at(c, type_phys(type), r), type, to, room);
     case MILL_INTERVAL_TIME: return interval_text(((const int64_t *)c->values)[r], to, room);
     case MILL_INTERVAL_MONTH: {
         const int32_t m = ((const int32_t *)c->values)[r];
@@ -126,7 +126,7 @@ size_t value_text(const struct column *c, const struct mill_type *type, uint32_t
 /* What a value is on its way from one type to another. */
 struct value {
     enum { V_INTEGER, V_DECIMAL, V_DOUBLE } kind;
-    int128 integer;                    /* V_DECIMAL: with scale */
+    int128 integer; /* V_DECIMAL: with scale */
     uint32_t scale;
     double real;
 };
@@ -144,7 +144,7 @@ static struct value value_read(const struct column *c, const struct mill_type *t
 
 static double value_double(const struct value *v)
 {
-    return v->kind == V_DOUBLE ? v->real
+    return v->kind == V_DOUBLE    ? v->real
            : v->kind == V_DECIMAL ? decimal_to_double(v->integer, v->scale)
                                   : (double)(int64_t)v->integer;
 }
@@ -152,8 +152,10 @@ static double value_double(const struct value *v)
 /* Java: doubles saturate, NaN is 0; wide integers are cut to the low bits. */
 static int64_t value_integer(const struct value *v, const struct mill_type *to)
 {
-    static const int64_t most[] = {[MILL_TINYINT] = INT32_MAX, [MILL_SMALLINT] = INT32_MAX,
-                                   [MILL_INT] = INT32_MAX, [MILL_BIGINT] = INT64_MAX};
+    static const int64_t most[] = {[MILL_TINYINT] = INT32_MAX,
+                                   [MILL_SMALLINT] = INT32_MAX,
+                                   [MILL_INT] = INT32_MAX,
+                                   [MILL_BIGINT] = INT64_MAX};
 
     if (v->kind == V_INTEGER)
         return (int64_t)v->integer;
@@ -208,8 +210,10 @@ static void number_write(struct eval *e, const struct value *v, struct column *o
 
 static bool text_integer(const char *text, size_t bytes, const struct mill_type *to, int64_t *out)
 {
-    static const int64_t most[] = {[MILL_TINYINT] = INT8_MAX, [MILL_SMALLINT] = INT16_MAX,
-                                   [MILL_INT] = INT32_MAX, [MILL_BIGINT] = INT64_MAX};
+    static const int64_t most[] = {[MILL_TINYINT] = INT8_MAX,
+                                   [MILL_SMALLINT] = INT16_MAX,
+                                   [MILL_INT] = INT32_MAX,
+                                   [MILL_BIGINT] = INT64_MAX};
     int128 value;
 
     /* as Flink: '12.7' is cut to 12 */
@@ -344,20 +348,20 @@ static void time_cast(const struct column *c, const struct mill_type *from, stru
     if (from->kind == MILL_DATE && to->kind != MILL_DATE)
         RESULT(int64_t, out)[row] = rescale_time(v * 86400000000ll, &micros, to);
     else if (to->kind == MILL_DATE)
-        RESULT(int32_t, out)[row] = from->kind == MILL_DATE ? (int32_t)v : (int32_t)floor_div(v, day);
-    else if (to->kind == MILL_TIME && from->kind != MILL_TIME)
-        RESULT(int64_t, out)[row] = rescale_time(v - floor_div(v, day) * day, from, to);
-    else if (type_phys(to) == PHYS_I64)
-        RESULT(int64_t, out)[row] =
-            to->kind == MILL_INTERVAL_TIME ? v : rescale_time(v, from, to);
-    else
-        integer_write(out, type_phys(to), row, v);
+        RESULT(int32_t, out)
+    [row] = from->kind == MILL_DATE ? (int32_t)v : (int32_t)floor_div(v, day);
+    else if (to->kind == MILL_TIME && from->kind != MILL_TIME) RESULT(int64_t, out)[row] =
+        rescale_time(v - floor_div(v, day) * day, from, to);
+    else if (type_phys(to) == PHYS_I64) RESULT(int64_t, out)[row] =
+        to->kind == MILL_INTERVAL_TIME ? v : rescale_time(v, from, to);
+    else integer_write(out, type_phys(to), row, v);
 }
 
 /* ---- columns ---- */
 
-static void cast_from_text(struct eval *e, const struct column *from, const struct mill_type *from_type,
-                           struct column *out, const struct mill_type *to, bool try_cast, uint32_t row)
+static void cast_from_text(struct eval *e, const struct column *from,
+                           const struct mill_type *from_type, struct column *out,
+                           const struct mill_type *to, bool try_cast, uint32_t row)
 {
     const struct mill_view *v = TEXT(from, row);
     const char *text = mill_view_data(v);
@@ -417,14 +421,14 @@ void cast_column(struct eval *e, const struct column *from, const struct mill_ty
     if (to->kind == MILL_ROW) {
         cast_row(e, from, from_type, out, to, try_cast);
         FOR_ROWS(e, row)
-            if (!column_valid(from, row))
-                eval_null(e, out, row);
+        if (!column_valid(from, row))
+            eval_null(e, out, row);
         return;
     }
     /* the common widenings, without a branch per row */
     if (from->validity == NULL && from_type->kind == MILL_INT && to->kind == MILL_BIGINT) {
         FOR_ROWS(e, row)
-            RESULT(int64_t, out)[row] = VALUE(int32_t, from, row);
+        RESULT(int64_t, out)[row] = VALUE(int32_t, from, row);
         return;
     }
     FOR_ROWS(e, row)

@@ -83,7 +83,9 @@ int64_t add_months(int64_t days, int64_t months)
 
 /* ---- reading ---- */
 
-struct text { const char *next, *end; };
+struct text {
+    const char *next, *end;
+};
 
 /* Between @least and @most digits. */
 static bool take_number(struct text *t, uint32_t least, uint32_t most, int64_t *out)
@@ -155,7 +157,10 @@ static struct text trimmed(const char *text, size_t bytes)
     return t;
 }
 
-static int64_t cut(int64_t value, int64_t unit) { return floor_div(value, unit) * unit; }
+static int64_t cut(int64_t value, int64_t unit)
+{
+    return floor_div(value, unit) * unit;
+}
 
 bool time_parse(const char *text, size_t bytes, const struct mill_type *type, int64_t *out)
 {
@@ -176,7 +181,7 @@ bool time_parse(const char *text, size_t bytes, const struct mill_type *type, in
         return false;
     value = time_from_civil(&c, type_is_nanos(type));
     if (value == TIME_MIN + 1 || value == TIME_MAX - 1)
-        return false;                  /* outside int64 nanoseconds */
+        return false; /* outside int64 nanoseconds */
     *out = cut(value, type_time_unit(type));
     return true;
 }
@@ -188,7 +193,7 @@ bool date_parse(const char *text, size_t bytes, int32_t *out)
 
     if (!take_date(&t, &c))
         return false;
-    if (t.next < t.end) {              /* a time of day is cut off */
+    if (t.next < t.end) { /* a time of day is cut off */
         if (!take(&t, ' ') && !take(&t, 'T'))
             return false;
         if (!take_clock(&t, &c) || t.next != t.end)

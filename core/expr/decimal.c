@@ -41,7 +41,9 @@ bool decimal_rescale(int128 value, uint32_t from, uint32_t to, int128 *out)
 
 /* ---- 256 bits, unsigned ---- */
 
-struct wide { uint128 high, low; };
+struct wide {
+    uint128 high, low;
+};
 
 static struct wide wide_multiply(uint128 a, uint128 b)
 {
@@ -76,7 +78,10 @@ static bool wide_divide(struct wide n, uint128 d, uint128 *quotient, uint128 *re
     return true;
 }
 
-static uint128 magnitude(int128 v) { return v < 0 ? -(uint128)v : (uint128)v; }
+static uint128 magnitude(int128 v)
+{
+    return v < 0 ? -(uint128)v : (uint128)v;
+}
 
 /* round(n / d) HALF_UP with a sign, within precision. */
 static bool wide_round(struct wide n, uint128 d, bool negative, uint32_t precision, int128 *out)
@@ -155,7 +160,7 @@ bool decimal_parse(const char *text, size_t bytes, uint32_t precision, uint32_t 
         if (*text < '0' || *text > '9')
             break;
         any = true;
-        if (value >= decimal_power(37)) {      /* further digits only move the point, and round */
+        if (value >= decimal_power(37)) { /* further digits only move the point, and round */
             if (round == 0)
                 round = *text >= '5' ? 1 : -1;
             places -= !point;
@@ -241,8 +246,8 @@ bool decimal_from_double(double value, uint32_t precision, uint32_t scale, int12
 
     if (!isfinite(value))
         return false;
-    return decimal_parse(text, (size_t)snprintf(text, sizeof text, "%.17g", value), precision, scale,
-                         out);
+    return decimal_parse(text, (size_t)snprintf(text, sizeof text, "%.17g", value), precision,
+                         scale, out);
 }
 
 /* ---- shortest text that reads back the same, in Java's form ---- */
@@ -295,7 +300,10 @@ static size_t java_form(const char *shortest, char *to)
 
 static size_t special_form(double value, char *to)
 {
-    const char *text = isnan(value) ? "NaN" : value > 0 ? "Infinity" : value < 0 ? "-Infinity" : NULL;
+    const char *text = isnan(value) ? "NaN"
+                       : value > 0  ? "Infinity"
+                       : value < 0  ? "-Infinity"
+                                    : NULL;
 
     if (value == 0)
         text = signbit(value) ? "-0.0" : "0.0";

@@ -8,7 +8,7 @@
 struct program {
     struct heap *heap;
     const struct mk_table *kernels;
-    struct expr *const *expressions;   /* copied list */
+    struct expr *const *expressions; /* copied list */
     struct expr **list;
     uint32_t count;
 };
@@ -67,8 +67,8 @@ void eval_bad(struct eval *e, uint32_t row, const char *reason)
     if (e->context->bad_row == NULL)
         e->code = mill_fail(e->error, MILL_E_DATA, e->where->line, e->where->column, "%s", reason);
     else
-        e->code = e->context->bad_row(e->context->bad_user, e->batch, row, reason, e->where,
-                                      e->error);
+        e->code =
+            e->context->bad_row(e->context->bad_user, e->batch, row, reason, e->where, e->error);
 }
 
 void eval_null(struct eval *e, struct column *out, uint32_t row)
@@ -104,7 +104,10 @@ void eval_text(struct eval *e, struct column *out, uint32_t row, const char *tex
 
 static void eval_node(struct eval *e, const struct expr *x, struct column *out);
 
-static uint32_t row_at(const struct eval *e, uint32_t i) { return e->rows != NULL ? e->rows[i] : i; }
+static uint32_t row_at(const struct eval *e, uint32_t i)
+{
+    return e->rows != NULL ? e->rows[i] : i;
+}
 
 static uint16_t *row_list(struct eval *e)
 {
@@ -178,7 +181,7 @@ static void eval_call(struct eval *e, const struct expr *x, struct column *out)
     if (e->code != MILL_OK)
         return;
     e->where = x;
-    if (constant) {                    /* computed once, for row 0 */
+    if (constant) { /* computed once, for row 0 */
         e->rows = &first;
         e->count = count > 0 ? 1 : 0;
     }
@@ -189,7 +192,7 @@ static void eval_call(struct eval *e, const struct expr *x, struct column *out)
     e->rows = rows;
     e->count = count;
     out->constant = constant && e->bad == NULL;
-    if (constant && !out->constant) {  /* the bad row was row 0: all rows share its fate */
+    if (constant && !out->constant) { /* the bad row was row 0: all rows share its fate */
         for (uint32_t i = 0; i < count && (e->bad[0] & 1) != 0; i++)
             eval_bad(e, row_at(e, i), "a constant part of the expression cannot be computed");
         out->constant = true;
@@ -336,13 +339,15 @@ static void eval_case(struct eval *e, const struct expr *x, struct column *out)
     }
 }
 
-static void *user_alloc(void *context, size_t bytes) { return eval_bytes(context, bytes); }
+static void *user_alloc(void *context, size_t bytes)
+{
+    return eval_bytes(context, bytes);
+}
 
 /* User functions see plain columns of all rows. */
 static void eval_user(struct eval *e, const struct expr *x, struct column *out)
 {
-    struct mill_column *args =
-        arena_array(&e->batch->bytes, struct mill_column, x->arg_count + 1);
+    struct mill_column *args = arena_array(&e->batch->bytes, struct mill_column, x->arg_count + 1);
 
     if (args == NULL || !column_own(e->batch, out, &x->type) ||
         !column_own_validity(e->batch, out)) {
@@ -398,7 +403,7 @@ static void eval_node(struct eval *e, const struct expr *x, struct column *out)
             return;
         *out = row.children[x->index];
         out->constant = row.constant || out->constant;
-        if (row.validity != NULL)      /* fields of a NULL row are NULL */
+        if (row.validity != NULL) /* fields of a NULL row are NULL */
             for (uint32_t i = 0; i < e->count; i++) {
                 const uint32_t r = row_at(e, i);
 
@@ -498,7 +503,7 @@ int program_filter(struct program *p, struct batch *batch, struct eval_context *
     }
     if (e.code != MILL_OK)
         return e.code;
-    if (bad > 0) {                     /* rows with garbage in them are not among the kept */
+    if (bad > 0) { /* rows with garbage in them are not among the kept */
         uint32_t kept = 0;
 
         for (uint32_t i = 0; i < n; i++)

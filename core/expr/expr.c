@@ -180,7 +180,8 @@ static bool common_numeric(const struct mill_type *a, const struct mill_type *b,
     } else if (a->kind == MILL_DECIMAL || b->kind == MILL_DECIMAL) {
         const struct mill_type x = as_decimal(a), y = as_decimal(b);
         const uint32_t scale = max_u32(x.scale, y.scale);
-        const uint32_t whole = max_u32((uint32_t)x.precision - x.scale, (uint32_t)y.precision - y.scale);
+        const uint32_t whole =
+            max_u32((uint32_t)x.precision - x.scale, (uint32_t)y.precision - y.scale);
 
         *out = type_decimal(min_u32(whole + scale, 38), min_u32(scale, 38 - min_u32(whole, 38)));
     } else {
@@ -259,7 +260,10 @@ struct expr *expr_cast(struct expr_session *s, struct expr *arg, const struct mi
     return e;
 }
 
-static struct expr_place place_of(const struct expr *e) { return (struct expr_place){e->line, e->column}; }
+static struct expr_place place_of(const struct expr *e)
+{
+    return (struct expr_place){e->line, e->column};
+}
 
 /* What Flink does without being asked: wider numbers, any text into text, finer times, text into times. */
 static bool coerces(const struct expr *arg, const struct mill_type *to)
@@ -271,8 +275,8 @@ static bool coerces(const struct expr *arg, const struct mill_type *to)
         return true;
     if (type_is_numeric(from) && type_is_numeric(to))
         return true;
-    if (type_is_text(from) && (type_is_text(to) || type_is_time(to) || to->kind == MILL_DATE ||
-                               to->kind == MILL_TIME))
+    if (type_is_text(from) &&
+        (type_is_text(to) || type_is_time(to) || to->kind == MILL_DATE || to->kind == MILL_TIME))
         return type_is_text(to) || arg->kind == EXPR_LITERAL;
     if (type_is_binary(from) && type_is_binary(to))
         return true;
@@ -328,14 +332,24 @@ static bool resolve_number(struct call *c, uint32_t arg, enum mill_kind kind, bo
 {
     const struct mill_type type = type_make(kind), *from = arg_type(c, arg);
 
-    if (from->kind != MILL_NULL && (integers_only ? !type_is_integer(from) : !type_is_numeric(from)))
+    if (from->kind != MILL_NULL &&
+        (integers_only ? !type_is_integer(from) : !type_is_numeric(from)))
         return false;
     return resolve_cast(c, arg, &type);
 }
 
-bool resolve_int(struct call *c, uint32_t arg) { return resolve_number(c, arg, MILL_INT, true); }
-bool resolve_bigint(struct call *c, uint32_t arg) { return resolve_number(c, arg, MILL_BIGINT, true); }
-bool resolve_double(struct call *c, uint32_t arg) { return resolve_number(c, arg, MILL_DOUBLE, false); }
+bool resolve_int(struct call *c, uint32_t arg)
+{
+    return resolve_number(c, arg, MILL_INT, true);
+}
+bool resolve_bigint(struct call *c, uint32_t arg)
+{
+    return resolve_number(c, arg, MILL_BIGINT, true);
+}
+bool resolve_double(struct call *c, uint32_t arg)
+{
+    return resolve_number(c, arg, MILL_DOUBLE, false);
+}
 
 const char *resolve_literal_text(struct call *c, uint32_t arg)
 {
@@ -435,14 +449,15 @@ struct expr *expr_call(struct expr_session *s, const char *name, struct expr **a
     } else {
         bool arity = false;
 
-        for (const struct function *f = first; f->name != NULL && strcasecmp(f->name, name) == 0; f++)
+        for (const struct function *f = first; f->name != NULL && strcasecmp(f->name, name) == 0;
+             f++)
             arity = arity || (count >= f->least && count <= f->most);
         c.args = args;
         if (arity)
             wrong_types(&c, name, first);
         else
-            mill_fail(error, MILL_E_TYPE, at.line, at.column,
-                      "%s got %u arguments; it is %s", name, count, first->signature);
+            mill_fail(error, MILL_E_TYPE, at.line, at.column, "%s got %u arguments; it is %s", name,
+                      count, first->signature);
     }
     return NULL;
 }
@@ -592,7 +607,10 @@ bool expr_same(const struct expr *a, const struct expr *b)
 
 /* ---- text ---- */
 
-struct out { char *to; size_t room, used; };
+struct out {
+    char *to;
+    size_t room, used;
+};
 
 static void put(struct out *o, const char *format, ...) PRINTF_LIKE(2, 3);
 static void put(struct out *o, const char *format, ...)
@@ -658,7 +676,8 @@ static void put_expr(struct out *o, const struct expr *e, const struct mill_sche
     put(o, ")");
 }
 
-const char *expr_text(const struct expr *e, const struct mill_schema *schema, char *to, size_t bytes)
+const char *expr_text(const struct expr *e, const struct mill_schema *schema, char *to,
+                      size_t bytes)
 {
     struct out o = {to, bytes, 0};
 

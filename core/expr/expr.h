@@ -14,36 +14,39 @@
 struct function;
 
 enum expr_kind {
-    EXPR_COLUMN,      /* index */
-    EXPR_LITERAL,     /* literal: a column of one row; literal_null */
-    EXPR_CALL,        /* function over args */
-    EXPR_CAST,        /* args[0] to type; TRY: try_cast */
-    EXPR_CASE,        /* args: when, then, when, then, ..., else */
-    EXPR_AND, EXPR_OR,/* args[0], args[1]; Kleene logic, second only where it matters */
-    EXPR_FIELD,       /* args[0] is a ROW, index its field */
-    EXPR_USER         /* user function */
+    EXPR_COLUMN,  /* index */
+    EXPR_LITERAL, /* literal: a column of one row; literal_null */
+    EXPR_CALL,    /* function over args */
+    EXPR_CAST,    /* args[0] to type; TRY: try_cast */
+    EXPR_CASE,    /* args: when, then, when, then, ..., else */
+    EXPR_AND,
+    EXPR_OR,    /* args[0], args[1]; Kleene logic, second only where it matters */
+    EXPR_FIELD, /* args[0] is a ROW, index its field */
+    EXPR_USER   /* user function */
 };
 
 struct expr {
     enum expr_kind kind;
-    struct mill_type type;             /* type.not_null: cannot be NULL */
-    uint32_t line, column;             /* place in the SQL */
+    struct mill_type type; /* type.not_null: cannot be NULL */
+    uint32_t line, column; /* place in the SQL */
     uint32_t index;
     const struct function *function;
     const struct mill_function *user;
     struct expr **args;
     uint32_t arg_count;
     bool try_cast, literal_null;
-    struct column literal;             /* one value, constant */
+    struct column literal; /* one value, constant */
 };
 
-struct expr_place { uint32_t line, column; };
+struct expr_place {
+    uint32_t line, column;
+};
 
 /* What expressions may ask of their surroundings when they are bound. */
 struct expr_session {
     const struct env *env;
-    struct arena *arena;               /* nodes; must outlive programs; on_full may be set */
-    const char *zone;                  /* 'table.local-time-zone' */
+    struct arena *arena; /* nodes; must outlive programs; on_full may be set */
+    const char *zone;    /* 'table.local-time-zone' */
     uint64_t seed;
 };
 
@@ -54,9 +57,9 @@ struct expr *expr_column(struct expr_session *s, uint32_t index, const struct mi
 struct expr *expr_null(struct expr_session *s, const struct mill_type *type, struct expr_place at);
 struct expr *expr_bool(struct expr_session *s, bool value, struct expr_place at);
 struct expr *expr_i64(struct expr_session *s, int64_t value, const struct mill_type *type,
-                      struct expr_place at);      /* INT, BIGINT, times, intervals, dates */
+                      struct expr_place at); /* INT, BIGINT, times, intervals, dates */
 struct expr *expr_string(struct expr_session *s, const char *text, size_t bytes,
-                         struct expr_place at);   /* CHAR(n) as in Flink */
+                         struct expr_place at); /* CHAR(n) as in Flink */
 /* "12" INT or BIGINT, "0.908" DECIMAL(3,3), "1e3" DOUBLE. */
 struct expr *expr_number(struct expr_session *s, const char *text, struct expr_place at,
                          struct mill_error *error);
@@ -70,7 +73,8 @@ struct expr *expr_cast(struct expr_session *s, struct expr *arg, const struct mi
 struct expr *expr_coerce(struct expr_session *s, struct expr *arg, const struct mill_type *to,
                          struct mill_error *error);
 struct expr *expr_case(struct expr_session *s, struct expr **args, uint32_t count,
-                       struct expr_place at, struct mill_error *error);   /* odd count: last is ELSE */
+                       struct expr_place at,
+                       struct mill_error *error); /* odd count: last is ELSE */
 struct expr *expr_field(struct expr_session *s, struct expr *row, const char *name,
                         struct expr_place at, struct mill_error *error);
 struct expr *expr_user(struct expr_session *s, const struct mill_function *function,
@@ -83,25 +87,26 @@ bool type_common(const struct mill_type *a, const struct mill_type *b, struct mi
 struct expr *expr_fold(struct expr_session *s, struct expr *e);
 /* True if it reads no clock and no randomness: the same rows give the same values. */
 bool expr_is_pure(const struct expr *e);
-bool expr_same(const struct expr *a, const struct expr *b);          /* structurally, for GROUP BY */
+bool expr_same(const struct expr *a, const struct expr *b); /* structurally, for GROUP BY */
 /* SQL text for EXPLAIN; column names from @schema. Returns @to. */
-const char *expr_text(const struct expr *e, const struct mill_schema *schema, char *to, size_t bytes);
+const char *expr_text(const struct expr *e, const struct mill_schema *schema, char *to,
+                      size_t bytes);
 /* The value of a non-NULL literal of an integer-like type (INT, times, intervals). */
 bool expr_literal_i64(const struct expr *e, int64_t *out);
 
 /* ---- programs ----------------------------------------------------------------------------- */
 
 struct eval_context {
-    int64_t clock_ns;                  /* the step's clock: PROCTIME(), CURRENT_TIMESTAMP ... */
-    int64_t start_clock_ns;            /* of the query */
+    int64_t clock_ns;       /* the step's clock: PROCTIME(), CURRENT_TIMESTAMP ... */
+    int64_t start_clock_ns; /* of the query */
     uint64_t step;
-    uint64_t decimal_overflow;         /* counts up */
+    uint64_t decimal_overflow; /* counts up */
     /* Called for a row whose value cannot be computed (division by zero, CAST of bad text). Returns 0: the
      * row is dropped from the selection; else a code that ends the run. NULL: the first one fails. */
     int (*bad_row)(void *user, const struct batch *batch, uint32_t row, const char *reason,
                    const struct expr *where, struct mill_error *error);
     void *bad_user;
-    const char *zone;                  /* session time zone; NULL: UTC */
+    const char *zone; /* session time zone; NULL: UTC */
     uint64_t seed;
 };
 
@@ -123,6 +128,7 @@ void program_free(struct program *program);
 
 /* For mill_functions() and docs: every built-in. */
 void functions_each(void (*each)(void *user, const char *name, const char *signature,
-                                 const char *description, const char *category), void *user);
+                                 const char *description, const char *category),
+                    void *user);
 
 #endif

@@ -21,7 +21,7 @@ static bool reals(struct call *c)
         (void)count;                                                                               \
         (void)args;                                                                                \
         FOR_ROWS(e, row)                                                                           \
-            RESULT(double, out)[row] = (expression);                                               \
+        RESULT(double, out)[row] = (expression);                                                   \
     }
 DEFINE_REAL(fn_sqrt, sqrt(REAL(0)))
 DEFINE_REAL(fn_ln, log(REAL(0)))
@@ -60,7 +60,7 @@ EVAL(fn_abs)
     {                                                                                              \
         const type v = VALUE(type, &args[0], row);                                                 \
                                                                                                    \
-        RESULT(type, out)[row] = v < 0 ? (type)((zero) - v) : v;                                   \
+        RESULT(type, out)[row] = v < 0 ? (type)((zero)-v) : v;                                     \
     }                                                                                              \
     break
     switch (type_phys(&e->where->type)) {
@@ -70,11 +70,11 @@ EVAL(fn_abs)
     case PHYS_I64: ABS(int64_t, 0ull);
     case PHYS_F32:
         FOR_ROWS(e, row)
-            RESULT(float, out)[row] = fabsf(VALUE(float, &args[0], row));
+        RESULT(float, out)[row] = fabsf(VALUE(float, &args[0], row));
         break;
     case PHYS_F64:
         FOR_ROWS(e, row)
-            RESULT(double, out)[row] = fabs(REAL(0));
+        RESULT(double, out)[row] = fabs(REAL(0));
         break;
     default: ABS(int128, (int128)0);
     }
@@ -88,7 +88,7 @@ EVAL(fn_sign)
     {                                                                                              \
         const type v = VALUE(type, &args[0], row);                                                 \
                                                                                                    \
-        RESULT(type, out)[row] = v > 0 ? (type)(one) : v < 0 ? (type)-(one) : (type)0;             \
+        RESULT(type, out)[row] = v > 0 ? (type)(one) : v < 0 ? (type) - (one) : (type)0;           \
     }                                                                                              \
     break
     switch (type_phys(&e->where->type)) {
@@ -122,7 +122,8 @@ static void whole(struct eval *e, const struct column *args, struct column *out,
     {
         switch (type_phys(t)) {
         case PHYS_F32:
-            RESULT(float, out)[row] = up ? ceilf(VALUE(float, &args[0], row)) : floorf(VALUE(float, &args[0], row));
+            RESULT(float, out)
+            [row] = up ? ceilf(VALUE(float, &args[0], row)) : floorf(VALUE(float, &args[0], row));
             break;
         case PHYS_F64: RESULT(double, out)[row] = up ? ceil(REAL(0)) : floor(REAL(0)); break;
         case PHYS_I128: {
@@ -133,13 +134,22 @@ static void whole(struct eval *e, const struct column *args, struct column *out,
         }
         default:
             memcpy((char *)out->values + (size_t)row * type_width(t),
-                   (const char *)args[0].values + (size_t)at_row(&args[0], row) * type_width(t), type_width(t));
+                   (const char *)args[0].values + (size_t)at_row(&args[0], row) * type_width(t),
+                   type_width(t));
         }
     }
 }
 
-EVAL(fn_ceil) { (void)count; whole(e, args, out, true); }
-EVAL(fn_floor) { (void)count; whole(e, args, out, false); }
+EVAL(fn_ceil)
+{
+    (void)count;
+    whole(e, args, out, true);
+}
+EVAL(fn_floor)
+{
+    (void)count;
+    whole(e, args, out, false);
+}
 
 /* ROUND(x[, digits]): HALF_UP away from zero; doubles through their shortest decimal form, as Java. */
 static bool resolve_round(struct call *c)
@@ -150,11 +160,14 @@ static bool resolve_round(struct call *c)
     c->result = *t;
     if (!type_is_numeric(t) || (c->count > 1 && !resolve_int(c, 1)))
         return false;
-    if (t->kind != MILL_DECIMAL || (c->count > 1 && !expr_literal_i64(expr_fold(c->session, c->args[1]), &digits)))
+    if (t->kind != MILL_DECIMAL ||
+        (c->count > 1 && !expr_literal_i64(expr_fold(c->session, c->args[1]), &digits)))
         return true;
     digits = max_i64(digits, 0);
     if (digits < t->scale)
-        c->result = type_decimal(min_u32(38, 1 + (uint32_t)t->precision - t->scale + (uint32_t)digits), (uint32_t)digits);
+        c->result =
+            type_decimal(min_u32(38, 1 + (uint32_t)t->precision - t->scale + (uint32_t)digits),
+                         (uint32_t)digits);
     return true;
 }
 
@@ -183,7 +196,8 @@ static double round_double(double v, int32_t digits, bool truncate)
     return decimal_to_double(round_digits(d, 18, digits, truncate), 18);
 }
 
-static void rounded(struct eval *e, const struct column *args, uint32_t count, struct column *out, bool truncate)
+static void rounded(struct eval *e, const struct column *args, uint32_t count, struct column *out,
+                    bool truncate)
 {
     const struct mill_type *t = &e->where->type;
 
@@ -192,24 +206,46 @@ static void rounded(struct eval *e, const struct column *args, uint32_t count, s
         const int32_t digits = count > 1 ? VALUE(int32_t, &args[1], row) : 0;
 
         switch (type_phys(t)) {
-        case PHYS_I8: RESULT(int8_t, out)[row] = (int8_t)round_digits(VALUE(int8_t, &args[0], row), 0, digits, truncate); break;
-        case PHYS_I16: RESULT(int16_t, out)[row] = (int16_t)round_digits(VALUE(int16_t, &args[0], row), 0, digits, truncate); break;
-        case PHYS_I32: RESULT(int32_t, out)[row] = (int32_t)round_digits(VALUE(int32_t, &args[0], row), 0, digits, truncate); break;
-        case PHYS_I64: RESULT(int64_t, out)[row] = (int64_t)round_digits(VALUE(int64_t, &args[0], row), 0, digits, truncate); break;
-        case PHYS_F32: RESULT(float, out)[row] = (float)round_double((double)VALUE(float, &args[0], row), digits, truncate); break;
+        case PHYS_I8:
+            RESULT(int8_t, out)
+            [row] = (int8_t)round_digits(VALUE(int8_t, &args[0], row), 0, digits, truncate);
+            break;
+        case PHYS_I16:
+            RESULT(int16_t, out)
+            [row] = (int16_t)round_digits(VALUE(int16_t, &args[0], row), 0, digits, truncate);
+            break;
+        case PHYS_I32:
+            RESULT(int32_t, out)
+            [row] = (int32_t)round_digits(VALUE(int32_t, &args[0], row), 0, digits, truncate);
+            break;
+        case PHYS_I64:
+            RESULT(int64_t, out)
+            [row] = (int64_t)round_digits(VALUE(int64_t, &args[0], row), 0, digits, truncate);
+            break;
+        case PHYS_F32:
+            RESULT(float, out)
+            [row] = (float)round_double((double)VALUE(float, &args[0], row), digits, truncate);
+            break;
         case PHYS_F64: RESULT(double, out)[row] = round_double(REAL(0), digits, truncate); break;
         default: {
             const uint32_t scale = e->where->args[0]->type.scale;
 
-            RESULT(int128, out)[row] =
-                round_digits(VALUE(int128, &args[0], row), scale, digits, truncate) / decimal_power(scale - t->scale);
+            RESULT(int128, out)
+            [row] = round_digits(VALUE(int128, &args[0], row), scale, digits, truncate) /
+                    decimal_power(scale - t->scale);
         }
         }
     }
 }
 
-EVAL(fn_round) { rounded(e, args, count, out, false); }
-EVAL(fn_truncate) { rounded(e, args, count, out, true); }
+EVAL(fn_round)
+{
+    rounded(e, args, count, out, false);
+}
+EVAL(fn_truncate)
+{
+    rounded(e, args, count, out, true);
+}
 
 /* ---- conditions ---- */
 
@@ -234,8 +270,8 @@ static void copy_value(struct eval *e, struct column *out, const struct column *
 {
     const uint32_t width = type_width(&e->where->type);
 
-    memcpy((char *)out->values + (size_t)row * width, (const char *)from->values + (size_t)at_row(from, row) * width,
-           width);
+    memcpy((char *)out->values + (size_t)row * width,
+           (const char *)from->values + (size_t)at_row(from, row) * width, width);
 }
 
 static bool resolve_coalesce(struct call *c)
@@ -265,11 +301,16 @@ EVAL(coalesce)
     }
 }
 
-static bool resolve_extreme(struct call *c) { return all_common(c, 0) && type_phys(&c->result) != PHYS_BOOL; }
-
-static int compare_values(const struct eval *e, const struct column *a, const struct column *b, uint32_t row)
+static bool resolve_extreme(struct call *c)
 {
-#define ORDER(type) ((VALUE(type, a, row) > VALUE(type, b, row)) - (VALUE(type, a, row) < VALUE(type, b, row)))
+    return all_common(c, 0) && type_phys(&c->result) != PHYS_BOOL;
+}
+
+static int compare_values(const struct eval *e, const struct column *a, const struct column *b,
+                          uint32_t row)
+{
+#define ORDER(type)                                                                                \
+    ((VALUE(type, a, row) > VALUE(type, b, row)) - (VALUE(type, a, row) < VALUE(type, b, row)))
     switch (type_phys(&e->where->type)) {
     case PHYS_I8: return ORDER(int8_t);
     case PHYS_I16: return ORDER(int16_t);
@@ -282,7 +323,8 @@ static int compare_values(const struct eval *e, const struct column *a, const st
     }
 }
 
-static void extreme(struct eval *e, const struct column *args, uint32_t count, struct column *out, int sign)
+static void extreme(struct eval *e, const struct column *args, uint32_t count, struct column *out,
+                    int sign)
 {
     FOR_ROWS(e, row)
     {
@@ -295,8 +337,14 @@ static void extreme(struct eval *e, const struct column *args, uint32_t count, s
     }
 }
 
-EVAL(greatest) { extreme(e, args, count, out, 1); }
-EVAL(least) { extreme(e, args, count, out, -1); }
+EVAL(greatest)
+{
+    extreme(e, args, count, out, 1);
+}
+EVAL(least)
+{
+    extreme(e, args, count, out, -1);
+}
 
 static bool resolve_if(struct call *c)
 {
@@ -318,7 +366,10 @@ EVAL(fn_if)
     }
 }
 
-static bool resolve_nullif(struct call *c) { return all_common(c, 0); }
+static bool resolve_nullif(struct call *c)
+{
+    return all_common(c, 0);
+}
 
 EVAL(fn_nullif)
 {
@@ -346,14 +397,16 @@ static uint64_t random_at(const struct eval *e, uint32_t row, uint64_t salt)
 {
     const uint64_t place = e->batch->step << 32 | batch_place(e->batch, row);
 
-    return mix(mix(place + e->seed * 0x9e3779b97f4a7c15ull) + salt + ((uint64_t)e->where->line << 32) + e->where->column);
+    return mix(mix(place + e->seed * 0x9e3779b97f4a7c15ull) + salt +
+               ((uint64_t)e->where->line << 32) + e->where->column);
 }
 
 DEFINE_REAL(fn_rand, (double)(random_at(e, row, 1) >> 11) * 0x1p-53)
 
 static bool resolve_rand_integer(struct call *c)
 {
-    return resolve_int(c, c->count - 1) && (c->count < 2 || resolve_int(c, 0)) && returns(c, MILL_INT);
+    return resolve_int(c, c->count - 1) && (c->count < 2 || resolve_int(c, 0)) &&
+           returns(c, MILL_INT);
 }
 
 EVAL(rand_integer)
@@ -369,7 +422,10 @@ EVAL(rand_integer)
     }
 }
 
-static bool resolve_uuid(struct call *c) { return returns(c, MILL_VARCHAR); }
+static bool resolve_uuid(struct call *c)
+{
+    return returns(c, MILL_VARCHAR);
+}
 
 EVAL(uuid)
 {
@@ -398,7 +454,10 @@ EVAL(uuid)
     }
 }
 
-static bool resolve_bin(struct call *c) { return resolve_bigint(c, 0) && returns(c, MILL_VARCHAR); }
+static bool resolve_bin(struct call *c)
+{
+    return resolve_bigint(c, 0) && returns(c, MILL_VARCHAR);
+}
 
 EVAL(bin)
 {
@@ -416,7 +475,10 @@ EVAL(bin)
     }
 }
 
-static bool resolve_typeof(struct call *c) { return returns(c, MILL_VARCHAR); }
+static bool resolve_typeof(struct call *c)
+{
+    return returns(c, MILL_VARCHAR);
+}
 
 EVAL(fn_typeof)
 {
@@ -426,51 +488,65 @@ EVAL(fn_typeof)
     (void)count;
     type_name(&e->where->args[0]->type, text, sizeof text);
     FOR_ROWS(e, row)
-        eval_text(e, out, row, text, strlen(text));
+    eval_text(e, out, row, text, strlen(text));
 }
 
 #define M "math"
 #define C "conditional"
-const struct function functions_math[] = {
-    {"ABS", "ABS(x)", "absolute value", M, 1, 1, 0, same_number, fn_abs},
-    {"SIGN", "SIGN(x)", "-1, 0 or 1", M, 1, 1, 0, same_number, fn_sign},
-    {"CEIL", "CEIL(x)", "least whole number not below x", M, 1, 1, 0, resolve_whole, fn_ceil},
-    {"CEILING", "CEILING(x)", "least whole number not below x", M, 1, 1, 0, resolve_whole, fn_ceil},
-    {"FLOOR", "FLOOR(x)", "greatest whole number not above x", M, 1, 1, 0, resolve_whole, fn_floor},
-    {"ROUND", "ROUND(x[, digits])", "rounded half up to digits behind the point", M, 1, 2, 0, resolve_round, fn_round},
-    {"TRUNCATE", "TRUNCATE(x[, digits])", "cut to digits behind the point", M, 1, 2, 0, resolve_round, fn_truncate},
-    {"SQRT", "SQRT(x)", "square root", M, 1, 1, 0, reals, fn_sqrt},
-    {"LN", "LN(x)", "natural logarithm", M, 1, 1, 0, reals, fn_ln},
-    {"LOG10", "LOG10(x)", "logarithm to base 10", M, 1, 1, 0, reals, fn_log10},
-    {"LOG2", "LOG2(x)", "logarithm to base 2", M, 1, 1, 0, reals, fn_log2},
-    {"LOG", "LOG([base, ]x)", "logarithm", M, 1, 2, 0, reals, fn_log},
-    {"EXP", "EXP(x)", "e to the power of x", M, 1, 1, 0, reals, fn_exp},
-    {"POWER", "POWER(x, y)", "x to the power of y", M, 2, 2, 0, reals, fn_power},
-    {"SIN", "SIN(x)", "sine", M, 1, 1, 0, reals, fn_sin},
-    {"COS", "COS(x)", "cosine", M, 1, 1, 0, reals, fn_cos},
-    {"TAN", "TAN(x)", "tangent", M, 1, 1, 0, reals, fn_tan},
-    {"COT", "COT(x)", "cotangent", M, 1, 1, 0, reals, fn_cot},
-    {"ASIN", "ASIN(x)", "arc sine", M, 1, 1, 0, reals, fn_asin},
-    {"ACOS", "ACOS(x)", "arc cosine", M, 1, 1, 0, reals, fn_acos},
-    {"ATAN", "ATAN(x)", "arc tangent", M, 1, 1, 0, reals, fn_atan},
-    {"ATAN2", "ATAN2(y, x)", "angle of a point", M, 2, 2, 0, reals, fn_atan2},
-    {"SINH", "SINH(x)", "hyperbolic sine", M, 1, 1, 0, reals, fn_sinh},
-    {"COSH", "COSH(x)", "hyperbolic cosine", M, 1, 1, 0, reals, fn_cosh},
-    {"TANH", "TANH(x)", "hyperbolic tangent", M, 1, 1, 0, reals, fn_tanh},
-    {"DEGREES", "DEGREES(x)", "radians to degrees", M, 1, 1, 0, reals, fn_degrees},
-    {"RADIANS", "RADIANS(x)", "degrees to radians", M, 1, 1, 0, reals, fn_radians},
-    {"PI", "PI()", "3.14159...", M, 0, 0, 0, reals, fn_pi},
-    {"E", "E()", "2.71828...", M, 0, 0, 0, reals, fn_e},
-    {"BIN", "BIN(n)", "binary digits of an integer", M, 1, 1, 0, resolve_bin, bin},
-    {"RAND", "RAND()", "number from 0 to 1, from the job's seed and the row's place", M, 0, 0, FN_RANDOM, reals, fn_rand},
-    {"RAND_INTEGER", "RAND_INTEGER([seed, ]bound)", "integer from 0 to below bound, from the row's place", M, 1, 2,
-     FN_RANDOM, resolve_rand_integer, rand_integer},
-    {"UUID", "UUID()", "identifier from the job's seed and the row's place", M, 0, 0, FN_RANDOM, resolve_uuid, uuid},
-    {"COALESCE", "COALESCE(a, ...)", "the first that is not NULL", C, 1, 255, FN_NULLS, resolve_coalesce, coalesce},
-    {"IFNULL", "IFNULL(a, b)", "a, or b if a is NULL", C, 2, 2, FN_NULLS, resolve_coalesce, coalesce},
-    {"NULLIF", "NULLIF(a, b)", "NULL if a equals b, else a", C, 2, 2, FN_NULLS, resolve_nullif, fn_nullif},
-    {"IF", "IF(condition, a, b)", "a if the condition is TRUE, else b", C, 3, 3, FN_NULLS, resolve_if, fn_if},
-    {"GREATEST", "GREATEST(a, ...)", "the greatest; NULL if one is NULL", C, 1, 255, 0, resolve_extreme, greatest},
-    {"LEAST", "LEAST(a, ...)", "the least; NULL if one is NULL", C, 1, 255, 0, resolve_extreme, least},
-    {"TYPEOF", "TYPEOF(a)", "the name of its type", "conversion", 1, 1, FN_NULLS, resolve_typeof, fn_typeof},
-    {0}};
+const struct function functions_math[] =
+    {{"ABS", "ABS(x)", "absolute value", M, 1, 1, 0, same_number, fn_abs},
+     {"SIGN", "SIGN(x)", "-1, 0 or 1", M, 1, 1, 0, same_number, fn_sign},
+     {"CEIL", "CEIL(x)", "least whole number not below x", M, 1, 1, 0, resolve_whole, fn_ceil},
+     {"CEILING", "CEILING(x)", "least whole number not below x", M, 1, 1, 0, resolve_whole,
+      fn_ceil},
+     {"FLOOR", "FLOOR(x)", "greatest whole number not above x", M, 1, 1, 0, resolve_whole,
+      fn_floor},
+     {"ROUND", "ROUND(x[, digits])", "rounded half up to digits behind the point", M, 1, 2, 0,
+      resolve_round, fn_round},
+     {"TRUNCATE", "TRUNCATE(x[, digits])", "cut to digits behind the point", M, 1, 2, 0,
+      resolve_round, fn_truncate},
+     {"SQRT", "SQRT(x)", "square root", M, 1, 1, 0, reals, fn_sqrt},
+     {"LN", "LN(x)", "natural logarithm", M, 1, 1, 0, reals, fn_ln},
+     {"LOG10", "LOG10(x)", "logarithm to base 10", M, 1, 1, 0, reals, fn_log10},
+     {"LOG2", "LOG2(x)", "logarithm to base 2", M, 1, 1, 0, reals, fn_log2},
+     {"LOG", "LOG([base, ]x)", "logarithm", M, 1, 2, 0, reals, fn_log},
+     {"EXP", "EXP(x)", "e to the power of x", M, 1, 1, 0, reals, fn_exp},
+     {"POWER", "POWER(x, y)", "x to the power of y", M, 2, 2, 0, reals, fn_power},
+     {"SIN", "SIN(x)", "sine", M, 1, 1, 0, reals, fn_sin},
+     {"COS", "COS(x)", "cosine", M, 1, 1, 0, reals, fn_cos},
+     {"TAN", "TAN(x)", "tangent", M, 1, 1, 0, reals, fn_tan},
+     {"COT", "COT(x)", "cotangent", M, 1, 1, 0, reals, fn_cot},
+     {"ASIN", "ASIN(x)", "arc sine", M, 1, 1, 0, reals, fn_asin},
+     {"ACOS", "ACOS(x)", "arc cosine", M, 1, 1, 0, reals, fn_acos},
+     {"ATAN", "ATAN(x)", "arc tangent", M, 1, 1, 0, reals, fn_atan},
+     {"ATAN2", "ATAN2(y, x)", "angle of a point", M, 2, 2, 0, reals, fn_atan2},
+     {"SINH", "SINH(x)", "hyperbolic sine", M, 1, 1, 0, reals, fn_sinh},
+     {"COSH", "COSH(x)", "hyperbolic cosine", M, 1, 1, 0, reals, fn_cosh},
+     {"TANH", "TANH(x)", "hyperbolic tangent", M, 1, 1, 0, reals, fn_tanh},
+     {"DEGREES", "DEGREES(x)", "radians to degrees", M, 1, 1, 0, reals, fn_degrees},
+     {"RADIANS", "RADIANS(x)", "degrees to radians", M, 1, 1, 0, reals, fn_radians},
+     {"PI", "PI()", "3.14159...", M, 0, 0, 0, reals, fn_pi},
+     {"E", "E()", "2.71828...", M, 0, 0, 0, reals, fn_e},
+     {"BIN", "BIN(n)", "binary digits of an integer", M, 1, 1, 0, resolve_bin, bin},
+     {"RAND", "RAND()", "number from 0 to 1, from the job's seed and the row's place", M, 0, 0,
+      FN_RANDOM, reals, fn_rand},
+     {"RAND_INTEGER", "RAND_INTEGER([seed, ]bound)",
+      "integer from 0 to below bound, from the row's place", M, 1, 2, FN_RANDOM,
+      resolve_rand_integer, rand_integer},
+     {"UUID", "UUID()", "identifier from the job's seed and the row's place", M, 0, 0, FN_RANDOM,
+      resolve_uuid, uuid},
+     {"COALESCE", "COALESCE(a, ...)", "the first that is not NULL", C, 1, 255, FN_NULLS,
+      resolve_coalesce, coalesce},
+     {"IFNULL", "IFNULL(a, b)", "a, or b if a is NULL", C, 2, 2, FN_NULLS, resolve_coalesce,
+      coalesce},
+     {"NULLIF", "NULLIF(a, b)", "NULL if a equals b, else a", C, 2, 2, FN_NULLS, resolve_nullif,
+      fn_nullif},
+     {"IF", "IF(condition, a, b)", "a if the condition is TRUE, else b", C, 3, 3, FN_NULLS,
+      resolve_if, fn_if},
+     {"GREATEST", "GREATEST(a, ...)", "the greatest; NULL if one is NULL", C, 1, 255, 0,
+      resolve_extreme, greatest},
+     {"LEAST", "LEAST(a, ...)", "the least; NULL if one is NULL", C, 1, 255, 0, resolve_extreme,
+      least},
+     {"TYPEOF", "TYPEOF(a)", "the name of its type", "conversion", 1, 1, FN_NULLS, resolve_typeof,
+      fn_typeof},
+     {0}};

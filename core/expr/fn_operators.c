@@ -22,21 +22,23 @@ static bool resolve_compare(struct call *c)
     if (type_is_text(&common))
         common = type_string();
     for (uint32_t i = 0; i < 2; i++)
-        if (!(type_is_text(arg_type(c, i)) && type_is_text(&common)) && !resolve_cast(c, i, &common))
+        if (!(type_is_text(arg_type(c, i)) && type_is_text(&common)) &&
+            !resolve_cast(c, i, &common))
             return false;
     return returns(c, MILL_BOOLEAN);
 }
 
 #define COMPARE_LOOP(type, op)                                                                     \
     FOR_ROWS(e, row)                                                                               \
-        RESULT(uint8_t, out)[row] = VALUE(type, &args[0], row) op VALUE(type, &args[1], row);      \
+    RESULT(uint8_t, out)[row] = VALUE(type, &args[0], row) op VALUE(type, &args[1], row);          \
     break
 #define COMPARE_TEXT(op)                                                                           \
     FOR_ROWS(e, row)                                                                               \
-        RESULT(uint8_t, out)[row] = view_compare(TEXT(&args[0], row), TEXT(&args[1], row)) op 0;   \
+    RESULT(uint8_t, out)[row] = view_compare(TEXT(&args[0], row), TEXT(&args[1], row)) op 0;       \
     break
 #define DEFINE_COMPARE(name, op)                                                                   \
-    static void name(struct eval *e, const struct column *args, uint32_t count, struct column *out) \
+    static void name(struct eval *e, const struct column *args, uint32_t count,                    \
+                     struct column *out)                                                           \
     {                                                                                              \
         (void)count;                                                                               \
         switch (type_phys(&e->where->args[0]->type)) {                                             \
@@ -78,8 +80,8 @@ static bool both_numeric(const struct call *c)
 
 static struct mill_type decimal_of(const struct mill_type *t)
 {
-    static const uint8_t digits[] = {
-        [MILL_TINYINT] = 3, [MILL_SMALLINT] = 5, [MILL_INT] = 10, [MILL_BIGINT] = 19};
+    static const uint8_t digits[] =
+        {[MILL_TINYINT] = 3, [MILL_SMALLINT] = 5, [MILL_INT] = 10, [MILL_BIGINT] = 19};
 
     return t->kind == MILL_DECIMAL ? *t : type_decimal(digits[t->kind], 0);
 }
@@ -121,8 +123,10 @@ static bool resolve_sum(struct call *c)
     if (!cast_to_decimals(c, &x, &y))
         return false;
     scale = max_u32(x.scale, y.scale);
-    c->result = decimal_bounded(
-        max_u32((uint32_t)x.precision - x.scale, (uint32_t)y.precision - y.scale) + scale + 1, scale);
+    c->result =
+        decimal_bounded(max_u32((uint32_t)x.precision - x.scale, (uint32_t)y.precision - y.scale) +
+                            scale + 1,
+                        scale);
     return true;
 }
 
@@ -136,7 +140,8 @@ static bool resolve_product(struct call *c)
         return to_common(c, &c->result);
     if (!cast_to_decimals(c, &x, &y))
         return false;
-    c->result = decimal_bounded((uint32_t)x.precision + y.precision + 1, (uint32_t)x.scale + y.scale);
+    c->result =
+        decimal_bounded((uint32_t)x.precision + y.precision + 1, (uint32_t)x.scale + y.scale);
     return true;
 }
 
@@ -165,9 +170,10 @@ static bool resolve_modulo(struct call *c)
     if (decimals(c)) {
         if (!cast_to_decimals(c, &x, &y))
             return false;
-        c->result = type_decimal(min_u32((uint32_t)x.precision - x.scale, (uint32_t)y.precision - y.scale) +
-                                     max_u32(x.scale, y.scale),
-                                 max_u32(x.scale, y.scale));
+        c->result =
+            type_decimal(min_u32((uint32_t)x.precision - x.scale, (uint32_t)y.precision - y.scale) +
+                             max_u32(x.scale, y.scale),
+                         max_u32(x.scale, y.scale));
         return true;
     }
     return to_common(c, &c->result);
@@ -203,7 +209,8 @@ static void decimal_sum(struct eval *e, const struct column *args, struct column
         const int128 y = scaled(VALUE(int128, &args[1], row), b, scale, &ok);
         int128 sum = 0;
 
-        ok = ok && !(sign > 0 ? __builtin_add_overflow(x, y, &sum) : __builtin_sub_overflow(x, y, &sum));
+        ok = ok &&
+             !(sign > 0 ? __builtin_add_overflow(x, y, &sum) : __builtin_sub_overflow(x, y, &sum));
         ok = ok && decimal_rescale(sum, scale, e->where->type.scale, &sum);
         decimal_row(e, out, row, ok, sum);
     }
@@ -211,15 +218,17 @@ static void decimal_sum(struct eval *e, const struct column *args, struct column
 
 #define WRAP(type, unsigned_type, op)                                                              \
     FOR_ROWS(e, row)                                                                               \
-        RESULT(type, out)[row] = (type)((unsigned_type)VALUE(type, &args[0], row) op               \
-                                        (unsigned_type)VALUE(type, &args[1], row));                \
+    RESULT(type, out)                                                                              \
+    [row] = (type)((unsigned_type)VALUE(type, &args[0], row) op(unsigned_type)                     \
+                       VALUE(type, &args[1], row));                                                \
     break
 #define REAL(type, op)                                                                             \
     FOR_ROWS(e, row)                                                                               \
-        RESULT(type, out)[row] = VALUE(type, &args[0], row) op VALUE(type, &args[1], row);         \
+    RESULT(type, out)[row] = VALUE(type, &args[0], row) op VALUE(type, &args[1], row);             \
     break
 #define DEFINE_WRAPPING(name, op, on_decimal)                                                      \
-    static void name(struct eval *e, const struct column *args, uint32_t count, struct column *out) \
+    static void name(struct eval *e, const struct column *args, uint32_t count,                    \
+                     struct column *out)                                                           \
     {                                                                                              \
         (void)count;                                                                               \
         switch (type_phys(&e->where->type)) {                                                      \
@@ -240,8 +249,9 @@ static void decimal_product(struct eval *e, const struct column *args, struct co
     FOR_ROWS(e, row)
     {
         int128 value = 0;
-        const bool ok = decimal_multiply(VALUE(int128, &args[0], row), VALUE(int128, &args[1], row), scale,
-                                         e->where->type.scale, e->where->type.precision, &value);
+        const bool ok =
+            decimal_multiply(VALUE(int128, &args[0], row), VALUE(int128, &args[1], row), scale,
+                             e->where->type.scale, e->where->type.precision, &value);
 
         decimal_row(e, out, row, ok, value);
     }
@@ -263,7 +273,8 @@ DEFINE_WRAPPING(eval_times, *, decimal_product(e, args, out))
     }                                                                                              \
     break
 
-static void eval_divide(struct eval *e, const struct column *args, uint32_t count, struct column *out)
+static void eval_divide(struct eval *e, const struct column *args, uint32_t count,
+                        struct column *out)
 {
     const struct mill_type *a = &e->where->args[0]->type, *b = &e->where->args[1]->type;
 
@@ -286,8 +297,8 @@ static void eval_divide(struct eval *e, const struct column *args, uint32_t coun
                 eval_bad(e, row, "division by zero");
                 continue;
             }
-            ok = decimal_divide(VALUE(int128, &args[0], row), a->scale, y, b->scale, e->where->type.scale,
-                                e->where->type.precision, &value);
+            ok = decimal_divide(VALUE(int128, &args[0], row), a->scale, y, b->scale,
+                                e->where->type.scale, e->where->type.precision, &value);
             decimal_row(e, out, row, ok, value);
         }
     }
@@ -311,7 +322,8 @@ static void decimal_modulo(struct eval *e, const struct column *args, struct col
     }
 }
 
-static void eval_modulo(struct eval *e, const struct column *args, uint32_t count, struct column *out)
+static void eval_modulo(struct eval *e, const struct column *args, uint32_t count,
+                        struct column *out)
 {
     (void)count;
     switch (type_phys(&e->where->type)) {
@@ -321,11 +333,11 @@ static void eval_modulo(struct eval *e, const struct column *args, uint32_t coun
     case PHYS_I64: DIVIDE(int64_t, INT64_MIN, %, 0);
     case PHYS_F32:
         FOR_ROWS(e, row)
-            RESULT(float, out)[row] = fmodf(VALUE(float, &args[0], row), VALUE(float, &args[1], row));
+        RESULT(float, out)[row] = fmodf(VALUE(float, &args[0], row), VALUE(float, &args[1], row));
         break;
     case PHYS_F64:
         FOR_ROWS(e, row)
-            RESULT(double, out)[row] = fmod(VALUE(double, &args[0], row), VALUE(double, &args[1], row));
+        RESULT(double, out)[row] = fmod(VALUE(double, &args[0], row), VALUE(double, &args[1], row));
         break;
     default: decimal_modulo(e, args, out);
     }
@@ -339,12 +351,13 @@ static bool resolve_negate(struct call *c)
     return type_is_numeric(&c->result) || kind == MILL_INTERVAL_MONTH || kind == MILL_INTERVAL_TIME;
 }
 
-static void eval_negate(struct eval *e, const struct column *args, uint32_t count, struct column *out)
+static void eval_negate(struct eval *e, const struct column *args, uint32_t count,
+                        struct column *out)
 {
     (void)count;
 #define NEGATE(type, zero)                                                                         \
     FOR_ROWS(e, row)                                                                               \
-        RESULT(type, out)[row] = (type)((zero) - VALUE(type, &args[0], row));                      \
+    RESULT(type, out)[row] = (type)((zero)-VALUE(type, &args[0], row));                            \
     break
     switch (type_phys(&e->where->type)) {
     case PHYS_I8: NEGATE(int8_t, 0u);
@@ -417,40 +430,44 @@ static void time_sum(struct eval *e, const struct column *args, struct column *o
 
     if (type->kind == MILL_INTERVAL_MONTH) {
         FOR_ROWS(e, row)
-            RESULT(int32_t, out)[row] = (int32_t)(VALUE(int32_t, &args[0], row) +
-                                                  sign * VALUE(int32_t, &args[1], row));
+        RESULT(int32_t, out)
+        [row] = (int32_t)(VALUE(int32_t, &args[0], row) + sign * VALUE(int32_t, &args[1], row));
     } else if (type->kind == MILL_INTERVAL_TIME) {
         FOR_ROWS(e, row)
-            RESULT(int64_t, out)[row] =
-                time_add(VALUE(int64_t, &args[0], row), sign * VALUE(int64_t, &args[1], row));
+        RESULT(int64_t, out)
+        [row] = time_add(VALUE(int64_t, &args[0], row), sign * VALUE(int64_t, &args[1], row));
     } else if (type->kind == MILL_DATE) {
         FOR_ROWS(e, row)
         {
             const int64_t days = VALUE(int32_t, &args[0], row);
 
-            RESULT(int32_t, out)[row] = (int32_t)(
-                months ? add_months(days, sign * VALUE(int32_t, &args[1], row))
-                       : days + sign * (VALUE(int64_t, &args[1], row) / 86400000000000ll));
+            RESULT(int32_t, out)
+            [row] =
+                (int32_t)(months
+                              ? add_months(days, sign * VALUE(int32_t, &args[1], row))
+                              : days + sign * (VALUE(int64_t, &args[1], row) / 86400000000000ll));
         }
     } else {
         FOR_ROWS(e, row)
         {
             const int64_t v = VALUE(int64_t, &args[0], row);
 
-            RESULT(int64_t, out)[row] =
-                months ? shift_months(v, type, sign * VALUE(int32_t, &args[1], row))
-                       : shift_time(v, type, sign * VALUE(int64_t, &args[1], row));
+            RESULT(int64_t, out)
+            [row] = months ? shift_months(v, type, sign * VALUE(int32_t, &args[1], row))
+                           : shift_time(v, type, sign * VALUE(int64_t, &args[1], row));
         }
     }
 }
 
-static void eval_time_plus(struct eval *e, const struct column *args, uint32_t count, struct column *out)
+static void eval_time_plus(struct eval *e, const struct column *args, uint32_t count,
+                           struct column *out)
 {
     (void)count;
     time_sum(e, args, out, 1);
 }
 
-static void eval_time_minus(struct eval *e, const struct column *args, uint32_t count, struct column *out)
+static void eval_time_minus(struct eval *e, const struct column *args, uint32_t count,
+                            struct column *out)
 {
     (void)count;
     time_sum(e, args, out, -1);
@@ -466,17 +483,20 @@ static bool resolve_time_difference(struct call *c)
         return false;
     if (common.kind == MILL_DATE)
         common = type_time(MILL_TIMESTAMP, 3);
-    return resolve_cast(c, 0, &common) && resolve_cast(c, 1, &common) && returns(c, MILL_INTERVAL_TIME);
+    return resolve_cast(c, 0, &common) && resolve_cast(c, 1, &common) &&
+           returns(c, MILL_INTERVAL_TIME);
 }
 
-static void eval_time_difference(struct eval *e, const struct column *args, uint32_t count, struct column *out)
+static void eval_time_difference(struct eval *e, const struct column *args, uint32_t count,
+                                 struct column *out)
 {
     const int64_t unit = type_is_nanos(&e->where->args[0]->type) ? 1 : 1000;
 
     (void)count;
     FOR_ROWS(e, row)
-        RESULT(int64_t, out)[row] = (int64_t)((uint64_t)(VALUE(int64_t, &args[0], row) -
-                                                         VALUE(int64_t, &args[1], row)) * (uint64_t)unit);
+    RESULT(int64_t, out)
+    [row] = (int64_t)((uint64_t)(VALUE(int64_t, &args[0], row) - VALUE(int64_t, &args[1], row)) *
+                      (uint64_t)unit);
 }
 
 static bool resolve_interval_product(struct call *c)
@@ -491,7 +511,8 @@ static bool resolve_interval_product(struct call *c)
     return is_interval(&c->result) && resolve_bigint(c, 1);
 }
 
-static void eval_interval_product(struct eval *e, const struct column *args, uint32_t count, struct column *out)
+static void eval_interval_product(struct eval *e, const struct column *args, uint32_t count,
+                                  struct column *out)
 {
     (void)count;
     FOR_ROWS(e, row)
@@ -499,9 +520,9 @@ static void eval_interval_product(struct eval *e, const struct column *args, uin
         const uint64_t n = (uint64_t)VALUE(int64_t, &args[1], row);
 
         if (e->where->type.kind == MILL_INTERVAL_MONTH)
-            RESULT(int32_t, out)[row] = (int32_t)((uint32_t)VALUE(int32_t, &args[0], row) * (uint32_t)n);
-        else
-            RESULT(int64_t, out)[row] = (int64_t)((uint64_t)VALUE(int64_t, &args[0], row) * n);
+            RESULT(int32_t, out)
+        [row] = (int32_t)((uint32_t)VALUE(int32_t, &args[0], row) * (uint32_t)n);
+        else RESULT(int64_t, out)[row] = (int64_t)((uint64_t)VALUE(int64_t, &args[0], row) * n);
     }
 }
 
@@ -536,11 +557,12 @@ static void eval_not(struct eval *e, const struct column *args, uint32_t count, 
 {
     (void)count;
     FOR_ROWS(e, row)
-        RESULT(uint8_t, out)[row] = !VALUE(uint8_t, &args[0], row);
+    RESULT(uint8_t, out)[row] = !VALUE(uint8_t, &args[0], row);
 }
 
 #define DEFINE_TEST(name, condition)                                                               \
-    static void name(struct eval *e, const struct column *args, uint32_t count, struct column *out) \
+    static void name(struct eval *e, const struct column *args, uint32_t count,                    \
+                     struct column *out)                                                           \
     {                                                                                              \
         (void)count;                                                                               \
         FOR_ROWS(e, row)                                                                           \
@@ -553,7 +575,7 @@ static void eval_not(struct eval *e, const struct column *args, uint32_t count, 
 #define TRUTH VALUE(uint8_t, &args[0], row)
 DEFINE_TEST(is_null, !valid)
 DEFINE_TEST(is_not_null, valid)
-DEFINE_TEST(is_true, valid && TRUTH)
+DEFINE_TEST(is_true, valid &&TRUTH)
 DEFINE_TEST(is_not_true, !(valid && TRUTH))
 DEFINE_TEST(is_false, valid && !TRUTH)
 DEFINE_TEST(is_not_false, !(valid && !TRUTH))
@@ -581,7 +603,8 @@ static bool same_value(const struct eval *e, const struct column *args, uint32_t
                   (const char *)args[1].values + (size_t)at_row(&args[1], row) * width, width) == 0;
 }
 
-static void is_distinct(struct eval *e, const struct column *args, uint32_t count, struct column *out)
+static void is_distinct(struct eval *e, const struct column *args, uint32_t count,
+                        struct column *out)
 {
     (void)count;
     FOR_ROWS(e, row)
@@ -596,37 +619,48 @@ static void is_distinct(struct eval *e, const struct column *args, uint32_t coun
 #define ARITHMETIC "arithmetic"
 #define LOGIC "logic"
 
-const struct function functions_operators[] = {
-    {"=", "a = b", "equal", COMPARISON, 2, 2, 0, resolve_compare, compare_eq},
-    {"<>", "a <> b", "not equal", COMPARISON, 2, 2, 0, resolve_compare, compare_ne},
-    {"<", "a < b", "less", COMPARISON, 2, 2, 0, resolve_compare, compare_lt},
-    {"<=", "a <= b", "less or equal", COMPARISON, 2, 2, 0, resolve_compare, compare_le},
-    {">", "a > b", "greater", COMPARISON, 2, 2, 0, resolve_compare, compare_gt},
-    {">=", "a >= b", "greater or equal", COMPARISON, 2, 2, 0, resolve_compare, compare_ge},
-    {"IS NULL", "a IS NULL", "TRUE if a is NULL", COMPARISON, 1, 1, FN_NULLS, resolve_any, is_null},
-    {"IS NOT NULL", "a IS NOT NULL", "TRUE if a is not NULL", COMPARISON, 1, 1, FN_NULLS, resolve_any, is_not_null},
-    {"IS DISTINCT FROM", "a IS DISTINCT FROM b", "not equal, where NULL equals NULL", COMPARISON, 2, 2, FN_NULLS,
-     resolve_distinct, is_distinct},
-    {"NOT", "NOT a", "logical negation, NULL stays NULL", LOGIC, 1, 1, 0, resolve_boolean, eval_not},
-    {"IS TRUE", "a IS TRUE", "TRUE if a is TRUE, else FALSE", LOGIC, 1, 1, FN_NULLS, resolve_truth, is_true},
-    {"IS NOT TRUE", "a IS NOT TRUE", "FALSE if a is TRUE, else TRUE", LOGIC, 1, 1, FN_NULLS, resolve_truth, is_not_true},
-    {"IS FALSE", "a IS FALSE", "TRUE if a is FALSE, else FALSE", LOGIC, 1, 1, FN_NULLS, resolve_truth, is_false},
-    {"IS NOT FALSE", "a IS NOT FALSE", "FALSE if a is FALSE, else TRUE", LOGIC, 1, 1, FN_NULLS, resolve_truth,
-     is_not_false},
-    {"IS UNKNOWN", "a IS UNKNOWN", "TRUE if the condition is NULL", LOGIC, 1, 1, FN_NULLS, resolve_truth, is_null},
-    {"IS NOT UNKNOWN", "a IS NOT UNKNOWN", "TRUE if the condition is not NULL", LOGIC, 1, 1, FN_NULLS, resolve_truth,
-     is_not_null},
-    {"+", "a + b", "sum; integers wrap, decimals that do not fit give NULL; time + interval", ARITHMETIC, 2, 2, 0,
-     resolve_sum, eval_plus},
-    {"+", "time + interval", NULL, NULL, 2, 2, 0, resolve_time_sum, eval_time_plus},
-    {"-", "a - b", "difference; time - interval, time - time", ARITHMETIC, 2, 2, 0, resolve_sum, eval_minus},
-    {"-", "time - interval", NULL, NULL, 2, 2, 0, resolve_time_sum, eval_time_minus},
-    {"-", "time - time", NULL, NULL, 2, 2, 0, resolve_time_difference, eval_time_difference},
-    {"-", "- a", NULL, NULL, 1, 1, 0, resolve_negate, eval_negate},
-    {"*", "a * b", "product", ARITHMETIC, 2, 2, 0, resolve_product, eval_times},
-    {"*", "interval * integer", NULL, NULL, 2, 2, 0, resolve_interval_product, eval_interval_product},
-    {"/", "a / b", "quotient; integers truncate; by zero: a bad row", ARITHMETIC, 2, 2, 0, resolve_quotient, eval_divide},
-    {"%", "a % b", "remainder with the sign of a; by zero: a bad row", ARITHMETIC, 2, 2, 0, resolve_modulo, eval_modulo},
-    {"MOD", "MOD(a, b)", "remainder with the sign of a; by zero: a bad row", ARITHMETIC, 2, 2, 0, resolve_modulo,
-     eval_modulo},
-    {0}};
+const struct function functions_operators[] =
+    {{"=", "a = b", "equal", COMPARISON, 2, 2, 0, resolve_compare, compare_eq},
+     {"<>", "a <> b", "not equal", COMPARISON, 2, 2, 0, resolve_compare, compare_ne},
+     {"<", "a < b", "less", COMPARISON, 2, 2, 0, resolve_compare, compare_lt},
+     {"<=", "a <= b", "less or equal", COMPARISON, 2, 2, 0, resolve_compare, compare_le},
+     {">", "a > b", "greater", COMPARISON, 2, 2, 0, resolve_compare, compare_gt},
+     {">=", "a >= b", "greater or equal", COMPARISON, 2, 2, 0, resolve_compare, compare_ge},
+     {"IS NULL", "a IS NULL", "TRUE if a is NULL", COMPARISON, 1, 1, FN_NULLS, resolve_any,
+      is_null},
+     {"IS NOT NULL", "a IS NOT NULL", "TRUE if a is not NULL", COMPARISON, 1, 1, FN_NULLS,
+      resolve_any, is_not_null},
+     {"IS DISTINCT FROM", "a IS DISTINCT FROM b", "not equal, where NULL equals NULL", COMPARISON,
+      2, 2, FN_NULLS, resolve_distinct, is_distinct},
+     {"NOT", "NOT a", "logical negation, NULL stays NULL", LOGIC, 1, 1, 0, resolve_boolean,
+      eval_not},
+     {"IS TRUE", "a IS TRUE", "TRUE if a is TRUE, else FALSE", LOGIC, 1, 1, FN_NULLS, resolve_truth,
+      is_true},
+     {"IS NOT TRUE", "a IS NOT TRUE", "FALSE if a is TRUE, else TRUE", LOGIC, 1, 1, FN_NULLS,
+      resolve_truth, is_not_true},
+     {"IS FALSE", "a IS FALSE", "TRUE if a is FALSE, else FALSE", LOGIC, 1, 1, FN_NULLS,
+      resolve_truth, is_false},
+     {"IS NOT FALSE", "a IS NOT FALSE", "FALSE if a is FALSE, else TRUE", LOGIC, 1, 1, FN_NULLS,
+      resolve_truth, is_not_false},
+     {"IS UNKNOWN", "a IS UNKNOWN", "TRUE if the condition is NULL", LOGIC, 1, 1, FN_NULLS,
+      resolve_truth, is_null},
+     {"IS NOT UNKNOWN", "a IS NOT UNKNOWN", "TRUE if the condition is not NULL", LOGIC, 1, 1,
+      FN_NULLS, resolve_truth, is_not_null},
+     {"+", "a + b", "sum; integers wrap, decimals that do not fit give NULL; time + interval",
+      ARITHMETIC, 2, 2, 0, resolve_sum, eval_plus},
+     {"+", "time + interval", NULL, NULL, 2, 2, 0, resolve_time_sum, eval_time_plus},
+     {"-", "a - b", "difference; time - interval, time - time", ARITHMETIC, 2, 2, 0, resolve_sum,
+      eval_minus},
+     {"-", "time - interval", NULL, NULL, 2, 2, 0, resolve_time_sum, eval_time_minus},
+     {"-", "time - time", NULL, NULL, 2, 2, 0, resolve_time_difference, eval_time_difference},
+     {"-", "- a", NULL, NULL, 1, 1, 0, resolve_negate, eval_negate},
+     {"*", "a * b", "product", ARITHMETIC, 2, 2, 0, resolve_product, eval_times},
+     {"*", "interval * integer", NULL, NULL, 2, 2, 0, resolve_interval_product,
+      eval_interval_product},
+     {"/", "a / b", "quotient; integers truncate; by zero: a bad row", ARITHMETIC, 2, 2, 0,
+      resolve_quotient, eval_divide},
+     {"%", "a % b", "remainder with the sign of a; by zero: a bad row", ARITHMETIC, 2, 2, 0,
+      resolve_modulo, eval_modulo},
+     {"MOD", "MOD(a, b)", "remainder with the sign of a; by zero: a bad row", ARITHMETIC, 2, 2, 0,
+      resolve_modulo, eval_modulo},
+     {0}};

@@ -57,7 +57,8 @@ static bool text_text_int(struct call *c)
 
 static bool text_int_text(struct call *c)
 {
-    return resolve_text(c, 0) && resolve_int(c, 1) && resolve_text(c, 2) && returns(c, MILL_VARCHAR);
+    return resolve_text(c, 0) && resolve_int(c, 1) && resolve_text(c, 2) &&
+           returns(c, MILL_VARCHAR);
 }
 
 static bool texts_int_to_int(struct call *c)
@@ -103,7 +104,7 @@ EVAL(char_length)
 {
     (void)count;
     FOR_ROWS(e, row)
-        RESULT(int32_t, out)[row] = (int32_t)characters(DATA(0), BYTES(0));
+    RESULT(int32_t, out)[row] = (int32_t)characters(DATA(0), BYTES(0));
 }
 
 /* Case of ASCII and of two-byte Latin and Greek and Cyrillic letters whose case pairs are one apart by a constant. */
@@ -139,8 +140,16 @@ static void cased(struct eval *e, const struct column *args, struct column *out,
     }
 }
 
-EVAL(upper) { (void)count; cased(e, args, out, true); }
-EVAL(lower) { (void)count; cased(e, args, out, false); }
+EVAL(upper)
+{
+    (void)count;
+    cased(e, args, out, true);
+}
+EVAL(lower)
+{
+    (void)count;
+    cased(e, args, out, false);
+}
 
 EVAL(initcap)
 {
@@ -233,7 +242,7 @@ EVAL(substring)
         }
         from = from > 0 ? from - 1 : from < 0 ? all + from : 0;
         if (from < 0) {
-            length = 0;                /* Flink: before the first character there is nothing */
+            length = 0; /* Flink: before the first character there is nothing */
             from = 0;
         }
         begin = offset_of(text, BYTES(0), min_i64(from, all));
@@ -246,7 +255,7 @@ EVAL(left)
 {
     (void)count;
     FOR_ROWS(e, row)
-        eval_text(e, out, row, DATA(0), INT(1) > 0 ? offset_of(DATA(0), BYTES(0), INT(1)) : 0);
+    eval_text(e, out, row, DATA(0), INT(1) > 0 ? offset_of(DATA(0), BYTES(0), INT(1)) : 0);
 }
 
 EVAL(right)
@@ -289,19 +298,22 @@ EVAL(trim)
 EVAL(btrim)
 {
     FOR_ROWS(e, row)
-        trim_row(e, out, row, TEXT(&args[0], row), count > 1 ? DATA(1) : " ", count > 1 ? BYTES(1) : 1, true, true);
+    trim_row(e, out, row, TEXT(&args[0], row), count > 1 ? DATA(1) : " ", count > 1 ? BYTES(1) : 1,
+             true, true);
 }
 
 EVAL(ltrim)
 {
     FOR_ROWS(e, row)
-        trim_row(e, out, row, TEXT(&args[0], row), count > 1 ? DATA(1) : " ", count > 1 ? BYTES(1) : 1, true, false);
+    trim_row(e, out, row, TEXT(&args[0], row), count > 1 ? DATA(1) : " ", count > 1 ? BYTES(1) : 1,
+             true, false);
 }
 
 EVAL(rtrim)
 {
     FOR_ROWS(e, row)
-        trim_row(e, out, row, TEXT(&args[0], row), count > 1 ? DATA(1) : " ", count > 1 ? BYTES(1) : 1, false, true);
+    trim_row(e, out, row, TEXT(&args[0], row), count > 1 ? DATA(1) : " ", count > 1 ? BYTES(1) : 1,
+             false, true);
 }
 
 static int32_t position_of(const struct mill_view *what, const struct mill_view *text, int64_t from)
@@ -313,33 +325,33 @@ static int32_t position_of(const struct mill_view *what, const struct mill_view 
     return at == NULL ? 0 : (int32_t)characters(data, (size_t)(at - data)) + 1;
 }
 
-EVAL(position)                         /* POSITION(what IN text), LOCATE(what, text[, from]) */
+EVAL(position) /* POSITION(what IN text), LOCATE(what, text[, from]) */
 {
     FOR_ROWS(e, row)
-        RESULT(int32_t, out)[row] =
-            position_of(TEXT(&args[0], row), TEXT(&args[1], row), count > 2 ? INT(2) : 1);
+    RESULT(int32_t, out)
+    [row] = position_of(TEXT(&args[0], row), TEXT(&args[1], row), count > 2 ? INT(2) : 1);
 }
 
 EVAL(instr)
 {
     (void)count;
     FOR_ROWS(e, row)
-        RESULT(int32_t, out)[row] = position_of(TEXT(&args[1], row), TEXT(&args[0], row), 1);
+    RESULT(int32_t, out)[row] = position_of(TEXT(&args[1], row), TEXT(&args[0], row), 1);
 }
 
 EVAL(starts_with)
 {
     (void)count;
     FOR_ROWS(e, row)
-        RESULT(uint8_t, out)[row] = BYTES(0) >= BYTES(1) && memcmp(DATA(0), DATA(1), BYTES(1)) == 0;
+    RESULT(uint8_t, out)[row] = BYTES(0) >= BYTES(1) && memcmp(DATA(0), DATA(1), BYTES(1)) == 0;
 }
 
 EVAL(ends_with)
 {
     (void)count;
     FOR_ROWS(e, row)
-        RESULT(uint8_t, out)[row] =
-            BYTES(0) >= BYTES(1) && memcmp(DATA(0) + BYTES(0) - BYTES(1), DATA(1), BYTES(1)) == 0;
+    RESULT(uint8_t, out)
+    [row] = BYTES(0) >= BYTES(1) && memcmp(DATA(0) + BYTES(0) - BYTES(1), DATA(1), BYTES(1)) == 0;
 }
 
 #define TEXT_MAX (16u << 20)
@@ -396,8 +408,8 @@ EVAL(replace)
     FOR_ROWS(e, row)
     {
         const char *from = DATA(0), *end = from + BYTES(0), *at;
-        const size_t room = BYTES(1) == 0 ? BYTES(0)
-                                          : BYTES(0) + BYTES(0) / BYTES(1) * (size_t)BYTES(2);
+        const size_t room =
+            BYTES(1) == 0 ? BYTES(0) : BYTES(0) + BYTES(0) / BYTES(1) * (size_t)BYTES(2);
         char *text, *next;
 
         if (room > TEXT_MAX) {
@@ -456,8 +468,16 @@ static void pad(struct eval *e, const struct column *args, struct column *out, b
     }
 }
 
-EVAL(lpad) { (void)count; pad(e, args, out, true); }
-EVAL(rpad) { (void)count; pad(e, args, out, false); }
+EVAL(lpad)
+{
+    (void)count;
+    pad(e, args, out, true);
+}
+EVAL(rpad)
+{
+    (void)count;
+    pad(e, args, out, false);
+}
 
 /* SPLIT_INDEX(s, separator, n): from 0; empty parts count; outside: NULL. */
 EVAL(split_index)
@@ -501,16 +521,22 @@ EVAL(count_char)
     }
 }
 
-static bool resolve_count_char(struct call *c) { return text_to_int(c) && returns(c, MILL_BIGINT); }
+static bool resolve_count_char(struct call *c)
+{
+    return text_to_int(c) && returns(c, MILL_BIGINT);
+}
 
 EVAL(ascii)
 {
     (void)count;
     FOR_ROWS(e, row)
-        RESULT(int32_t, out)[row] = BYTES(0) > 0 ? (unsigned char)DATA(0)[0] : 0;
+    RESULT(int32_t, out)[row] = BYTES(0) > 0 ? (unsigned char)DATA(0)[0] : 0;
 }
 
-static bool resolve_chr(struct call *c) { return resolve_int(c, 0) && returns(c, MILL_VARCHAR); }
+static bool resolve_chr(struct call *c)
+{
+    return resolve_int(c, 0) && returns(c, MILL_VARCHAR);
+}
 
 EVAL(chr)
 {
@@ -525,7 +551,7 @@ EVAL(chr)
     }
 }
 
-EVAL(overlay)                          /* OVERLAY(s PLACING t FROM n [FOR m]) */
+EVAL(overlay) /* OVERLAY(s PLACING t FROM n [FOR m]) */
 {
     FOR_ROWS(e, row)
     {
@@ -546,7 +572,8 @@ EVAL(overlay)                          /* OVERLAY(s PLACING t FROM n [FOR m]) */
         memcpy(text, DATA(0), begin);
         memcpy(text + begin, DATA(1), BYTES(1));
         memcpy(text + begin + BYTES(1), DATA(0) + end, BYTES(0) - end);
-        RESULT(struct mill_view, out)[row] = view_of(text, (uint32_t)(BYTES(0) - (end - begin) + BYTES(1)));
+        RESULT(struct mill_view, out)
+        [row] = view_of(text, (uint32_t)(BYTES(0) - (end - begin) + BYTES(1)));
     }
 }
 
@@ -574,7 +601,8 @@ EVAL(translate)
                 memcpy(next, s + i, n);
                 next += n;
             } else {
-                const size_t from = offset_of(DATA(2), BYTES(2), characters(DATA(1), (size_t)(at - DATA(1))));
+                const size_t from =
+                    offset_of(DATA(2), BYTES(2), characters(DATA(1), (size_t)(at - DATA(1))));
                 const size_t m = offset_of(DATA(2) + from, BYTES(2) - from, 1);
 
                 memcpy(next, DATA(2) + from, m);
@@ -633,15 +661,19 @@ EVAL(eval_like)
     {
         const int escape = count > 2 && BYTES(2) > 0 ? (unsigned char)DATA(2)[0] : -1;
 
-        RESULT(uint8_t, out)[row] =
-            like(DATA(0), DATA(0) + BYTES(0), DATA(1), DATA(1) + BYTES(1), escape);
+        RESULT(uint8_t, out)
+        [row] = like(DATA(0), DATA(0) + BYTES(0), DATA(1), DATA(1) + BYTES(1), escape);
     }
 }
 
 /* A pattern is compiled once per batch while it stays the same. */
-struct pattern { struct regex *regex; struct mill_view source; };
+struct pattern {
+    struct regex *regex;
+    struct mill_view source;
+};
 
-static struct regex *pattern_get(struct eval *e, struct pattern *p, const struct mill_view *source, uint32_t row)
+static struct regex *pattern_get(struct eval *e, struct pattern *p, const struct mill_view *source,
+                                 uint32_t row)
 {
     char why[160] = "", reason[320];
 
@@ -852,7 +884,9 @@ EVAL(url_encode)
 
 static int hex_digit(char c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+    return c >= '0' && c <= '9'                 ? c - '0'
+           : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
+                                                : -1;
 }
 
 EVAL(url_decode)
@@ -883,7 +917,7 @@ EVAL(url_decode)
     }
 }
 
-EVAL(all_of)                           /* IS_ALPHA, IS_DIGIT */
+EVAL(all_of) /* IS_ALPHA, IS_DIGIT */
 {
     const bool alpha = e->where->function->name[3] == 'A';
 
@@ -933,60 +967,87 @@ EVAL(hex)
 }
 
 #define S "string"
-const struct function functions_text[] = {
-    {"||", "a || b", "concatenation", S, 2, 2, 0, anything_to_text, concat},
-    {"CONCAT", "CONCAT(a, ...)", "concatenation; NULL if one is NULL", S, 1, 255, 0, anything_to_text, concat},
-    {"CONCAT_WS", "CONCAT_WS(separator, a, ...)", "concatenation of those not NULL, with a separator between", S, 1, 255,
-     FN_NULLS, anything_to_text, concat_ws},
-    {"CHAR_LENGTH", "CHAR_LENGTH(s)", "number of characters", S, 1, 1, 0, text_to_int, char_length},
-    {"CHARACTER_LENGTH", "CHARACTER_LENGTH(s)", "number of characters", S, 1, 1, 0, text_to_int, char_length},
-    {"UPPER", "UPPER(s)", "in capital letters", S, 1, 1, 0, text_to_text, upper},
-    {"LOWER", "LOWER(s)", "in small letters", S, 1, 1, 0, text_to_text, lower},
-    {"INITCAP", "INITCAP(s)", "every word with a capital letter", S, 1, 1, 0, text_to_text, initcap},
-    {"SUBSTRING", "SUBSTRING(s, from[, length])", "part of s from a position (from 1; negative: from the end)", S, 2, 3,
-     FN_MAY_NULL, text_ints, substring},
-    {"SUBSTR", "SUBSTR(s, from[, length])", "as SUBSTRING", S, 2, 3, FN_MAY_NULL, text_ints, substring},
-    {"LEFT", "LEFT(s, n)", "the first n characters", S, 2, 2, 0, text_ints, left},
-    {"RIGHT", "RIGHT(s, n)", "the last n characters", S, 2, 2, 0, text_ints, right},
-    {"TRIM", "TRIM([LEADING | TRAILING | BOTH] characters FROM s)", "s without the characters at its ends", S, 3, 3, 0,
-     text_to_text, trim},
-    {"BTRIM", "BTRIM(s[, characters])", "s without the characters at both ends", S, 1, 2, 0, text_to_text, btrim},
-    {"LTRIM", "LTRIM(s[, characters])", "s without the characters at its beginning", S, 1, 2, 0, text_to_text, ltrim},
-    {"RTRIM", "RTRIM(s[, characters])", "s without the characters at its end", S, 1, 2, 0, text_to_text, rtrim},
-    {"POSITION", "POSITION(what IN s)", "where what begins in s, from 1; 0: nowhere", S, 2, 2, 0, text_to_int, position},
-    {"LOCATE", "LOCATE(what, s[, from])", "where what begins in s, from 1; 0: nowhere", S, 2, 3, 0, texts_int_to_int,
-     position},
-    {"INSTR", "INSTR(s, what)", "where what begins in s, from 1; 0: nowhere", S, 2, 2, 0, text_to_int, instr},
-    {"STARTSWITH", "STARTSWITH(s, start)", "TRUE if s begins with start", S, 2, 2, 0, text_to_boolean, starts_with},
-    {"ENDSWITH", "ENDSWITH(s, end)", "TRUE if s ends with end", S, 2, 2, 0, text_to_boolean, ends_with},
-    {"REPEAT", "REPEAT(s, n)", "s n times", S, 2, 2, 0, text_ints, repeat},
-    {"REVERSE", "REVERSE(s)", "the characters from the last to the first", S, 1, 1, 0, text_to_text, reverse},
-    {"REPLACE", "REPLACE(s, what, by)", "every what in s replaced", S, 3, 3, 0, text_to_text, replace},
-    {"LPAD", "LPAD(s, n, fill)", "s filled or cut to n characters at its left", S, 3, 3, FN_MAY_NULL, text_int_text, lpad},
-    {"RPAD", "RPAD(s, n, fill)", "s filled or cut to n characters at its right", S, 3, 3, FN_MAY_NULL, text_int_text, rpad},
-    {"SPLIT_INDEX", "SPLIT_INDEX(s, separator, n)", "part n of s, from 0; outside: NULL", S, 3, 3, FN_MAY_NULL,
-     text_text_int, split_index},
-    {"COUNT_CHAR", "COUNT_CHAR(s, c)", "how often c stands in s", S, 2, 2, 0, resolve_count_char, count_char},
-    {"ASCII", "ASCII(s)", "code of the first character", S, 1, 1, 0, text_to_int, ascii},
-    {"CHR", "CHR(n)", "character of a code", S, 1, 1, 0, resolve_chr, chr},
-    {"OVERLAY", "OVERLAY(s PLACING t FROM n [FOR m])", "m characters of s from n replaced by t", S, 3, 4, 0,
-     resolve_overlay, overlay},
-    {"TRANSLATE", "TRANSLATE(s, from, to)", "each character of from replaced by its partner in to", S, 3, 3, 0,
-     text_to_text, translate},
-    {"LIKE", "s LIKE pattern [ESCAPE c]", "% stands for any characters, _ for one", S, 2, 3, 0, text_to_boolean, eval_like},
-    {"SIMILAR TO", "s SIMILAR TO pattern", "SQL's regular expression matches all of s", S, 2, 2, 0, text_to_boolean,
-     similar},
-    {"REGEXP", "REGEXP(s, pattern)", "TRUE if the regular expression is found in s", S, 2, 2, 0, text_to_boolean, regexp},
-    {"REGEXP_EXTRACT", "REGEXP_EXTRACT(s, pattern[, group])", "what the group matched; no match: NULL", S, 2, 3,
-     FN_MAY_NULL, text_text_int, regexp_extract},
-    {"REGEXP_REPLACE", "REGEXP_REPLACE(s, pattern, by)", "every match replaced", S, 3, 3, 0, text_to_text, regexp_replace},
-    {"TO_BASE64", "TO_BASE64(s)", "s in base 64", S, 1, 1, 0, text_to_text, to_base64},
-    {"FROM_BASE64", "FROM_BASE64(s)", "the text of a base 64 form; not base 64: NULL", S, 1, 1, FN_MAY_NULL, text_to_text,
-     from_base64},
-    {"URL_ENCODE", "URL_ENCODE(s)", "s as application/x-www-form-urlencoded", S, 1, 1, 0, text_to_text, url_encode},
-    {"URL_DECODE", "URL_DECODE(s)", "the text of an encoded URL part; not valid: NULL", S, 1, 1, FN_MAY_NULL, text_to_text,
-     url_decode},
-    {"IS_ALPHA", "IS_ALPHA(s)", "TRUE if all characters are letters", S, 1, 1, 0, text_to_boolean, all_of},
-    {"IS_DIGIT", "IS_DIGIT(s)", "TRUE if all characters are digits", S, 1, 1, 0, text_to_boolean, all_of},
-    {"HEX", "HEX(n or s)", "hexadecimal digits of an integer or of the bytes of a string", S, 1, 1, 0, resolve_hex, hex},
-    {0}};
+const struct function functions_text[] =
+    {{"||", "a || b", "concatenation", S, 2, 2, 0, anything_to_text, concat},
+     {"CONCAT", "CONCAT(a, ...)", "concatenation; NULL if one is NULL", S, 1, 255, 0,
+      anything_to_text, concat},
+     {"CONCAT_WS", "CONCAT_WS(separator, a, ...)",
+      "concatenation of those not NULL, with a separator between", S, 1, 255, FN_NULLS,
+      anything_to_text, concat_ws},
+     {"CHAR_LENGTH", "CHAR_LENGTH(s)", "number of characters", S, 1, 1, 0, text_to_int,
+      char_length},
+     {"CHARACTER_LENGTH", "CHARACTER_LENGTH(s)", "number of characters", S, 1, 1, 0, text_to_int,
+      char_length},
+     {"UPPER", "UPPER(s)", "in capital letters", S, 1, 1, 0, text_to_text, upper},
+     {"LOWER", "LOWER(s)", "in small letters", S, 1, 1, 0, text_to_text, lower},
+     {"INITCAP", "INITCAP(s)", "every word with a capital letter", S, 1, 1, 0, text_to_text,
+      initcap},
+     {"SUBSTRING", "SUBSTRING(s, from[, length])",
+      "part of s from a position (from 1; negative: from the end)", S, 2, 3, FN_MAY_NULL, text_ints,
+      substring},
+     {"SUBSTR", "SUBSTR(s, from[, length])", "as SUBSTRING", S, 2, 3, FN_MAY_NULL, text_ints,
+      substring},
+     {"LEFT", "LEFT(s, n)", "the first n characters", S, 2, 2, 0, text_ints, left},
+     {"RIGHT", "RIGHT(s, n)", "the last n characters", S, 2, 2, 0, text_ints, right},
+     {"TRIM", "TRIM([LEADING | TRAILING | BOTH] characters FROM s)",
+      "s without the characters at its ends", S, 3, 3, 0, text_to_text, trim},
+     {"BTRIM", "BTRIM(s[, characters])", "s without the characters at both ends", S, 1, 2, 0,
+      text_to_text, btrim},
+     {"LTRIM", "LTRIM(s[, characters])", "s without the characters at its beginning", S, 1, 2, 0,
+      text_to_text, ltrim},
+     {"RTRIM", "RTRIM(s[, characters])", "s without the characters at its end", S, 1, 2, 0,
+      text_to_text, rtrim},
+     {"POSITION", "POSITION(what IN s)", "where what begins in s, from 1; 0: nowhere", S, 2, 2, 0,
+      text_to_int, position},
+     {"LOCATE", "LOCATE(what, s[, from])", "where what begins in s, from 1; 0: nowhere", S, 2, 3, 0,
+      texts_int_to_int, position},
+     {"INSTR", "INSTR(s, what)", "where what begins in s, from 1; 0: nowhere", S, 2, 2, 0,
+      text_to_int, instr},
+     {"STARTSWITH", "STARTSWITH(s, start)", "TRUE if s begins with start", S, 2, 2, 0,
+      text_to_boolean, starts_with},
+     {"ENDSWITH", "ENDSWITH(s, end)", "TRUE if s ends with end", S, 2, 2, 0, text_to_boolean,
+      ends_with},
+     {"REPEAT", "REPEAT(s, n)", "s n times", S, 2, 2, 0, text_ints, repeat},
+     {"REVERSE", "REVERSE(s)", "the characters from the last to the first", S, 1, 1, 0,
+      text_to_text, reverse},
+     {"REPLACE", "REPLACE(s, what, by)", "every what in s replaced", S, 3, 3, 0, text_to_text,
+      replace},
+     {"LPAD", "LPAD(s, n, fill)", "s filled or cut to n characters at its left", S, 3, 3,
+      FN_MAY_NULL, text_int_text, lpad},
+     {"RPAD", "RPAD(s, n, fill)", "s filled or cut to n characters at its right", S, 3, 3,
+      FN_MAY_NULL, text_int_text, rpad},
+     {"SPLIT_INDEX", "SPLIT_INDEX(s, separator, n)", "part n of s, from 0; outside: NULL", S, 3, 3,
+      FN_MAY_NULL, text_text_int, split_index},
+     {"COUNT_CHAR", "COUNT_CHAR(s, c)", "how often c stands in s", S, 2, 2, 0, resolve_count_char,
+      count_char},
+     {"ASCII", "ASCII(s)", "code of the first character", S, 1, 1, 0, text_to_int, ascii},
+     {"CHR", "CHR(n)", "character of a code", S, 1, 1, 0, resolve_chr, chr},
+     {"OVERLAY", "OVERLAY(s PLACING t FROM n [FOR m])", "m characters of s from n replaced by t", S,
+      3, 4, 0, resolve_overlay, overlay},
+     {"TRANSLATE", "TRANSLATE(s, from, to)", "each character of from replaced by its partner in to",
+      S, 3, 3, 0, text_to_text, translate},
+     {"LIKE", "s LIKE pattern [ESCAPE c]", "% stands for any characters, _ for one", S, 2, 3, 0,
+      text_to_boolean, eval_like},
+     {"SIMILAR TO", "s SIMILAR TO pattern", "SQL's regular expression matches all of s", S, 2, 2, 0,
+      text_to_boolean, similar},
+     {"REGEXP", "REGEXP(s, pattern)", "TRUE if the regular expression is found in s", S, 2, 2, 0,
+      text_to_boolean, regexp},
+     {"REGEXP_EXTRACT", "REGEXP_EXTRACT(s, pattern[, group])",
+      "what the group matched; no match: NULL", S, 2, 3, FN_MAY_NULL, text_text_int,
+      regexp_extract},
+     {"REGEXP_REPLACE", "REGEXP_REPLACE(s, pattern, by)", "every match replaced", S, 3, 3, 0,
+      text_to_text, regexp_replace},
+     {"TO_BASE64", "TO_BASE64(s)", "s in base 64", S, 1, 1, 0, text_to_text, to_base64},
+     {"FROM_BASE64", "FROM_BASE64(s)", "the text of a base 64 form; not base 64: NULL", S, 1, 1,
+      FN_MAY_NULL, text_to_text, from_base64},
+     {"URL_ENCODE", "URL_ENCODE(s)", "s as application/x-www-form-urlencoded", S, 1, 1, 0,
+      text_to_text, url_encode},
+     {"URL_DECODE", "URL_DECODE(s)", "the text of an encoded URL part; not valid: NULL", S, 1, 1,
+      FN_MAY_NULL, text_to_text, url_decode},
+     {"IS_ALPHA", "IS_ALPHA(s)", "TRUE if all characters are letters", S, 1, 1, 0, text_to_boolean,
+      all_of},
+     {"IS_DIGIT", "IS_DIGIT(s)", "TRUE if all characters are digits", S, 1, 1, 0, text_to_boolean,
+      all_of},
+     {"HEX", "HEX(n or s)", "hexadecimal digits of an integer or of the bytes of a string", S, 1, 1,
+      0, resolve_hex, hex},
+     {0}};

@@ -8,10 +8,31 @@
     static void name(struct eval *e, const struct column *args, uint32_t count, struct column *out)
 #define TIME(i) VALUE(int64_t, &args[i], row)
 
-enum unit { U_EPOCH, U_MILLENNIUM, U_CENTURY, U_DECADE, U_YEAR, U_QUARTER, U_MONTH, U_WEEK, U_DAY, U_DOY, U_DOW,
-            U_ISODOW, U_HOUR, U_MINUTE, U_SECOND, U_MILLISECOND, U_MICROSECOND, U_NANOSECOND, U_NONE };
-static const char *const unit_names[] = {"EPOCH", "MILLENNIUM", "CENTURY", "DECADE", "YEAR", "QUARTER", "MONTH", "WEEK",
-                                         "DAY", "DOY", "DOW", "ISODOW", "HOUR", "MINUTE", "SECOND", "MILLISECOND",
+enum unit {
+    U_EPOCH,
+    U_MILLENNIUM,
+    U_CENTURY,
+    U_DECADE,
+    U_YEAR,
+    U_QUARTER,
+    U_MONTH,
+    U_WEEK,
+    U_DAY,
+    U_DOY,
+    U_DOW,
+    U_ISODOW,
+    U_HOUR,
+    U_MINUTE,
+    U_SECOND,
+    U_MILLISECOND,
+    U_MICROSECOND,
+    U_NANOSECOND,
+    U_NONE
+};
+static const char *const unit_names[] = {"EPOCH",       "MILLENNIUM", "CENTURY", "DECADE",
+                                         "YEAR",        "QUARTER",    "MONTH",   "WEEK",
+                                         "DAY",         "DOY",        "DOW",     "ISODOW",
+                                         "HOUR",        "MINUTE",     "SECOND",  "MILLISECOND",
                                          "MICROSECOND", "NANOSECOND"};
 
 static enum unit unit_find(const char *name, size_t bytes)
@@ -52,12 +73,16 @@ static bool resolve_time(struct call *c, uint32_t arg)
     return resolve_cast(c, arg, &millis);
 }
 
-static void civil_of(const struct mill_type *type, const struct column *c, uint32_t row, struct civil *out)
+static void civil_of(const struct mill_type *type, const struct column *c, uint32_t row,
+                     struct civil *out)
 {
     civil_from_time(VALUE(int64_t, c, row), type_is_nanos(type), out);
 }
 
-static int64_t weekday(int64_t days) { return ((days + 4) % 7 + 7) % 7; }     /* 0: Sunday */
+static int64_t weekday(int64_t days)
+{
+    return ((days + 4) % 7 + 7) % 7;
+} /* 0: Sunday */
 
 static int64_t iso_week(int64_t days)
 {
@@ -110,16 +135,21 @@ EVAL(fn_extract)
 
     (void)count;
     FOR_ROWS(e, row)
-        RESULT(int64_t, out)[row] = extract(unit, TIME(1), nanos);
+    RESULT(int64_t, out)[row] = extract(unit, TIME(1), nanos);
 }
 
-static bool resolve_part(struct call *c) { return resolve_time(c, 0) && returns(c, MILL_BIGINT); }
+static bool resolve_part(struct call *c)
+{
+    return resolve_time(c, 0) && returns(c, MILL_BIGINT);
+}
 
 /* YEAR(t), HOUR(t) ...: the unit is the function's name. */
 EVAL(part)
 {
-    static const struct { const char *name; enum unit unit; } names[] = {
-        {"DAYOFYEAR", U_DOY}, {"DAYOFMONTH", U_DAY}, {"DAYOFWEEK", U_DOW}};
+    static const struct {
+        const char *name;
+        enum unit unit;
+    } names[] = {{"DAYOFYEAR", U_DOY}, {"DAYOFMONTH", U_DAY}, {"DAYOFWEEK", U_DOW}};
     const char *name = e->where->function->name;
     enum unit unit = unit_find(name, strlen(name));
     const bool nanos = type_is_nanos(&e->where->args[0]->type);
@@ -129,7 +159,7 @@ EVAL(part)
         if (strcmp(names[i].name, name) == 0)
             unit = names[i].unit;
     FOR_ROWS(e, row)
-        RESULT(int64_t, out)[row] = extract(unit, TIME(0), nanos);
+    RESULT(int64_t, out)[row] = extract(unit, TIME(0), nanos);
 }
 
 /* ---- rounding to a unit ---- */
@@ -145,9 +175,10 @@ static bool resolve_truncate(struct call *c)
 static int64_t truncated(int64_t value, enum unit unit, bool nanos, bool up)
 {
     const int64_t tick = nanos ? 1 : 1000, day = 86400000000000ll / tick;
-    static const int64_t lengths[] = {[U_DAY] = 86400000000000ll, [U_HOUR] = 3600000000000ll,
-                                      [U_MINUTE] = 60000000000ll, [U_SECOND] = 1000000000ll,
-                                      [U_MILLISECOND] = 1000000ll, [U_MICROSECOND] = 1000ll, [U_NANOSECOND] = 1};
+    static const int64_t lengths[] =
+        {[U_DAY] = 86400000000000ll, [U_HOUR] = 3600000000000ll,  [U_MINUTE] = 60000000000ll,
+         [U_SECOND] = 1000000000ll,  [U_MILLISECOND] = 1000000ll, [U_MICROSECOND] = 1000ll,
+         [U_NANOSECOND] = 1};
     int64_t days = floor_div(value, day), start, next;
     struct civil c;
 
@@ -159,12 +190,30 @@ static int64_t truncated(int64_t value, enum unit unit, bool nanos, bool up)
     }
     civil_from_days(days, &c);
     switch (unit) {
-    case U_WEEK: start = days - weekday(days); next = start + 7; break;
-    case U_MONTH: start = days_from_civil(c.year, c.month, 1); next = add_months(start, 1); break;
-    case U_QUARTER: start = days_from_civil(c.year, (c.month - 1) / 3 * 3 + 1, 1); next = add_months(start, 3); break;
-    case U_DECADE: start = days_from_civil(floor_div(c.year, 10) * 10, 1, 1); next = add_months(start, 120); break;
-    case U_CENTURY: start = days_from_civil(floor_div(c.year - 1, 100) * 100 + 1, 1, 1); next = add_months(start, 1200); break;
-    case U_MILLENNIUM: start = days_from_civil(floor_div(c.year - 1, 1000) * 1000 + 1, 1, 1); next = add_months(start, 12000); break;
+    case U_WEEK:
+        start = days - weekday(days);
+        next = start + 7;
+        break;
+    case U_MONTH:
+        start = days_from_civil(c.year, c.month, 1);
+        next = add_months(start, 1);
+        break;
+    case U_QUARTER:
+        start = days_from_civil(c.year, (c.month - 1) / 3 * 3 + 1, 1);
+        next = add_months(start, 3);
+        break;
+    case U_DECADE:
+        start = days_from_civil(floor_div(c.year, 10) * 10, 1, 1);
+        next = add_months(start, 120);
+        break;
+    case U_CENTURY:
+        start = days_from_civil(floor_div(c.year - 1, 100) * 100 + 1, 1, 1);
+        next = add_months(start, 1200);
+        break;
+    case U_MILLENNIUM:
+        start = days_from_civil(floor_div(c.year - 1, 1000) * 1000 + 1, 1, 1);
+        next = add_months(start, 12000);
+        break;
     default: start = days_from_civil(c.year, 1, 1); next = add_months(start, 12);
     }
     return up && start * day != value ? next * day : start * day;
@@ -177,11 +226,19 @@ static void to_unit(struct eval *e, const struct column *args, struct column *ou
     const bool nanos = type_is_nanos(&e->where->type);
 
     FOR_ROWS(e, row)
-        RESULT(int64_t, out)[row] = truncated(TIME(0), unit, nanos, up);
+    RESULT(int64_t, out)[row] = truncated(TIME(0), unit, nanos, up);
 }
 
-EVAL(floor_to) { (void)count; to_unit(e, args, out, false); }
-EVAL(ceil_to) { (void)count; to_unit(e, args, out, true); }
+EVAL(floor_to)
+{
+    (void)count;
+    to_unit(e, args, out, false);
+}
+EVAL(ceil_to)
+{
+    (void)count;
+    to_unit(e, args, out, true);
+}
 
 /* ---- sums and differences ---- */
 
@@ -224,10 +281,10 @@ EVAL(timestamp_add)
     {
         const int64_t v = TIME(2), n = TIME(1), days = floor_div(v, day);
 
-        RESULT(int64_t, out)[row] =
-            months_of(unit) != 0
-                ? add_months(days, n * months_of(unit)) * day + (v - days * day)
-                : time_add(v, (int64_t)((int128)n * length_of(unit) / tick));
+        RESULT(int64_t, out)
+        [row] = months_of(unit) != 0
+                    ? add_months(days, n * months_of(unit)) * day + (v - days * day)
+                    : time_add(v, (int64_t)((int128)n * length_of(unit) / tick));
     }
 }
 
@@ -265,16 +322,20 @@ EVAL(timestamp_diff)
 
     (void)count;
     FOR_ROWS(e, row)
-        RESULT(int32_t, out)[row] = (int32_t)(
-            months_of(unit) != 0 ? months_between(TIME(1), TIME(2), nanos) / months_of(unit)
-                                 : (int64_t)((int128)(TIME(2) - TIME(1)) * (nanos ? 1 : 1000) / length_of(unit)));
+    RESULT(int32_t, out)
+    [row] =
+        (int32_t)(months_of(unit) != 0 ? months_between(TIME(1), TIME(2), nanos) / months_of(unit)
+                                       : (int64_t)((int128)(TIME(2) - TIME(1)) *
+                                                   (nanos ? 1 : 1000) / length_of(unit)));
 }
 
 /* ---- text ---- */
 
-static const char *const month_names[] = {"January", "February", "March", "April", "May", "June", "July", "August",
-                                          "September", "October", "November", "December"};
-static const char *const day_names[] = {"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"};
+static const char *const month_names[] = {"January",   "February", "March",    "April",
+                                          "May",       "June",     "July",     "August",
+                                          "September", "October",  "November", "December"};
+static const char *const day_names[] = {"Sunday",   "Monday", "Tuesday", "Wednesday",
+                                        "Thursday", "Friday", "Saturday"};
 
 /* One run of a pattern letter of Java's DateTimeFormatter. Returns its length; 0: not a letter that is known. */
 static size_t format_run(char letter, uint32_t n, const struct civil *c, char *to)
@@ -284,13 +345,16 @@ static size_t format_run(char letter, uint32_t n, const struct civil *c, char *t
     switch (letter) {
     case 'y':
     case 'u':
-        return n == 2 ? (size_t)sprintf(to, "%02d", (int)(c->year % 100)) : (size_t)sprintf(to, "%0*lld", (int)n, (long long)c->year);
+        return n == 2 ? (size_t)sprintf(to, "%02d", (int)(c->year % 100))
+                      : (size_t)sprintf(to, "%0*lld", (int)n, (long long)c->year);
     case 'M':
     case 'L':
         return n >= 3 ? (size_t)sprintf(to, n == 3 ? "%.3s" : "%s", month_names[c->month - 1])
                       : (size_t)sprintf(to, "%0*u", (int)n, c->month);
     case 'd': return (size_t)sprintf(to, "%0*u", (int)n, c->day);
-    case 'D': return (size_t)sprintf(to, "%0*lld", (int)n, (long long)(days - days_from_civil(c->year, 1, 1) + 1));
+    case 'D':
+        return (size_t)sprintf(to, "%0*lld", (int)n,
+                               (long long)(days - days_from_civil(c->year, 1, 1) + 1));
     case 'H': return (size_t)sprintf(to, "%0*u", (int)n, c->hour);
     case 'h': return (size_t)sprintf(to, "%0*u", (int)n, (c->hour + 11) % 12 + 1);
     case 'm': return (size_t)sprintf(to, "%0*u", (int)n, c->minute);
@@ -309,7 +373,8 @@ static size_t format_run(char letter, uint32_t n, const struct civil *c, char *t
     }
 }
 
-static size_t format_time(const struct mill_view *pattern, const struct civil *c, char *to, size_t room)
+static size_t format_time(const struct mill_view *pattern, const struct civil *c, char *to,
+                          size_t room)
 {
     const char *p = mill_view_data(pattern), *end = p + pattern->length;
     size_t used = 0;
@@ -329,7 +394,8 @@ static size_t format_time(const struct mill_view *pattern, const struct civil *c
         }
         while (p + n < end && p[n] == *p && n < 20)
             n++;
-        const size_t made = (*p | 32) >= 'a' && (*p | 32) <= 'z' ? format_run(*p, n, c, to + used) : 0;
+        const size_t made =
+            (*p | 32) >= 'a' && (*p | 32) <= 'z' ? format_run(*p, n, c, to + used) : 0;
 
         if (made == 0)
             for (uint32_t i = 0; i < n; i++)
@@ -374,7 +440,8 @@ EVAL(from_unixtime)
 
         civil_from_time((int64_t)((uint64_t)TIME(0) * 1000000), false, &c);
         eval_text(e, out, row, text,
-                  format_time(count > 1 ? TEXT(&args[1], row) : &default_pattern, &c, text, sizeof text));
+                  format_time(count > 1 ? TEXT(&args[1], row) : &default_pattern, &c, text,
+                              sizeof text));
     }
 }
 
@@ -388,13 +455,15 @@ static bool resolve_unix_timestamp(struct call *c)
 EVAL(unix_timestamp)
 {
     FOR_ROWS(e, row)
-        RESULT(int64_t, out)[row] =
-            count == 0 ? floor_div(e->context->clock_ns, 1000000000)
-                       : floor_div(TIME(0), type_is_nanos(&e->where->args[0]->type) ? 1000000000 : 1000000);
+    RESULT(int64_t, out)
+    [row] = count == 0 ? floor_div(e->context->clock_ns, 1000000000)
+                       : floor_div(TIME(0),
+                                   type_is_nanos(&e->where->args[0]->type) ? 1000000000 : 1000000);
 }
 
 /* Reads by a Java pattern of fixed letters; false: the text does not follow it. */
-static bool scan_time(const struct mill_view *pattern, const struct mill_view *text, struct civil *c)
+static bool scan_time(const struct mill_view *pattern, const struct mill_view *text,
+                      struct civil *c)
 {
     const char *p = mill_view_data(pattern), *p_end = p + pattern->length;
     const char *s = mill_view_data(text), *s_end = s + text->length;
@@ -434,8 +503,9 @@ static bool scan_time(const struct mill_view *pattern, const struct mill_view *t
         }
         p += n;
     }
-    return s == s_end && c->month >= 1 && c->month <= 12 && c->day >= 1 && c->day <= month_days(c->year, c->month) &&
-           c->hour < 24 && c->minute < 60 && c->second < 60;
+    return s == s_end && c->month >= 1 && c->month <= 12 && c->day >= 1 &&
+           c->day <= month_days(c->year, c->month) && c->hour < 24 && c->minute < 60 &&
+           c->second < 60;
 }
 
 static bool resolve_to_time(struct call *c)
@@ -465,7 +535,8 @@ EVAL(to_time)
         } else if (date) {
             good = date_parse(mill_view_data(s), s->length, &RESULT(int32_t, out)[row]);
         } else {
-            good = time_parse(mill_view_data(s), s->length, &e->where->type, &RESULT(int64_t, out)[row]);
+            good = time_parse(mill_view_data(s), s->length, &e->where->type,
+                              &RESULT(int64_t, out)[row]);
         }
         if (!good)
             eval_null(e, out, row);
@@ -480,7 +551,8 @@ static bool resolve_to_ltz(struct call *c)
         return false;
     if (precision != 0 && precision != 3) {
         mill_fail(c->error, MILL_E_TYPE, c->args[1]->line, c->args[1]->column,
-                  "TO_TIMESTAMP_LTZ takes seconds (0) or milliseconds (3), not %lld", (long long)precision);
+                  "TO_TIMESTAMP_LTZ takes seconds (0) or milliseconds (3), not %lld",
+                  (long long)precision);
         return false;
     }
     c->result = type_time(MILL_TIMESTAMP_LTZ, 3);
@@ -494,7 +566,7 @@ EVAL(to_ltz)
     if (count > 1)
         expr_literal_i64(e->where->args[1], &precision);
     FOR_ROWS(e, row)
-        RESULT(int64_t, out)[row] = (int64_t)((uint64_t)TIME(0) * (precision == 0 ? 1000000u : 1000u));
+    RESULT(int64_t, out)[row] = (int64_t)((uint64_t)TIME(0) * (precision == 0 ? 1000000u : 1000u));
 }
 
 /* ---- clocks: the step's ---- */
@@ -535,41 +607,53 @@ EVAL(clock_now)
 }
 
 #define T "time"
-const struct function functions_time[] = {
-    {"EXTRACT", "EXTRACT(unit FROM t)", "a part of a time", T, 2, 2, 0, resolve_extract, fn_extract},
-    {"YEAR", "YEAR(t)", "year", T, 1, 1, 0, resolve_part, part},
-    {"QUARTER", "QUARTER(t)", "quarter of the year, 1 to 4", T, 1, 1, 0, resolve_part, part},
-    {"MONTH", "MONTH(t)", "month, 1 to 12", T, 1, 1, 0, resolve_part, part},
-    {"WEEK", "WEEK(t)", "ISO week of the year", T, 1, 1, 0, resolve_part, part},
-    {"DAYOFYEAR", "DAYOFYEAR(t)", "day of the year, from 1", T, 1, 1, 0, resolve_part, part},
-    {"DAYOFMONTH", "DAYOFMONTH(t)", "day of the month, from 1", T, 1, 1, 0, resolve_part, part},
-    {"DAYOFWEEK", "DAYOFWEEK(t)", "day of the week, 1 is Sunday", T, 1, 1, 0, resolve_part, part},
-    {"HOUR", "HOUR(t)", "hour, 0 to 23", T, 1, 1, 0, resolve_part, part},
-    {"MINUTE", "MINUTE(t)", "minute, 0 to 59", T, 1, 1, 0, resolve_part, part},
-    {"SECOND", "SECOND(t)", "second, 0 to 59", T, 1, 1, 0, resolve_part, part},
-    {"FLOOR", "FLOOR(t TO unit)", "the beginning of the unit that t lies in", T, 2, 2, 0, resolve_truncate, floor_to},
-    {"CEIL", "CEIL(t TO unit)", "t, or the beginning of the next unit", T, 2, 2, 0, resolve_truncate, ceil_to},
-    {"TIMESTAMPADD", "TIMESTAMPADD(unit, n, t)", "t moved by n units", T, 3, 3, 0, resolve_add, timestamp_add},
-    {"TIMESTAMPDIFF", "TIMESTAMPDIFF(unit, from, to)", "whole units between two times", T, 3, 3, 0, resolve_diff,
-     timestamp_diff},
-    {"DATE_FORMAT", "DATE_FORMAT(t, pattern)", "t as text by a pattern of Java's DateTimeFormatter", T, 2, 2, 0,
-     resolve_format, date_format},
-    {"FROM_UNIXTIME", "FROM_UNIXTIME(seconds[, pattern])", "seconds since 1970 as text", T, 1, 2, 0, resolve_from_unixtime,
-     from_unixtime},
-    {"UNIX_TIMESTAMP", "UNIX_TIMESTAMP([t])", "seconds since 1970", T, 0, 1, FN_CLOCK, resolve_unix_timestamp,
-     unix_timestamp},
-    {"TO_DATE", "TO_DATE(s[, pattern])", "a date from text; not one: NULL", T, 1, 2, FN_MAY_NULL, resolve_to_time, to_time},
-    {"TO_TIMESTAMP", "TO_TIMESTAMP(s[, pattern])", "a TIMESTAMP(3) from text; not one: NULL", T, 1, 2, FN_MAY_NULL,
-     resolve_to_time, to_time},
-    {"TO_TIMESTAMP_LTZ", "TO_TIMESTAMP_LTZ(n[, 0 or 3])", "a time from seconds or milliseconds since 1970", T, 1, 2, 0,
-     resolve_to_ltz, to_ltz},
-    {"PROCTIME", "PROCTIME()", "processing time: the clock of the row's step", T, 0, 0, FN_CLOCK, resolve_ltz, clock_now},
-    {"NOW", "NOW()", "the clock of the row's step", T, 0, 0, FN_CLOCK, resolve_ltz, clock_now},
-    {"CURRENT_TIMESTAMP", "CURRENT_TIMESTAMP", "the clock of the row's step", T, 0, 0, FN_CLOCK, resolve_ltz, clock_now},
-    {"CURRENT_ROW_TIMESTAMP", "CURRENT_ROW_TIMESTAMP()", "the clock of the row's step", T, 0, 0, FN_CLOCK, resolve_ltz,
-     clock_now},
-    {"LOCALTIMESTAMP", "LOCALTIMESTAMP", "the step's clock in the session zone", T, 0, 0, FN_CLOCK, resolve_local, clock_now},
-    {"CURRENT_DATE", "CURRENT_DATE", "the date of the step's clock", T, 0, 0, FN_CLOCK, resolve_local, clock_now},
-    {"CURRENT_TIME", "CURRENT_TIME", "the time of day of the step's clock", T, 0, 0, FN_CLOCK, resolve_local, clock_now},
-    {"LOCALTIME", "LOCALTIME", "the time of day of the step's clock", T, 0, 0, FN_CLOCK, resolve_local, clock_now},
-    {0}};
+const struct function functions_time[] =
+    {{"EXTRACT", "EXTRACT(unit FROM t)", "a part of a time", T, 2, 2, 0, resolve_extract,
+      fn_extract},
+     {"YEAR", "YEAR(t)", "year", T, 1, 1, 0, resolve_part, part},
+     {"QUARTER", "QUARTER(t)", "quarter of the year, 1 to 4", T, 1, 1, 0, resolve_part, part},
+     {"MONTH", "MONTH(t)", "month, 1 to 12", T, 1, 1, 0, resolve_part, part},
+     {"WEEK", "WEEK(t)", "ISO week of the year", T, 1, 1, 0, resolve_part, part},
+     {"DAYOFYEAR", "DAYOFYEAR(t)", "day of the year, from 1", T, 1, 1, 0, resolve_part, part},
+     {"DAYOFMONTH", "DAYOFMONTH(t)", "day of the month, from 1", T, 1, 1, 0, resolve_part, part},
+     {"DAYOFWEEK", "DAYOFWEEK(t)", "day of the week, 1 is Sunday", T, 1, 1, 0, resolve_part, part},
+     {"HOUR", "HOUR(t)", "hour, 0 to 23", T, 1, 1, 0, resolve_part, part},
+     {"MINUTE", "MINUTE(t)", "minute, 0 to 59", T, 1, 1, 0, resolve_part, part},
+     {"SECOND", "SECOND(t)", "second, 0 to 59", T, 1, 1, 0, resolve_part, part},
+     {"FLOOR", "FLOOR(t TO unit)", "the beginning of the unit that t lies in", T, 2, 2, 0,
+      resolve_truncate, floor_to},
+     {"CEIL", "CEIL(t TO unit)", "t, or the beginning of the next unit", T, 2, 2, 0,
+      resolve_truncate, ceil_to},
+     {"TIMESTAMPADD", "TIMESTAMPADD(unit, n, t)", "t moved by n units", T, 3, 3, 0, resolve_add,
+      timestamp_add},
+     {"TIMESTAMPDIFF", "TIMESTAMPDIFF(unit, from, to)", "whole units between two times", T, 3, 3, 0,
+      resolve_diff, timestamp_diff},
+     {"DATE_FORMAT", "DATE_FORMAT(t, pattern)",
+      "t as text by a pattern of Java's DateTimeFormatter", T, 2, 2, 0, resolve_format,
+      date_format},
+     {"FROM_UNIXTIME", "FROM_UNIXTIME(seconds[, pattern])", "seconds since 1970 as text", T, 1, 2,
+      0, resolve_from_unixtime, from_unixtime},
+     {"UNIX_TIMESTAMP", "UNIX_TIMESTAMP([t])", "seconds since 1970", T, 0, 1, FN_CLOCK,
+      resolve_unix_timestamp, unix_timestamp},
+     {"TO_DATE", "TO_DATE(s[, pattern])", "a date from text; not one: NULL", T, 1, 2, FN_MAY_NULL,
+      resolve_to_time, to_time},
+     {"TO_TIMESTAMP", "TO_TIMESTAMP(s[, pattern])", "a TIMESTAMP(3) from text; not one: NULL", T, 1,
+      2, FN_MAY_NULL, resolve_to_time, to_time},
+     {"TO_TIMESTAMP_LTZ", "TO_TIMESTAMP_LTZ(n[, 0 or 3])",
+      "a time from seconds or milliseconds since 1970", T, 1, 2, 0, resolve_to_ltz, to_ltz},
+     {"PROCTIME", "PROCTIME()", "processing time: the clock of the row's step", T, 0, 0, FN_CLOCK,
+      resolve_ltz, clock_now},
+     {"NOW", "NOW()", "the clock of the row's step", T, 0, 0, FN_CLOCK, resolve_ltz, clock_now},
+     {"CURRENT_TIMESTAMP", "CURRENT_TIMESTAMP", "the clock of the row's step", T, 0, 0, FN_CLOCK,
+      resolve_ltz, clock_now},
+     {"CURRENT_ROW_TIMESTAMP", "CURRENT_ROW_TIMESTAMP()", "the clock of the row's step", T, 0, 0,
+      FN_CLOCK, resolve_ltz, clock_now},
+     {"LOCALTIMESTAMP", "LOCALTIMESTAMP", "the step's clock in the session zone", T, 0, 0, FN_CLOCK,
+      resolve_local, clock_now},
+     {"CURRENT_DATE", "CURRENT_DATE", "the date of the step's clock", T, 0, 0, FN_CLOCK,
+      resolve_local, clock_now},
+     {"CURRENT_TIME", "CURRENT_TIME", "the time of day of the step's clock", T, 0, 0, FN_CLOCK,
+      resolve_local, clock_now},
+     {"LOCALTIME", "LOCALTIME", "the time of day of the step's clock", T, 0, 0, FN_CLOCK,
+      resolve_local, clock_now},
+     {0}};

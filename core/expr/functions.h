@@ -15,13 +15,13 @@ struct eval {
     struct program *program;
     struct heap *heap;
     struct batch *batch;
-    const uint16_t *rows;              /* NULL: 0 .. count */
+    const uint16_t *rows; /* NULL: 0 .. count */
     uint32_t count;
     struct eval_context *context;
     struct mill_error *error;
-    int code;                          /* not 0: the run ends */
-    uint64_t *bad;                     /* rows that could not be computed, or NULL */
-    const struct expr *where;          /* the node being computed */
+    int code;                 /* not 0: the run ends */
+    uint64_t *bad;            /* rows that could not be computed, or NULL */
+    const struct expr *where; /* the node being computed */
     const char *zone;
     uint64_t seed;
 };
@@ -37,27 +37,33 @@ struct call {
 };
 
 enum function_flags {
-    FN_NULLS = 1,          /* sees NULL arguments, makes its own validity */
-    FN_MAY_NULL = 2,       /* may give NULL for arguments that are not */
-    FN_CLOCK = 4,          /* reads the step's clock: not folded */
-    FN_RANDOM = 8          /* differs per row: never constant */
+    FN_NULLS = 1,    /* sees NULL arguments, makes its own validity */
+    FN_MAY_NULL = 2, /* may give NULL for arguments that are not */
+    FN_CLOCK = 4,    /* reads the step's clock: not folded */
+    FN_RANDOM = 8    /* differs per row: never constant */
 };
 
 struct function {
     const char *name, *signature, *description, *category;
-    uint32_t least, most;              /* arguments */
+    uint32_t least, most; /* arguments */
     unsigned flags;
-    bool (*resolve)(struct call *call);/* false: does not take these types (no error set) or error set */
+    bool (*resolve)(
+        struct call *call); /* false: does not take these types (no error set) or error set */
     void (*eval)(struct eval *e, const struct column *args, uint32_t count, struct column *out);
 };
 
 /* Tables; name NULL ends one. Several entries of one name are overloads, tried in order. */
-extern const struct function functions_operators[], functions_text[], functions_math[], functions_time[];
+extern const struct function functions_operators[], functions_text[], functions_math[],
+    functions_time[];
 
 /* ---- for eval ---- */
 #define FOR_ROWS(e, row)                                                                           \
-    for (uint32_t i_ = 0, row; i_ < (e)->count && ((row) = (e)->rows != NULL ? (e)->rows[i_] : i_, 1); i_++)
-static inline uint32_t at_row(const struct column *c, uint32_t row) { return c->constant ? 0 : row; }
+    for (uint32_t i_ = 0, row;                                                                     \
+         i_ < (e)->count && ((row) = (e)->rows != NULL ? (e)->rows[i_] : i_, 1); i_++)
+static inline uint32_t at_row(const struct column *c, uint32_t row)
+{
+    return c->constant ? 0 : row;
+}
 #define VALUE(type, column, row) (((const type *)(column)->values)[at_row((column), (row))])
 #define TEXT(column, row) (&((const struct mill_view *)(column)->values)[at_row((column), (row))])
 #define RESULT(type, out) ((type *)(out)->values)
@@ -67,19 +73,22 @@ void eval_bad(struct eval *e, uint32_t row, const char *reason);
 void eval_null(struct eval *e, struct column *out, uint32_t row);
 /* Puts text into the batch and the result; without memory the run ends. */
 void eval_text(struct eval *e, struct column *out, uint32_t row, const char *text, size_t bytes);
-char *eval_bytes(struct eval *e, size_t bytes);       /* in the batch, or NULL (then the run ends) */
+char *eval_bytes(struct eval *e, size_t bytes); /* in the batch, or NULL (then the run ends) */
 
 /* ---- for resolve ---- */
 bool resolve_cast(struct call *call, uint32_t arg, const struct mill_type *to);
-static inline const struct mill_type *arg_type(const struct call *c, uint32_t i) { return &c->args[i]->type; }
+static inline const struct mill_type *arg_type(const struct call *c, uint32_t i)
+{
+    return &c->args[i]->type;
+}
 bool arg_is_null(const struct call *c, uint32_t i);
 /* Casts text-like (or NULL) arguments to STRING; false for others. */
 bool resolve_text(struct call *c, uint32_t arg);
-bool resolve_int(struct call *c, uint32_t arg);       /* integers to INT */
+bool resolve_int(struct call *c, uint32_t arg); /* integers to INT */
 bool resolve_bigint(struct call *c, uint32_t arg);
-bool resolve_double(struct call *c, uint32_t arg);    /* numbers to DOUBLE */
-const char *resolve_literal_text(struct call *c, uint32_t arg);   /* of a literal, or NULL */
-bool returns(struct call *c, enum mill_kind kind);    /* sets the result type, true */
+bool resolve_double(struct call *c, uint32_t arg);              /* numbers to DOUBLE */
+const char *resolve_literal_text(struct call *c, uint32_t arg); /* of a literal, or NULL */
+bool returns(struct call *c, enum mill_kind kind);              /* sets the result type, true */
 
 /* ---- casts (cast.c) ---- */
 bool cast_allowed(const struct mill_type *from, const struct mill_type *to);

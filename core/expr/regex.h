@@ -19,8 +19,8 @@ void regex_free(struct regex *regex);
 uint32_t regex_groups(const struct regex *regex);
 /* Searches from @from; begin and end of group @group (0: the whole match). 0: no match, 1: match, 2: the group took
  * no part in it. */
-int regex_find(const struct regex *regex, const char *text, size_t bytes, size_t from, uint32_t group, size_t *begin,
-               size_t *end);
+int regex_find(const struct regex *regex, const char *text, size_t bytes, size_t from,
+               uint32_t group, size_t *begin, size_t *end);
 bool regex_matches_all(const struct regex *regex, const char *text, size_t bytes);
 #ifdef __cplusplus
 }

@@ -29,20 +29,23 @@ extern "C" struct regex *regex_new(const char *pattern, size_t bytes, char *why,
     return r;
 }
 
-extern "C" void regex_free(struct regex *r) { delete r; }
+extern "C" void regex_free(struct regex *r)
+{
+    delete r;
+}
 
 extern "C" uint32_t regex_groups(const struct regex *r)
 {
     return static_cast<uint32_t>(r->compiled.NumberOfCapturingGroups());
 }
 
-extern "C" int regex_find(const struct regex *r, const char *text, size_t bytes, size_t from, uint32_t group,
-                          size_t *begin, size_t *end)
+extern "C" int regex_find(const struct regex *r, const char *text, size_t bytes, size_t from,
+                          uint32_t group, size_t *begin, size_t *end)
 {
     re2::StringPiece found[64];
     const re2::StringPiece subject(text, bytes);
-    if (group >= 64 ||
-        !r->compiled.Match(subject, from, bytes, re2::RE2::UNANCHORED, found, static_cast<int>(group) + 1))
+    if (group >= 64 || !r->compiled.Match(subject, from, bytes, re2::RE2::UNANCHORED, found,
+                                          static_cast<int>(group) + 1))
         return 0;
     if (found[group].data() == nullptr)
         return 2;

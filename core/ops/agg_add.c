@@ -12,8 +12,8 @@ struct block {
     const uint16_t *rows;
     const uint8_t *lane;
     uint32_t count;
-    bool one;                          /* all states are states[0] */
-    uint64_t marked;                   /* aggregates whose seen bits are set already */
+    bool one;        /* all states are states[0] */
+    uint64_t marked; /* aggregates whose seen bits are set already */
 };
 
 void agg_roll(const struct agg_set *set, void *state, uint64_t step)
@@ -48,7 +48,8 @@ void agg_roll(const struct agg_set *set, void *state, uint64_t step)
     case PHYS_I8: EACH(int8_t, int64_t, body)                                                      \
     case PHYS_I16: EACH(int16_t, int64_t, body)                                                    \
     case PHYS_I32: EACH(int32_t, int64_t, body)                                                    \
-    case PHYS_I64: EACH(int64_t, int64_t, body)
+    case PHYS_I64:                                                                                 \
+        EACH(int64_t, int64_t, body)
 
 #define EACH_ORDERED(body)                                                                         \
     EACH_INTEGER(body)                                                                             \
@@ -170,8 +171,9 @@ static void add_moments(const struct agg_set *set, const struct agg_slot *slot,
         if (slot->acc == ACC_FMOMENTS && set->lanes > 1) {
             double *sum = (double *)(at + 8), v;
 
-            v = slot->phys == PHYS_I128 ? decimal_double(*(int128_at8 *)value, slot->spec.arg_type.scale)
-                                        : agg_unorder_f64(*(int64_t *)value);
+            v = slot->phys == PHYS_I128
+                    ? decimal_double(*(int128_at8 *)value, slot->spec.arg_type.scale)
+                    : agg_unorder_f64(*(int64_t *)value);
             I64_AT += 1;
             sum[1 + b->lane[i]] += v;
             sum[2 + set->lanes + b->lane[i]] += v * v;
@@ -185,9 +187,10 @@ static void add_moments(const struct agg_set *set, const struct agg_slot *slot,
 void agg_slot_add(const struct agg_set *set, const struct agg_slot *slot, enum acc acc, char *at,
                   uint32_t count_at, const void *normal)
 {
-    const int128 wide = slot->phys == PHYS_I128 ? *(const int128_at8 *)normal : *(const int64_t *)normal;
+    const int128 wide =
+        slot->phys == PHYS_I128 ? *(const int128_at8 *)normal : *(const int64_t *)normal;
     const bool is_real = slot->phys == PHYS_F32 || slot->phys == PHYS_F64;
-    const double real = is_real                    ? agg_unorder_f64(*(const int64_t *)normal)
+    const double real = is_real                   ? agg_unorder_f64(*(const int64_t *)normal)
                         : slot->phys == PHYS_I128 ? decimal_double(wide, slot->spec.arg_type.scale)
                                                   : 0;
 
@@ -242,12 +245,12 @@ static bool add_placed(struct agg_set *set, const struct agg_slot *slot, const s
         char *at = b->states[i] + slot->at;
         uint64_t *placed = (uint64_t *)at;
         const uint64_t place = batch_place(b->batch, b->rows[i]);
-        const char *value = (const char *)column->values +
-                            (column->constant ? 0 : (size_t)b->rows[i] * width);
+        const char *value =
+            (const char *)column->values + (column->constant ? 0 : (size_t)b->rows[i] * width);
 
         if (agg_is_seen(b->states[i], number)) {
-            const bool later = b->batch->step != placed[0] ? b->batch->step > placed[0]
-                                                           : place > placed[1];
+            const bool later =
+                b->batch->step != placed[0] ? b->batch->step > placed[0] : place > placed[1];
 
             if (later != (slot->acc == ACC_LAST))
                 continue;
@@ -289,8 +292,8 @@ static bool add_hanging(struct agg_set *set, const struct agg_slot *slot, const 
 static void narrow(struct agg_set *set, const struct agg_slot *slot, struct block *b)
 {
     const struct column *value = slot->spec.arg < 0 ? NULL : &b->batch->columns[slot->spec.arg];
-    const struct column *filter = slot->spec.filter < 0 ? NULL
-                                                        : &b->batch->columns[slot->spec.filter];
+    const struct column *filter =
+        slot->spec.filter < 0 ? NULL : &b->batch->columns[slot->spec.filter];
     uint32_t n = 0;
 
     if (filter == NULL && (value == NULL || value->validity == NULL))
@@ -327,7 +330,7 @@ static void mark_seen(const struct block *b, uint32_t number)
 {
     const uint64_t bit = 1ull << (number & 63);
 
-    if ((b->marked & bit) != 0)        /* only sets of up to 64 aggregates mark beforehand */
+    if ((b->marked & bit) != 0) /* only sets of up to 64 aggregates mark beforehand */
         return;
     for (uint32_t i = 0; i < (b->one ? min_u32(b->count, 1) : b->count); i++)
         *agg_seen(b->states[i], number) |= bit;
@@ -354,9 +357,7 @@ static bool add_slot(struct agg_set *set, uint32_t number, struct block b)
     case ACC_FIRST:
     case ACC_LAST: return add_placed(set, slot, &b, column, number);
     case ACC_LIST:
-    case ACC_DISTINCT:
-        mark_seen(&b, number);
-        return add_hanging(set, slot, &b, column);
+    case ACC_DISTINCT: mark_seen(&b, number); return add_hanging(set, slot, &b, column);
     case ACC_MOMENTS:
     case ACC_FMOMENTS: add_moments(set, slot, &b, column); return true;
     default: break;

@@ -107,8 +107,8 @@ static bool distinct_grow(const struct agg_set *set, struct agg_distinct *d, enu
 
     if (index == NULL)
         return false;
-    elements = heap_grow(set->heap, d->elements, (size_t)d->capacity * width,
-                         (size_t)capacity * width);
+    elements =
+        heap_grow(set->heap, d->elements, (size_t)d->capacity * width, (size_t)capacity * width);
     if (elements == NULL) {
         heap_free(set->heap, index, slots * sizeof *index);
         return false;
@@ -213,7 +213,7 @@ void agg_distinct_order(const struct agg_slot *slot, const struct agg_distinct *
 {
     for (uint32_t i = 0; i < d->count; i++)
         order[i] = i;
-    if (slot->phys == PHYS_F32 || slot->phys == PHYS_F64)      /* the others add up exactly */
+    if (slot->phys == PHYS_F32 || slot->phys == PHYS_F64) /* the others add up exactly */
         qsort_r(order, d->count, sizeof *order, order_i64, d->elements);
 }
 
@@ -265,8 +265,8 @@ bool agg_list_add(const struct agg_set *set, struct agg_list **at, uint64_t step
 bool agg_list_merge(const struct agg_set *set, struct agg_list **into, const struct agg_list *from)
 {
     for (uint32_t i = 0; from != NULL && i < from->count; i++)
-        if (!agg_list_add(set, into, from->items[i].step, from->items[i].place,
-                          from->items[i].text, from->items[i].length))
+        if (!agg_list_add(set, into, from->items[i].step, from->items[i].place, from->items[i].text,
+                          from->items[i].length))
             return false;
     return true;
 }

@@ -9,34 +9,41 @@
 
 #include "core/ops/aggregate.h"
 
-#define AGG_LANES 8u                   /* keyless float sums, on every machine */
-#define AGG_BLOCK 512u                 /* rows per pass over the slots: their states stay in L1 */
+#define AGG_LANES 8u   /* keyless float sums, on every machine */
+#define AGG_BLOCK 512u /* rows per pass over the slots: their states stay in L1 */
 #define AGG_NO_STEP UINT64_MAX
 
 typedef int128 __attribute__((aligned(8))) int128_at8;
 typedef uint128 __attribute__((aligned(8))) uint128_at8;
 
 enum acc {
-    ACC_COUNT,                         /* int64 */
-    ACC_SUM64, ACC_SUM128, ACC_SUM192, /* integers, exact; a count follows for AVG */
-    ACC_FSUM,                          /* total, partial[lanes]; a count follows for AVG */
-    ACC_MOMENTS,                       /* count, sum (128), squares (192), all exact */
-    ACC_FMOMENTS,                      /* count, sum, squares as FSUM */
-    ACC_MIN64, ACC_MAX64,              /* int64 that orders like the value */
-    ACC_MIN128, ACC_MAX128, ACC_MINVIEW, ACC_MAXVIEW,
-    ACC_FIRST, ACC_LAST,               /* step, place, value of up to 16 bytes */
-    ACC_LIST,                          /* struct agg_list * */
-    ACC_DISTINCT                       /* struct agg_distinct * */
+    ACC_COUNT, /* int64 */
+    ACC_SUM64,
+    ACC_SUM128,
+    ACC_SUM192,   /* integers, exact; a count follows for AVG */
+    ACC_FSUM,     /* total, partial[lanes]; a count follows for AVG */
+    ACC_MOMENTS,  /* count, sum (128), squares (192), all exact */
+    ACC_FMOMENTS, /* count, sum, squares as FSUM */
+    ACC_MIN64,
+    ACC_MAX64, /* int64 that orders like the value */
+    ACC_MIN128,
+    ACC_MAX128,
+    ACC_MINVIEW,
+    ACC_MAXVIEW,
+    ACC_FIRST,
+    ACC_LAST,    /* step, place, value of up to 16 bytes */
+    ACC_LIST,    /* struct agg_list * */
+    ACC_DISTINCT /* struct agg_distinct * */
 };
 
 struct agg_slot {
     struct agg_spec spec;
     enum acc acc;
-    enum acc plain;                    /* ACC_DISTINCT: how its values are then aggregated */
-    enum phys phys;                    /* of the argument */
-    uint32_t at;                       /* offset in the state */
-    uint32_t count_at;                 /* offset of the count, 0: none */
-    uint32_t plain_bytes;              /* ACC_DISTINCT: a slot of the plain kind */
+    enum acc plain;       /* ACC_DISTINCT: how its values are then aggregated */
+    enum phys phys;       /* of the argument */
+    uint32_t at;          /* offset in the state */
+    uint32_t count_at;    /* offset of the count, 0: none */
+    uint32_t plain_bytes; /* ACC_DISTINCT: a slot of the plain kind */
     uint32_t separator_bytes;
 };
 
@@ -45,9 +52,9 @@ struct agg_set {
     const struct mk_table *kernels;
     struct agg_slot *slots;
     uint32_t count, seen_words, state_bytes;
-    uint32_t step_at;                  /* offset of { step, rows of the step }, 0: no float sums */
-    uint32_t lanes;                    /* 1 or AGG_LANES */
-    uint32_t *sums, sum_count;         /* offsets of all float sums, at most 2 per slot */
+    uint32_t step_at;          /* offset of { step, rows of the step }, 0: no float sums */
+    uint32_t lanes;            /* 1 or AGG_LANES */
+    uint32_t *sums, sum_count; /* offsets of all float sums, at most 2 per slot */
     uint64_t overflows;
     /* Scratch of one block. */
     uint16_t rows[AGG_BLOCK], kept_rows[AGG_BLOCK], zeros[AGG_BLOCK];
@@ -58,8 +65,8 @@ struct agg_set {
 /* Values of one group in order of arrival, each once. Normalised: see agg_normal(). */
 struct agg_distinct {
     uint32_t count, capacity, slots;
-    uint32_t *index;                   /* slots entries: element + 1, 0: empty */
-    char *elements;                    /* capacity x width */
+    uint32_t *index; /* slots entries: element + 1, 0: empty */
+    char *elements;  /* capacity x width */
 };
 
 struct agg_item {
@@ -74,9 +81,18 @@ struct agg_list {
     struct agg_item *items;
 };
 
-static inline int64_t *agg_i64(void *state, uint32_t at) { return (int64_t *)((char *)state + at); }
-static inline double *agg_f64(void *state, uint32_t at) { return (double *)((char *)state + at); }
-static inline uint64_t *agg_seen(void *state, uint32_t i) { return (uint64_t *)state + (i >> 6); }
+static inline int64_t *agg_i64(void *state, uint32_t at)
+{
+    return (int64_t *)((char *)state + at);
+}
+static inline double *agg_f64(void *state, uint32_t at)
+{
+    return (double *)((char *)state + at);
+}
+static inline uint64_t *agg_seen(void *state, uint32_t i)
+{
+    return (uint64_t *)state + (i >> 6);
+}
 static inline bool agg_is_seen(const void *state, uint32_t i)
 {
     return (((const uint64_t *)state)[i >> 6] >> (i & 63) & 1) != 0;
@@ -105,7 +121,8 @@ static inline double agg_fold(const double *lane, uint32_t lanes)
 {
     if (lanes == 1)
         return lane[0];
-    return ((lane[0] + lane[1]) + (lane[2] + lane[3])) + ((lane[4] + lane[5]) + (lane[6] + lane[7]));
+    return ((lane[0] + lane[1]) + (lane[2] + lane[3])) +
+           ((lane[4] + lane[5]) + (lane[6] + lane[7]));
 }
 
 static inline void agg_add192(void *at, int128 value)

@@ -7,13 +7,20 @@
 static const struct {
     const char *name;
     enum agg_kind kind;
-} names[] = {{"COUNT", AGG_COUNT},         {"SUM", AGG_SUM},
-             {"MIN", AGG_MIN},             {"MAX", AGG_MAX},
-             {"AVG", AGG_AVG},             {"STDDEV_POP", AGG_STDDEV_POP},
-             {"STDDEV_SAMP", AGG_STDDEV_SAMP}, {"STDDEV", AGG_STDDEV_SAMP},
-             {"VAR_POP", AGG_VAR_POP},     {"VAR_SAMP", AGG_VAR_SAMP},
-             {"VARIANCE", AGG_VAR_SAMP},   {"FIRST_VALUE", AGG_FIRST},
-             {"LAST_VALUE", AGG_LAST},     {"LISTAGG", AGG_LISTAGG}};
+} names[] = {{"COUNT", AGG_COUNT},
+             {"SUM", AGG_SUM},
+             {"MIN", AGG_MIN},
+             {"MAX", AGG_MAX},
+             {"AVG", AGG_AVG},
+             {"STDDEV_POP", AGG_STDDEV_POP},
+             {"STDDEV_SAMP", AGG_STDDEV_SAMP},
+             {"STDDEV", AGG_STDDEV_SAMP},
+             {"VAR_POP", AGG_VAR_POP},
+             {"VAR_SAMP", AGG_VAR_SAMP},
+             {"VARIANCE", AGG_VAR_SAMP},
+             {"FIRST_VALUE", AGG_FIRST},
+             {"LAST_VALUE", AGG_LAST},
+             {"LISTAGG", AGG_LISTAGG}};
 
 bool agg_find(const char *name, enum agg_kind *out)
 {
@@ -28,8 +35,8 @@ bool agg_find(const char *name, enum agg_kind *out)
 bool agg_result_type(enum agg_kind kind, const struct mill_type *arg, struct mill_type *out)
 {
     const enum phys phys = arg != NULL ? type_phys(arg) : PHYS_NONE;
-    const bool scalar = arg != NULL && phys != PHYS_NONE && phys != PHYS_ROW &&
-                        arg->kind != MILL_NULL;
+    const bool scalar =
+        arg != NULL && phys != PHYS_NONE && phys != PHYS_ROW && arg->kind != MILL_NULL;
 
     switch (kind) {
     case AGG_COUNT_STAR:
@@ -202,8 +209,14 @@ void agg_set_free(struct agg_set *set)
     heap_free(set->heap, set, sizeof *set);
 }
 
-uint32_t agg_state_bytes(const struct agg_set *set) { return set->state_bytes; }
-uint64_t agg_overflows(const struct agg_set *set) { return set->overflows; }
+uint32_t agg_state_bytes(const struct agg_set *set)
+{
+    return set->state_bytes;
+}
+uint64_t agg_overflows(const struct agg_set *set)
+{
+    return set->overflows;
+}
 
 bool agg_can_merge_partials(const struct agg_set *set)
 {
@@ -373,8 +386,8 @@ bool agg_merge(struct agg_set *set, void *into, const void *from)
     }
     for (uint32_t i = 0; i < set->count; i++) {
         const struct agg_slot *slot = &set->slots[i];
-        const bool counted = slot->acc == ACC_COUNT || slot->acc == ACC_MOMENTS ||
-                             slot->acc == ACC_FMOMENTS;
+        const bool counted =
+            slot->acc == ACC_COUNT || slot->acc == ACC_MOMENTS || slot->acc == ACC_FMOMENTS;
 
         if (!counted && !agg_is_seen(from, i))
             continue;
@@ -382,7 +395,8 @@ bool agg_merge(struct agg_set *set, void *into, const void *from)
                         agg_is_seen(into, i)))
             return false;
         if (slot->count_at != 0)
-            *agg_i64(into, slot->count_at) += *(const int64_t *)((const char *)from + slot->count_at);
+            *agg_i64(into, slot->count_at) +=
+                *(const int64_t *)((const char *)from + slot->count_at);
         if (agg_is_seen(from, i))
             *agg_seen(into, i) |= 1ull << (i & 63);
     }
@@ -411,7 +425,8 @@ static bool exact_sum(enum acc acc, const char *at, int128 *sum)
     return acc != ACC_SUM192 || ((const int64_t *)at)[2] == (*sum < 0 ? -1 : 0);
 }
 
-static void put_integer(const struct agg_slot *slot, struct column *out, uint32_t row, int64_t value)
+static void put_integer(const struct agg_slot *slot, struct column *out, uint32_t row,
+                        int64_t value)
 {
     switch (type_phys(&slot->spec.result_type)) {
     case PHYS_BOOL:
@@ -551,10 +566,10 @@ static bool put_moment(const struct agg_set *set, const struct agg_slot *slot, c
     }
     value = (squares - sum * sum / (double)n) / (double)(sample ? n - 1 : n);
 done:
-    if (value < 0)                     /* rounding only */
+    if (value < 0) /* rounding only */
         value = 0;
-    ((double *)out->values)[row] = kind == AGG_STDDEV_POP || kind == AGG_STDDEV_SAMP ? sqrt(value)
-                                                                                     : value;
+    ((double *)out->values)[row] =
+        kind == AGG_STDDEV_POP || kind == AGG_STDDEV_SAMP ? sqrt(value) : value;
     return true;
 }
 
@@ -596,7 +611,8 @@ static int put_plain(struct agg_set *set, const struct agg_slot *slot, const cha
                type_width(&slot->spec.result_type));
         return 1;
     case ACC_LIST: {
-        const struct mill_view text = agg_list_value(set, slot, *(struct agg_list *const *)at, batch);
+        const struct mill_view text =
+            agg_list_value(set, slot, *(struct agg_list *const *)at, batch);
 
         ((struct mill_view *)out->values)[row] = text;
         return text.length == UINT32_MAX ? -1 : 1;
@@ -628,7 +644,8 @@ static int put_distinct(struct agg_set *set, const struct agg_slot *slot,
     agg_distinct_order(slot, d, order);
     agg_slot_init(set, slot, slot->plain, (char *)state);
     for (uint32_t i = 0; i < n; i++)
-        agg_slot_add(set, slot, slot->plain, (char *)state, 0, d->elements + (size_t)order[i] * width);
+        agg_slot_add(set, slot, slot->plain, (char *)state, 0,
+                     d->elements + (size_t)order[i] * width);
     heap_free(set->heap, order, n * sizeof *order);
     return put_plain(set, slot, (const char *)state, n, batch, out, row);
 }
@@ -639,8 +656,8 @@ bool agg_values(struct agg_set *set, const void *state, struct batch *batch, str
     for (uint32_t i = 0; i < set->count; i++) {
         const struct agg_slot *slot = &set->slots[i];
         const char *at = (const char *)state + slot->at;
-        const bool counted = slot->plain == ACC_COUNT || slot->plain == ACC_MOMENTS ||
-                             slot->plain == ACC_FMOMENTS;
+        const bool counted =
+            slot->plain == ACC_COUNT || slot->plain == ACC_MOMENTS || slot->plain == ACC_FMOMENTS;
         int given = 0;
 
         if (slot->acc == ACC_DISTINCT)

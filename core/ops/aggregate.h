@@ -15,38 +15,51 @@
 #include "core/batch.h"
 #include "core/state/snapshot.h"
 
-enum agg_kind { AGG_COUNT_STAR, AGG_COUNT, AGG_SUM, AGG_MIN, AGG_MAX, AGG_AVG, AGG_STDDEV_POP, AGG_STDDEV_SAMP,
-                AGG_VAR_POP, AGG_VAR_SAMP, AGG_FIRST, AGG_LAST, AGG_LISTAGG };
+enum agg_kind {
+    AGG_COUNT_STAR,
+    AGG_COUNT,
+    AGG_SUM,
+    AGG_MIN,
+    AGG_MAX,
+    AGG_AVG,
+    AGG_STDDEV_POP,
+    AGG_STDDEV_SAMP,
+    AGG_VAR_POP,
+    AGG_VAR_SAMP,
+    AGG_FIRST,
+    AGG_LAST,
+    AGG_LISTAGG
+};
 
 struct agg_spec {
     enum agg_kind kind;
     bool distinct;
-    int32_t arg;                       /* input column, -1: COUNT(*) */
-    int32_t filter;                    /* BOOLEAN input column: FILTER (WHERE ...), -1: none */
+    int32_t arg;    /* input column, -1: COUNT(*) */
+    int32_t filter; /* BOOLEAN input column: FILTER (WHERE ...), -1: none */
     struct mill_type arg_type, result_type;
-    const char *separator;             /* LISTAGG */
-    const char *name;                  /* for EXPLAIN: "SUM(price)" */
+    const char *separator; /* LISTAGG */
+    const char *name;      /* for EXPLAIN: "SUM(price)" */
 };
 
-/* Flink's result type of an aggregate; false: that argument type does not fit. SEMANTICS section 3. */
+/* Flink's result type of an aggregate; false: that argument type does not fit. */
 bool agg_result_type(enum agg_kind kind, const struct mill_type *arg, struct mill_type *out);
 /* Name as in SQL ("SUM", "STDDEV_SAMP", "FIRST_VALUE" ...) to kind; false: not an aggregate. */
 bool agg_find(const char *name, enum agg_kind *out);
 
 struct agg_set;
 /* Copies @specs (their strings must outlive the set). NULL without memory. @keyless: fixed lanes for floats. */
-struct agg_set *agg_set_new(struct heap *heap, const struct mk_table *kernels, const struct agg_spec *specs,
-                            uint32_t count, bool keyless);
+struct agg_set *agg_set_new(struct heap *heap, const struct mk_table *kernels,
+                            const struct agg_spec *specs, uint32_t count, bool keyless);
 void agg_set_free(struct agg_set *set);
 uint32_t agg_state_bytes(const struct agg_set *set);
 /* False where a front must not pre-aggregate: LISTAGG, FIRST/LAST are place bound but mergeable, see agg_merge(). */
 bool agg_can_merge_partials(const struct agg_set *set);
 
 void agg_init(const struct agg_set *set, void *state);
-void agg_close(struct agg_set *set, void *state);            /* frees what hangs off */
+void agg_close(struct agg_set *set, void *state); /* frees what hangs off */
 /* Adds live row @i of rows[0 .. count) to the state states[i]; rows of equal state come in place order. */
-bool agg_add(struct agg_set *set, void *const *states, const struct batch *batch, const uint16_t *rows,
-             uint32_t count);
+bool agg_add(struct agg_set *set, void *const *states, const struct batch *batch,
+             const uint16_t *rows, uint32_t count);
 /* Adds all of rows[0 .. count) (NULL: 0 .. count-1) to one state: the keyless and hot-key path. */
 bool agg_add_one(struct agg_set *set, void *state, const struct batch *batch, const uint16_t *rows,
                  uint32_t count);
@@ -54,8 +67,9 @@ bool agg_add_one(struct agg_set *set, void *state, const struct batch *batch, co
  * states carry their place. @from stays as it is. Sessions, slices, partials. */
 bool agg_merge(struct agg_set *set, void *into, const void *from);
 /* Writes the result of each aggregate into row @row of @out[0 .. count) (owned columns with validity). */
-bool agg_values(struct agg_set *set, const void *state, struct batch *batch, struct column *out, uint32_t row);
-uint64_t agg_overflows(const struct agg_set *set);           /* sums that left their type, so far */
+bool agg_values(struct agg_set *set, const void *state, struct batch *batch, struct column *out,
+                uint32_t row);
+uint64_t agg_overflows(const struct agg_set *set); /* sums that left their type, so far */
 void agg_snapshot(const struct agg_set *set, const void *state, struct snapshot_writer *to);
 bool agg_restore(struct agg_set *set, void *state, struct snapshot_reader *from);
 

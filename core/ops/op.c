@@ -28,7 +28,8 @@ static enum op_progress emit_to(struct op *op, struct op_link *links, uint32_t c
         if (p == OP_BUSY)
             all = OP_BUSY;
     }
-    switch (links[count - 1].to->vtable->push(links[count - 1].to, links[count - 1].port, batch, t)) {
+    switch (
+        links[count - 1].to->vtable->push(links[count - 1].to, links[count - 1].port, batch, t)) {
     case OP_FAILED: return OP_FAILED;
     case OP_BUSY: return OP_BUSY;
     default: return all;

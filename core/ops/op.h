@@ -28,12 +28,12 @@ enum op_progress { OP_READY, OP_BUSY, OP_FAILED };
  *   W(row) = max(w_before, min(max(g_split, behind[row]), g_others)) */
 struct step_time {
     uint64_t step;
-    uint32_t split;                    /* whose rows these are */
-    int64_t g_split;                   /* greatest watermark value of the split before the step */
-    int64_t g_others;                  /* least over the other live, not idle splits; TIME_MAX: none */
-    int64_t w_before, w_after;         /* watermark before and after the whole step */
-    int64_t clock_us;                  /* the step's clock: processing time */
-    bool last;                         /* the last step of the run: everything flushes (w_after = TIME_MAX) */
+    uint32_t split;            /* whose rows these are */
+    int64_t g_split;           /* greatest watermark value of the split before the step */
+    int64_t g_others;          /* least over the other live, not idle splits; TIME_MAX: none */
+    int64_t w_before, w_after; /* watermark before and after the whole step */
+    int64_t clock_us;          /* the step's clock: processing time */
+    bool last; /* the last step of the run: everything flushes (w_after = TIME_MAX) */
 };
 
 static inline int64_t row_watermark(const struct step_time *t, const struct batch *b, uint32_t row)
@@ -41,15 +41,14 @@ static inline int64_t row_watermark(const struct step_time *t, const struct batc
     const int64_t g = b->behind != NULL ? max_i64(t->g_split, b->behind[row]) : t->g_split;
 
     /* Results of a firing were released before the watermark moved on: never late. W never goes back. */
-    return b->class_ == CLASS_FIRED ? t->w_before
-                                    : max_i64(t->w_before, min_i64(g, t->g_others));
+    return b->class_ == CLASS_FIRED ? t->w_before : max_i64(t->w_before, min_i64(g, t->g_others));
 }
 
 /* Row conservation, per operator and shard:   in == out_of_in + filtered + late + dead + held
  * where out_of_in are input rows passed on or absorbed in results that left. */
 struct op_counters {
     uint64_t in, out, filtered, late, dead, held;
-    uint64_t consumed;                 /* stateful: input rows whose last window has fired or that went into
+    uint64_t consumed; /* stateful: input rows whose last window has fired or that went into
                                         * a final result: in == consumed + filtered + late + dead + held */
     uint64_t null_time, sum_overflow, decimal_overflow, state_rows;
 };
@@ -58,14 +57,14 @@ struct op;
 
 /* What an operator sees of the world: set by the shard, the same for all operators of a stage. */
 struct op_context {
-    struct heap *heap;                 /* the shard's */
+    struct heap *heap; /* the shard's */
     const struct mk_table *kernels;
     uint32_t shard, shard_count;
     uint32_t batch_rows;
     uint64_t seed;
     const char *zone;
     struct eval_context eval;
-    struct mill_error *error;          /* of the shard */
+    struct mill_error *error; /* of the shard */
     /* An empty batch of the shard's own with @columns columns, or NULL: no memory (error is filled). */
     struct batch *(*take_batch)(struct op_context *context, uint32_t columns);
 };
@@ -78,24 +77,25 @@ struct op_link {
 
 struct op_vtable {
     const char *name;
-    enum op_progress (*begin_step)(struct op *op, const struct step_time *t);   /* may be NULL */
+    enum op_progress (*begin_step)(struct op *op, const struct step_time *t); /* may be NULL */
     enum op_progress (*push)(struct op *op, uint32_t port, struct batch *batch,
                              const struct step_time *t);
-    enum op_progress (*end_step)(struct op *op, const struct step_time *t);     /* may be NULL */
-    enum op_progress (*resume)(struct op *op, const struct step_time *t);       /* may be NULL */
-    void (*snapshot)(struct op *op, struct snapshot_writer *to);                /* NULL: stateless */
-    bool (*restore)(struct op *op, struct snapshot_reader *from);  /* on a fresh op; false: damaged or no memory */
-    bool (*valid)(const struct op *op);                                         /* walker, may be NULL */
+    enum op_progress (*end_step)(struct op *op, const struct step_time *t); /* may be NULL */
+    enum op_progress (*resume)(struct op *op, const struct step_time *t);   /* may be NULL */
+    void (*snapshot)(struct op *op, struct snapshot_writer *to);            /* NULL: stateless */
+    bool (*restore)(struct op *op,
+                    struct snapshot_reader *from); /* on a fresh op; false: damaged or no memory */
+    bool (*valid)(const struct op *op);            /* walker, may be NULL */
     void (*close)(struct op *op);
 };
 
 struct op {
     const struct op_vtable *vtable;
     struct op_context *context;
-    uint32_t id;                       /* node id in the plan; origin of fired batches */
-    struct op_link *links;             /* results go to all of them */
+    uint32_t id;           /* node id in the plan; origin of fired batches */
+    struct op_link *links; /* results go to all of them */
     uint32_t link_count;
-    struct op_link *late_links;        /* LATE DATA INTO */
+    struct op_link *late_links; /* LATE DATA INTO */
     uint32_t late_link_count;
     struct op_counters counters;
 };
@@ -108,17 +108,21 @@ enum op_progress op_emit_late(struct op *op, struct batch *batch, const struct s
  * context->error. */
 struct phys_node;
 struct op *op_calc_new(struct op_context *context, const struct phys_node *node);
-struct op *op_window_new(struct op_context *context, const struct phys_node *node);        /* tumble hop cumulate */
+struct op *op_window_new(struct op_context *context,
+                         const struct phys_node *node); /* tumble hop cumulate */
 struct op *op_session_new(struct op_context *context, const struct phys_node *node);
 struct op *op_count_window_new(struct op_context *context, const struct phys_node *node);
-struct op *op_group_new(struct op_context *context, const struct phys_node *node);         /* bounded, final rows */
-struct op *op_preagg_new(struct op_context *context, const struct phys_node *node);        /* front partials */
+struct op *op_group_new(struct op_context *context,
+                        const struct phys_node *node); /* bounded, final rows */
+struct op *op_preagg_new(struct op_context *context,
+                         const struct phys_node *node); /* front partials */
 struct op *op_union_new(struct op_context *context, const struct phys_node *node);
 /* Rows that a PREAGG node gives: keys..., slice BIGINT, class BIGINT, rows BIGINT, state BYTES (and window_start as the last
  * key where windows are attached). They leave by op->links, for port 1 of the window; raw rows, while it passes them
  * through, by op->late_links, for port 0: plan a PREAGG with an EXCHANGE for each, the raw one in late_to.
  * False without memory. */
 bool preagg_schema(struct arena *arena, const struct phys_node *node, struct mill_schema *out);
-struct op *op_assign_new(struct op_context *context, const struct phys_node *node);        /* window TVF without GROUP BY */
+struct op *op_assign_new(struct op_context *context,
+                         const struct phys_node *node); /* window TVF without GROUP BY */
 
 #endif

@@ -15,7 +15,7 @@ struct assign {
     struct batch *pending;
     uint32_t next_row;
     int64_t next_start;
-    bool started;                      /* next_start belongs to next_row */
+    bool started; /* next_start belongs to next_row */
 };
 
 /* Greatest window start <= time, on the grid of slide and offset. */
@@ -63,8 +63,8 @@ static bool row_time(const struct assign *a, const struct batch *in, uint32_t ro
 }
 
 /* Fills rows[] and the bounds of up to capacity copies; moves the pending place on. */
-static uint32_t collect(struct assign *a, const struct step_time *t, uint16_t *rows, int64_t *starts,
-                        int64_t *ends, uint32_t capacity)
+static uint32_t collect(struct assign *a, const struct step_time *t, uint16_t *rows,
+                        int64_t *starts, int64_t *ends, uint32_t capacity)
 {
     const struct batch *in = a->pending;
     uint32_t n = 0;
@@ -169,8 +169,10 @@ static void assign_close(struct op *op)
     heap_free(op->context->heap, a, sizeof *a);
 }
 
-static const struct op_vtable assign_vtable = {
-    .name = "assign", .push = assign_push, .resume = assign_go_on, .close = assign_close};
+static const struct op_vtable assign_vtable = {.name = "assign",
+                                               .push = assign_push,
+                                               .resume = assign_go_on,
+                                               .close = assign_close};
 
 struct op *op_assign_new(struct op_context *context, const struct phys_node *node)
 {

@@ -67,8 +67,9 @@ static void calc_close(struct op *op)
     heap_free(op->context->heap, c, sizeof *c);
 }
 
-static const struct op_vtable calc_vtable = {
-    .name = "calc", .push = calc_push, .close = calc_close};
+static const struct op_vtable calc_vtable = {.name = "calc",
+                                             .push = calc_push,
+                                             .close = calc_close};
 
 struct op *op_calc_new(struct op_context *context, const struct phys_node *node)
 {
@@ -83,8 +84,8 @@ struct op *op_calc_new(struct op_context *context, const struct phys_node *node)
     c->op = (struct op){.vtable = &calc_vtable, .context = context, .id = node->id};
     c->out_count = config->project_count;
     if (config->filter != NULL) {
-        c->filter = program_new(context->heap, context->kernels, &config->filter, 1, input,
-                                context->error);
+        c->filter =
+            program_new(context->heap, context->kernels, &config->filter, 1, input, context->error);
         if (c->filter == NULL)
             goto fail;
     }

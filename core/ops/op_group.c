@@ -8,7 +8,7 @@
 #include "core/ops/window.h"
 
 #define TURN_BATCHES 4u
-#define GATHER_SHARD 0u                /* where an exchange without keys sends its rows */
+#define GATHER_SHARD 0u /* where an exchange without keys sends its rows */
 
 struct group_op {
     struct op op;
@@ -27,7 +27,8 @@ struct group_op {
 static enum op_progress no_memory(struct group_op *g)
 {
     mill_fail(g->op.context->error, MILL_E_MEMORY, 0, 0,
-              "no memory for %s: its %u groups hold %llu bytes and none can be dropped before the end of input; raise "
+              "no memory for %s: its %u groups hold %llu bytes and none can be dropped before the "
+              "end of input; raise "
               "'state.memory.limit' or group by windows",
               g->node->distinct_rows ? "SELECT DISTINCT" : "GROUP BY", g->table.groups,
               (unsigned long long)table_bytes(&g->table));
@@ -234,7 +235,8 @@ struct op *op_group_new(struct op_context *context, const struct phys_node *node
     g->op = (struct op){.vtable = &group_vtable, .context = context, .id = node->id};
     g->node = a;
     g->output = node->schema;
-    if (!key_layout_open(&g->keys, context->heap, &node->inputs[0]->schema, a->keys, a->key_count) ||
+    if (!key_layout_open(&g->keys, context->heap, &node->inputs[0]->schema, a->keys,
+                         a->key_count) ||
         !key_batch_open(&g->batch_keys, context->heap))
         goto fail;
     g->set = agg_set_new(context->heap, context->kernels, a->aggs, a->agg_count, a->key_count == 0);

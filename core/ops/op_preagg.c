@@ -7,7 +7,7 @@
 #include "core/ops/op.h"
 #include "core/ops/window.h"
 
-#define PASS_STEPS 32u                 /* after a poor step, before the next try */
+#define PASS_STEPS 32u /* after a poor step, before the next try */
 
 struct preagg {
     struct op op;
@@ -21,7 +21,7 @@ struct preagg {
     struct key_layout keys;
     struct key_batch batch_keys;
     struct slice_list slices;
-    uint64_t step_rows, pass_steps;    /* rows of this step; steps still to pass through */
+    uint64_t step_rows, pass_steps; /* rows of this step; steps still to pass through */
     bool passing, ending;
     uint32_t next_slice, next_group;
     struct snapshot_writer image;
@@ -53,8 +53,9 @@ bool preagg_schema(struct arena *arena, const struct phys_node *node, struct mil
     for (uint32_t i = 0; i < keys; i++)
         fields[i] = node->inputs[0]->schema.fields[preagg_key(a, i)];
     for (uint32_t i = 0; i < COUNT_OF(names); i++)
-        fields[keys + i] = (struct mill_field){
-            names[i], type_make(i + 1 < COUNT_OF(names) ? MILL_BIGINT : MILL_VARBINARY)};
+        fields[keys + i] =
+            (struct mill_field){names[i],
+                                type_make(i + 1 < COUNT_OF(names) ? MILL_BIGINT : MILL_VARBINARY)};
     *out = (struct mill_schema){keys + (uint32_t)COUNT_OF(names), fields};
     return true;
 }
@@ -62,7 +63,8 @@ bool preagg_schema(struct arena *arena, const struct phys_node *node, struct mil
 static enum op_progress no_memory(struct preagg *p)
 {
     mill_fail(p->op.context->error, MILL_E_MEMORY, 0, 0,
-              "no memory for the partial aggregates of one step (%llu rows); raise 'state.memory.limit'",
+              "no memory for the partial aggregates of one step (%llu rows); raise "
+              "'state.memory.limit'",
               (unsigned long long)p->step_rows);
     return OP_FAILED;
 }
@@ -102,7 +104,8 @@ static uint32_t take_times(struct preagg *p, const struct batch *batch, const st
     return n;
 }
 
-static bool slice_add(struct preagg *p, struct slice *slice, const struct batch *batch, uint32_t count)
+static bool slice_add(struct preagg *p, struct slice *slice, const struct batch *batch,
+                      uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++)
         p->agg_rows[i] = p->rows[p->which[i]];
@@ -129,7 +132,8 @@ static bool add_rows(struct preagg *p, const struct batch *batch, const struct s
         if (g != TIME_MIN || last == NULL || start != last_start) {
             const bool event_time = p->windows.spec.time >= 0 || p->windows.spec.attached;
             struct slice *slice =
-                slice_get(p, windows_open_end(&p->windows, start, event_time ? g : TIME_MIN), start);
+                slice_get(p, windows_open_end(&p->windows, start, event_time ? g : TIME_MIN),
+                          start);
 
             if (slice == NULL)
                 return false;

@@ -14,7 +14,7 @@ struct port_queue {
 struct union_op {
     struct op op;
     uint32_t port_count;
-    bool draining;                     /* the step has ended */
+    bool draining; /* the step has ended */
     struct port_queue *queues;
 };
 

@@ -14,10 +14,10 @@
 struct firing {
     bool active;
     int64_t end;
-    struct table *table;               /* of the one slice, or merged */
+    struct table *table; /* of the one slice, or merged */
     struct table merged;
     uint32_t *order;
-    uint32_t count, next;              /* order has count entries */
+    uint32_t count, next; /* order has count entries */
 };
 
 struct window_op {
@@ -26,17 +26,17 @@ struct window_op {
     struct mill_schema input, output;
     struct windows windows;
     struct agg_set *set;
-    uint32_t *key_columns;             /* keys, and window_start where attached */
+    uint32_t *key_columns; /* keys, and window_start where attached */
     uint32_t key_count;
     struct key_layout keys, partial_keys;
     struct key_batch batch_keys;
     struct slice_list slices, sides;
     struct firing firing;
-    int64_t fired;                     /* watermark up to which windows have fired */
-    int64_t clock;                     /* greatest processing time seen */
+    int64_t fired; /* watermark up to which windows have fired */
+    int64_t clock; /* greatest processing time seen */
     uint32_t groups_hint;
-    bool ending;                       /* end_step() has begun: resume() goes on firing */
-    void *partial;                     /* a state, for restoring partials */
+    bool ending;   /* end_step() has begun: resume() goes on firing */
+    void *partial; /* a state, for restoring partials */
     /* scratch of one batch */
     uint16_t rows[BATCH_ROWS_MAX];
     int64_t times[BATCH_ROWS_MAX];
@@ -54,7 +54,8 @@ static enum op_progress no_memory(struct window_op *w)
     for (uint32_t i = 0; i < w->slices.count; i++)
         bytes += table_bytes(&w->slices.items[i]->table);
     mill_fail(w->op.context->error, MILL_E_MEMORY, 0, 0,
-              "no memory for a window aggregation: its %u slices hold %llu bytes in keys and states; raise "
+              "no memory for a window aggregation: its %u slices hold %llu bytes in keys and "
+              "states; raise "
               "'state.memory.limit' or use shorter windows",
               w->slices.count, (unsigned long long)bytes);
     return OP_FAILED;
@@ -76,7 +77,7 @@ static struct slice *slice_get(struct window_op *w, struct slice_list *list, int
         return NULL;
     }
     if (list == &w->slices && w->groups_hint > 1024)
-        table_reserve(&slice->table, w->groups_hint);      /* only a hint: grows as needed without */
+        table_reserve(&slice->table, w->groups_hint); /* only a hint: grows as needed without */
     return slice;
 }
 
@@ -280,8 +281,7 @@ static bool push_rows(struct window_op *w, const struct batch *batch, const stru
     time_bounds(w->times, n, &least, &greatest);
     bound = max_i64(t->w_before, min_i64(t->g_split, t->g_others));
     /* attached: a window's end lies a unit above its last time */
-    on_time = !event_time ||
-              (batch->behind == NULL && least > time_add(bound, windows->spec.unit));
+    on_time = !event_time || (batch->behind == NULL && least > time_add(bound, windows->spec.unit));
     if (on_time && windows_slice(windows, least) == windows_slice(windows, greatest)) {
         struct slice *slice = slice_get(w, &w->slices, TIME_MIN, windows_slice(windows, least));
 
@@ -364,9 +364,9 @@ static enum op_progress window_push(struct op *op, uint32_t port, struct batch *
         const int taken = push_plain(w, batch, t);
 
         op->counters.in += batch->live;
-        p = taken > 0                                    ? OP_READY
+        p = taken > 0                              ? OP_READY
             : taken == 0 && push_rows(w, batch, t) ? emit_late(w, batch, t)
-                                                         : no_memory(w);
+                                                   : no_memory(w);
     }
     batch_release(batch);
     return p;
@@ -529,7 +529,8 @@ static bool put_keys(struct window_op *w, struct batch *out, uint32_t column, ui
 }
 
 /* window_start of attached windows is the last part of the key; a NULL start stands as 0. */
-static bool put_starts(struct window_op *w, struct batch *out, struct column *column, uint32_t count)
+static bool put_starts(struct window_op *w, struct batch *out, struct column *column,
+                       uint32_t count)
 {
     const struct firing *f = &w->firing;
     const int64_t start = w->windows.spec.attached
@@ -539,7 +540,8 @@ static bool put_starts(struct window_op *w, struct batch *out, struct column *co
     for (uint32_t i = 0; i < count; i++) {
         if (!w->windows.spec.attached)
             ((int64_t *)column->values)[i] = start;
-        else if (!table_key_value(f->table, f->order[f->next + i], w->key_count - 1, out, column, i))
+        else if (!table_key_value(f->table, f->order[f->next + i], w->key_count - 1, out, column,
+                                  i))
             return false;
     }
     return true;

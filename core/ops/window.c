@@ -210,7 +210,7 @@ bool groups_lookup(struct agg_set *set, struct table *table, const struct key_ba
     const uint32_t before = table->groups;
     const bool ok = table_lookup(table, keys, which, count, states);
 
-    init_groups(set, table, before);   /* also after a failure: closing looks at all */
+    init_groups(set, table, before); /* also after a failure: closing looks at all */
     return ok;
 }
 

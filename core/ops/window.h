@@ -18,8 +18,8 @@
 
 struct windows {
     struct window_spec spec;
-    int64_t grain;                     /* width of a slice */
-    const char *zone;                  /* NULL: bounds are UTC instants */
+    int64_t grain;    /* width of a slice */
+    const char *zone; /* NULL: bounds are UTC instants */
 };
 
 void windows_init(struct windows *w, const struct window_spec *spec, const char *zone);
@@ -38,11 +38,11 @@ int64_t windows_start(const struct windows *w, int64_t end);
 int64_t windows_closing(const struct windows *w, int64_t end);
 
 struct slice {
-    int64_t start, end;                /* end: start + grain, more where cumulated */
-    int64_t class_;                    /* side slices: F(slice, g) */
-    int64_t apply_at;                  /* side slices: first window end that takes it */
+    int64_t start, end; /* end: start + grain, more where cumulated */
+    int64_t class_;     /* side slices: F(slice, g) */
+    int64_t apply_at;   /* side slices: first window end that takes it */
     uint64_t rows;
-    uint32_t mark;                     /* of the batch being sorted into slices */
+    uint32_t mark; /* of the batch being sorted into slices */
     struct table table;
 };
 

@@ -8,10 +8,16 @@
 
 #include "core/plan/catalog.h"
 
-enum column_role { ROLE_NONE, ROLE_WINDOW_START, ROLE_WINDOW_END, ROLE_WINDOW_TIME, ROLE_WINDOW_ID };
+enum column_role {
+    ROLE_NONE,
+    ROLE_WINDOW_START,
+    ROLE_WINDOW_END,
+    ROLE_WINDOW_TIME,
+    ROLE_WINDOW_ID
+};
 
 struct scope_column {
-    const char *table;                 /* alias, or NULL */
+    const char *table; /* alias, or NULL */
     const char *name;
     struct mill_type type;
     bool rowtime, proctime;
@@ -22,18 +28,25 @@ struct scope_column {
  * behind the node's own, and only an aggregation or op_assign can give them values. */
 struct relation {
     struct phys_node *node;
-    struct expr *filter;               /* not yet in a node: goes into the next calc */
+    struct expr *filter; /* not yet in a node: goes into the next calc */
     struct scope_column *columns;
-    uint32_t count;                    /* columns; pending: the last ones are the window's */
+    uint32_t count; /* columns; pending: the last ones are the window's */
     bool pending;
     struct window_spec window;
-    uint32_t *window_keys;             /* PARTITION BY of SESSION, TUMBLE_ROWS ...: columns */
+    uint32_t *window_keys; /* PARTITION BY of SESSION, TUMBLE_ROWS ...: columns */
     uint32_t window_key_count;
     struct ast_at at;
 };
 
-struct source_made { struct source_made *next; const struct table *table; struct relation relation; };
-struct with_made { struct with_made *next; const struct ast_with *with; };
+struct source_made {
+    struct source_made *next;
+    const struct table *table;
+    struct relation relation;
+};
+struct with_made {
+    struct with_made *next;
+    const struct ast_with *with;
+};
 
 struct planner {
     struct catalog *catalog;
@@ -49,26 +62,36 @@ struct planner {
     uint32_t sink_count, depth;
 };
 
-_Noreturn void plan_fail(struct planner *p, struct ast_at at, int code, const char *format, ...) PRINTF_LIKE(4, 5);
+_Noreturn void plan_fail(struct planner *p, struct ast_at at, int code, const char *format, ...)
+    PRINTF_LIKE(4, 5);
 /* For makers that fill the error themselves. */
 void *need(struct planner *p, void *made);
 
-struct phys_node *plan_node(struct planner *p, enum node_kind kind, struct phys_node *const *inputs, uint32_t count);
-struct phys_node *plan_exchange(struct planner *p, struct phys_node *input, const uint32_t *keys, uint32_t count);
+struct phys_node *plan_node(struct planner *p, enum node_kind kind, struct phys_node *const *inputs,
+                            uint32_t count);
+struct phys_node *plan_exchange(struct planner *p, struct phys_node *input, const uint32_t *keys,
+                                uint32_t count);
 /* A calc over the relation's node: its filter and these expressions. */
 struct phys_node *plan_calc(struct planner *p, struct relation *r, struct expr **project,
                             const struct scope_column *columns, uint32_t count);
-struct mill_schema plan_schema(struct planner *p, const struct scope_column *columns, uint32_t count);
+struct mill_schema plan_schema(struct planner *p, const struct scope_column *columns,
+                               uint32_t count);
 
 /* bind_expr.c */
 struct aggregation;
-struct expr *bind_expr(struct planner *p, struct relation *r, struct aggregation *agg, const struct ast_expr *x);
+struct expr *bind_expr(struct planner *p, struct relation *r, struct aggregation *agg,
+                       const struct ast_expr *x);
 bool has_aggregate(const struct planner *p, const struct ast_expr *x);
-int64_t bind_interval(struct planner *p, const struct ast_expr *x, bool *months);       /* nanoseconds or months */
-static inline struct expr_place place(struct ast_at at) { return (struct expr_place){at.line, at.column}; }
+int64_t bind_interval(struct planner *p, const struct ast_expr *x,
+                      bool *months); /* nanoseconds or months */
+static inline struct expr_place place(struct ast_at at)
+{
+    return (struct expr_place){at.line, at.column};
+}
 /* Aggregate calls and window columns met while binding over groups. */
 struct expr *aggregation_call(struct planner *p, struct aggregation *agg, const struct ast_expr *x);
-struct expr *aggregation_group(struct planner *p, struct aggregation *agg, const struct ast_expr *x);
+struct expr *aggregation_group(struct planner *p, struct aggregation *agg,
+                               const struct ast_expr *x);
 
 /* bind_query.c */
 struct relation bind_query(struct planner *p, const struct ast_query *q);
@@ -80,7 +103,8 @@ const char *item_name(struct planner *p, const struct ast_item *item, uint32_t i
 
 /* bind_window.c */
 struct relation bind_window_function(struct planner *p, const struct ast_table *t);
-void window_from_call(struct planner *p, struct relation *r, const struct ast_expr *call, struct window_spec *out);
+void window_from_call(struct planner *p, struct relation *r, const struct ast_expr *call,
+                      struct window_spec *out);
 bool is_group_window(const struct ast_expr *x);
 
 /* bind_aggregate.c */

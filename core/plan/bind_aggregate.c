@@ -9,21 +9,24 @@
 struct aggregation {
     struct planner *planner;
     struct relation *input;
-    struct expr *keys[KEYS_MAX];       /* over the input */
+    struct expr *keys[KEYS_MAX]; /* over the input */
     uint32_t key_count;
-    struct agg_spec specs[AGGS_MAX];   /* arg and filter: positions in args, while binding */
+    struct agg_spec specs[AGGS_MAX]; /* arg and filter: positions in args, while binding */
     uint32_t agg_count;
     struct expr *args[2 * AGGS_MAX + KEYS_MAX + 8];
     uint32_t arg_count;
-    bool windowed;                     /* results have window_start, window_end, window_time */
-    bool attached;                     /* over columns of the input */
-    int32_t start, end;                /* attached: input columns */
+    bool windowed;      /* results have window_start, window_end, window_time */
+    bool attached;      /* over columns of the input */
+    int32_t start, end; /* attached: input columns */
     struct window_spec window;
     struct mill_type time_type;
 };
 
 /* Results: keys, aggregates, window_start, window_end, window_time, window_id. */
-static uint32_t result_start(const struct aggregation *a) { return a->key_count + a->agg_count; }
+static uint32_t result_start(const struct aggregation *a)
+{
+    return a->key_count + a->agg_count;
+}
 
 /* Position of an expression among the columns before the aggregation. */
 static uint32_t argument_of(struct aggregation *a, struct expr *e)
@@ -60,12 +63,14 @@ static void call_argument(struct aggregation *a, const struct ast_expr *x, struc
     if (has_aggregate(p, x->args[0]))
         plan_fail(p, x->args[0]->at, MILL_E_TYPE, "an aggregate cannot stand inside an aggregate");
     if (x->within != NULL)
-        plan_fail(p, x->at, MILL_E_UNSUPPORTED, "WITHIN GROUP is not supported yet: LISTAGG keeps the order of the rows");
+        plan_fail(p, x->at, MILL_E_UNSUPPORTED,
+                  "WITHIN GROUP is not supported yet: LISTAGG keeps the order of the rows");
     arg = expr_fold(&p->session, bind_expr(p, a->input, NULL, x->args[0]));
     spec->arg_type = arg->type;
     if (spec->kind == AGG_LISTAGG && x->arg_count == 2) {
         if (x->args[1]->kind != AST_STRING)
-            plan_fail(p, x->args[1]->at, MILL_E_TYPE, "the separator of LISTAGG is a text in quotes");
+            plan_fail(p, x->args[1]->at, MILL_E_TYPE,
+                      "the separator of LISTAGG is a text in quotes");
         spec->separator = x->args[1]->text;
     }
     if (!agg_result_type(spec->kind, &arg->type, &spec->result_type))
@@ -76,7 +81,8 @@ static void call_argument(struct aggregation *a, const struct ast_expr *x, struc
 
 static bool spec_same(const struct agg_spec *x, const struct agg_spec *y)
 {
-    return x->kind == y->kind && x->distinct == y->distinct && x->arg == y->arg && x->filter == y->filter &&
+    return x->kind == y->kind && x->distinct == y->distinct && x->arg == y->arg &&
+           x->filter == y->filter &&
            (x->kind != AGG_LISTAGG || strcmp(x->separator, y->separator) == 0);
 }
 
@@ -105,7 +111,8 @@ struct expr *aggregation_call(struct planner *p, struct aggregation *a, const st
             break;
     if (i == a->agg_count) {
         if (a->agg_count == AGGS_MAX)
-            plan_fail(p, x->at, MILL_E_UNSUPPORTED, "more than %u aggregates in one query", AGGS_MAX);
+            plan_fail(p, x->at, MILL_E_UNSUPPORTED, "more than %u aggregates in one query",
+                      AGGS_MAX);
         a->specs[a->agg_count++] = spec;
     }
     /* aggregates stand behind the keys; key_count is fixed by now */
@@ -114,20 +121,26 @@ struct expr *aggregation_call(struct planner *p, struct aggregation *a, const st
 
 /* ---- keys and window columns ---- */
 
-static struct expr *window_column(struct planner *p, struct aggregation *a, enum column_role role, struct ast_at at)
+static struct expr *window_column(struct planner *p, struct aggregation *a, enum column_role role,
+                                  struct ast_at at)
 {
     const struct mill_type id = type_make(MILL_BIGINT);
 
     /* a place behind all aggregates, which are not counted yet: patched by shift_window() */
-    return expr_column(&p->session, UINT32_MAX - (uint32_t)role, role == ROLE_WINDOW_ID ? &id : &a->time_type, place(at));
+    return expr_column(&p->session, UINT32_MAX - (uint32_t)role,
+                       role == ROLE_WINDOW_ID ? &id : &a->time_type, place(at));
 }
 
 /* TUMBLE_START(...), HOP_END(...), SESSION_ROWTIME(...) of the older form. */
 static struct expr *auxiliary(struct planner *p, struct aggregation *a, const struct ast_expr *x)
 {
-    static const struct { const char *suffix; enum column_role role; } suffixes[] = {
-        {"_START", ROLE_WINDOW_START}, {"_END", ROLE_WINDOW_END}, {"_ROWTIME", ROLE_WINDOW_TIME},
-        {"_PROCTIME", ROLE_WINDOW_TIME}};
+    static const struct {
+        const char *suffix;
+        enum column_role role;
+    } suffixes[] = {{"_START", ROLE_WINDOW_START},
+                    {"_END", ROLE_WINDOW_END},
+                    {"_ROWTIME", ROLE_WINDOW_TIME},
+                    {"_PROCTIME", ROLE_WINDOW_TIME}};
     static const char *const names[] = {"TUMBLE", "HOP", "SESSION"};
     const char *name;
 
@@ -138,7 +151,8 @@ static struct expr *auxiliary(struct planner *p, struct aggregation *a, const st
         for (size_t k = 0; k < COUNT_OF(suffixes); k++) {
             const size_t n = strlen(names[i]);
 
-            if (strncasecmp(name, names[i], n) == 0 && strcasecmp(name + n, suffixes[k].suffix) == 0)
+            if (strncasecmp(name, names[i], n) == 0 &&
+                strcasecmp(name + n, suffixes[k].suffix) == 0)
                 return window_column(p, a, suffixes[k].role, x->at);
         }
     return NULL;
@@ -180,8 +194,8 @@ static void patch_window_columns(struct expr *e, uint32_t start)
 /* ---- GROUP BY ---- */
 
 /* An alias or a position in the SELECT list, or the expression itself. */
-static const struct ast_expr *group_target(struct planner *p, struct relation *r, const struct ast_select *s,
-                                           const struct ast_expr *x)
+static const struct ast_expr *group_target(struct planner *p, struct relation *r,
+                                           const struct ast_select *s, const struct ast_expr *x)
 {
     if (x->kind == AST_NAME && x->name.count == 1) {
         for (uint32_t i = 0; i < r->count; i++)
@@ -200,7 +214,8 @@ static void add_key(struct planner *p, struct aggregation *a, struct expr *e, st
     char text[80];
 
     if (type_phys(&e->type) == PHYS_NONE)
-        plan_fail(p, at, MILL_E_UNSUPPORTED, "%s cannot be a key", type_name(&e->type, text, sizeof text));
+        plan_fail(p, at, MILL_E_UNSUPPORTED, "%s cannot be a key",
+                  type_name(&e->type, text, sizeof text));
     for (uint32_t i = 0; i < a->key_count; i++)
         if (expr_same(a->keys[i], e))
             return;
@@ -209,7 +224,8 @@ static void add_key(struct planner *p, struct aggregation *a, struct expr *e, st
     a->keys[a->key_count++] = e;
 }
 
-static void note_window(struct planner *p, struct aggregation *a, struct relation *r, const struct ast_expr *call)
+static void note_window(struct planner *p, struct aggregation *a, struct relation *r,
+                        const struct ast_expr *call)
 {
     if (a->windowed)
         plan_fail(p, call->at, MILL_E_TYPE, "GROUP BY has two windows");
@@ -219,7 +235,8 @@ static void note_window(struct planner *p, struct aggregation *a, struct relatio
 }
 
 /* Keys of GROUP BY; window_start and window_end of a windowed input mean its window. */
-static void bind_groups(struct planner *p, struct aggregation *a, struct relation *r, const struct ast_select *s)
+static void bind_groups(struct planner *p, struct aggregation *a, struct relation *r,
+                        const struct ast_select *s)
 {
     int32_t start = -1, end = -1;
 
@@ -228,7 +245,8 @@ static void bind_groups(struct planner *p, struct aggregation *a, struct relatio
         struct expr *e;
 
         if (s->groups[i].kind != GROUP_PLAIN)
-            plan_fail(p, s->groups[i].at, MILL_E_UNSUPPORTED, "GROUPING SETS, ROLLUP and CUBE are not supported yet");
+            plan_fail(p, s->groups[i].at, MILL_E_UNSUPPORTED,
+                      "GROUPING SETS, ROLLUP and CUBE are not supported yet");
         if (s->groups[i].expr == NULL)
             continue;
         x = group_target(p, r, s, s->groups[i].expr);
@@ -245,7 +263,8 @@ static void bind_groups(struct planner *p, struct aggregation *a, struct relatio
             continue;
         }
         if (e->kind == EXPR_LITERAL)
-            plan_fail(p, x->at, MILL_E_UNSUPPORTED, "GROUP BY a constant or a position is not supported; name the column");
+            plan_fail(p, x->at, MILL_E_UNSUPPORTED,
+                      "GROUP BY a constant or a position is not supported; name the column");
         add_key(p, a, e, x->at);
     }
     if (start >= 0 && end >= 0) {
@@ -266,7 +285,11 @@ static void bind_groups(struct planner *p, struct aggregation *a, struct relatio
 
 static void attach(struct aggregation *a)
 {
-    a->window = (struct window_spec){.kind = WINDOW_TUMBLE, .attached = true, .time = -1, .start = -1, .end = -1};
+    a->window = (struct window_spec){.kind = WINDOW_TUMBLE,
+                                     .attached = true,
+                                     .time = -1,
+                                     .start = -1,
+                                     .end = -1};
     a->window.time_type = a->time_type;
     a->window.unit = type_time_unit(&a->time_type);
 }
@@ -282,22 +305,25 @@ static struct phys_node *before(struct planner *p, struct aggregation *a, struct
         keys[i] = argument_of(a, a->keys[i]);
     if (a->windowed && a->attached) {
         attach(a);
-        a->window.start = (int32_t)argument_of(
-            a, expr_column(&p->session, (uint32_t)a->start, &r->columns[a->start].type, place(r->at)));
-        a->window.end = (int32_t)argument_of(
-            a, expr_column(&p->session, (uint32_t)a->end, &r->columns[a->end].type, place(r->at)));
+        a->window.start =
+            (int32_t)argument_of(a, expr_column(&p->session, (uint32_t)a->start,
+                                                &r->columns[a->start].type, place(r->at)));
+        a->window.end =
+            (int32_t)argument_of(a, expr_column(&p->session, (uint32_t)a->end,
+                                                &r->columns[a->end].type, place(r->at)));
     } else if (a->windowed && a->window.time >= 0) {
         const struct scope_column *time = &r->columns[a->window.time];
 
-        a->window.time = (int32_t)argument_of(
-            a, expr_column(&p->session, (uint32_t)a->window.time, &time->type, place(r->at)));
+        a->window.time = (int32_t)argument_of(a, expr_column(&p->session, (uint32_t)a->window.time,
+                                                             &time->type, place(r->at)));
     }
     n = a->arg_count;
     columns = arena_array(p->arena, struct scope_column, n + 1);
     exprs = arena_array(p->arena, struct expr *, n + 1);
     for (uint32_t i = 0; i < n; i++) {
         exprs[i] = a->args[i];
-        columns[i] = (struct scope_column){.name = arena_format(p->arena, "a%u", i), .type = a->args[i]->type};
+        columns[i] = (struct scope_column){.name = arena_format(p->arena, "a%u", i),
+                                           .type = a->args[i]->type};
         if (a->args[i]->kind == EXPR_COLUMN)
             columns[i].name = r->columns[a->args[i]->index].name;
     }
@@ -305,13 +331,18 @@ static struct phys_node *before(struct planner *p, struct aggregation *a, struct
     return plan_calc(p, r, exprs, columns, n);
 }
 
-static struct mill_schema results(struct planner *p, struct aggregation *a, struct out_column **outs, uint32_t *count)
+static struct mill_schema results(struct planner *p, struct aggregation *a,
+                                  struct out_column **outs, uint32_t *count)
 {
-    static const struct { enum out_kind kind; const char *name; } windows[] = {{OUT_WINDOW_START, "window_start"},
-                                                                              {OUT_WINDOW_END, "window_end"},
-                                                                              {OUT_WINDOW_TIME, "window_time"},
-                                                                              {OUT_WINDOW_ID, "window_id"}};
-    const uint32_t extra = a->windowed ? (a->window.kind == WINDOW_ROWS && !a->attached ? 4 : 3) : 0;
+    static const struct {
+        enum out_kind kind;
+        const char *name;
+    } windows[] = {{OUT_WINDOW_START, "window_start"},
+                   {OUT_WINDOW_END, "window_end"},
+                   {OUT_WINDOW_TIME, "window_time"},
+                   {OUT_WINDOW_ID, "window_id"}};
+    const uint32_t extra =
+        a->windowed ? (a->window.kind == WINDOW_ROWS && !a->attached ? 4 : 3) : 0;
     struct mill_field *fields = arena_array(p->arena, struct mill_field, result_start(a) + 5);
     uint32_t n = 0;
 
@@ -326,7 +357,8 @@ static struct mill_schema results(struct planner *p, struct aggregation *a, stru
     }
     for (uint32_t i = 0; i < extra; i++, n++) {
         (*outs)[n] = (struct out_column){windows[i].kind, 0};
-        fields[n] = (struct mill_field){windows[i].name, i < 3 ? a->time_type : type_make(MILL_BIGINT)};
+        fields[n] =
+            (struct mill_field){windows[i].name, i < 3 ? a->time_type : type_make(MILL_BIGINT)};
     }
     *count = n;
     return (struct mill_schema){n, fields};
@@ -338,11 +370,13 @@ static enum node_kind node_kind_of(const struct aggregation *a)
         return NODE_GROUP;
     if (a->attached)
         return NODE_WINDOW;
-    return a->window.kind == WINDOW_SESSION ? NODE_SESSION : a->window.kind == WINDOW_ROWS ? NODE_COUNT_WINDOW : NODE_WINDOW;
+    return a->window.kind == WINDOW_SESSION ? NODE_SESSION
+           : a->window.kind == WINDOW_ROWS  ? NODE_COUNT_WINDOW
+                                            : NODE_WINDOW;
 }
 
-static struct phys_node *aggregate_node(struct planner *p, struct aggregation *a, struct phys_node *calc,
-                                        const struct ast_select *s)
+static struct phys_node *aggregate_node(struct planner *p, struct aggregation *a,
+                                        struct phys_node *calc, const struct ast_select *s)
 {
     uint32_t *keys = arena_array(p->arena, uint32_t, a->key_count + 1);
     struct agg_spec *specs = arena_array(p->arena, struct agg_spec, a->agg_count + 1);
@@ -367,12 +401,14 @@ static struct phys_node *aggregate_node(struct planner *p, struct aggregation *a
     node->rowtime = a->windowed ? (int32_t)result_start(a) + 2 : -1;
     node->line = s->at.line;
     node->column = s->at.column;
-    node->why = !a->windowed ? "one state per key, until the end of the bounded input"
-                             : "one state per key and slice, dropped when its last window has fired";
+    node->why = !a->windowed
+                    ? "one state per key, until the end of the bounded input"
+                    : "one state per key and slice, dropped when its last window has fired";
     return node;
 }
 
-static void check_supported(struct planner *p, const struct aggregation *a, const struct ast_select *s)
+static void check_supported(struct planner *p, const struct aggregation *a,
+                            const struct ast_select *s)
 {
     const enum node_kind kind = node_kind_of(a);
 
@@ -381,12 +417,14 @@ static void check_supported(struct planner *p, const struct aggregation *a, cons
     if (kind == NODE_COUNT_WINDOW)
         plan_fail(p, s->at, MILL_E_UNSUPPORTED, "windows by count are not supported yet");
     if (s->late_data_into != NULL)
-        plan_fail(p, s->late_data_into->at, MILL_E_UNSUPPORTED, "LATE DATA INTO is not supported yet; late rows are counted");
+        plan_fail(p, s->late_data_into->at, MILL_E_UNSUPPORTED,
+                  "LATE DATA INTO is not supported yet; late rows are counted");
 }
 
 /* The SELECT list over the results. */
-static struct relation after(struct planner *p, struct aggregation *a, struct relation *r, struct phys_node **node,
-                             struct phys_node *calc, const struct ast_select *s)
+static struct relation after(struct planner *p, struct aggregation *a, struct relation *r,
+                             struct phys_node **node, struct phys_node *calc,
+                             const struct ast_select *s)
 {
     struct scope_column *columns = arena_array(p->arena, struct scope_column, s->item_count + 1);
     struct expr **exprs = arena_array(p->arena, struct expr *, s->item_count + 1);
@@ -398,7 +436,8 @@ static struct relation after(struct planner *p, struct aggregation *a, struct re
     (void)calc;
     for (uint32_t i = 0; i < s->item_count; i++) {
         if (s->items[i].expr->kind == AST_STAR)
-            plan_fail(p, s->items[i].at, MILL_E_TYPE, "* cannot stand in an aggregation: name the keys");
+            plan_fail(p, s->items[i].at, MILL_E_TYPE,
+                      "* cannot stand in an aggregation: name the keys");
         exprs[i] = expr_fold(&p->session, bind_expr(p, a->input, a, s->items[i].expr));
         columns[i].name = item_name(p, &s->items[i], i);
         columns[i].type = exprs[i]->type;

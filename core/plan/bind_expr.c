@@ -27,7 +27,8 @@ void *need(struct planner *p, void *made)
 
 /* ---- names ---- */
 
-static int find_column(const struct relation *r, const char *table, const char *name, bool *ambiguous)
+static int find_column(const struct relation *r, const char *table, const char *name,
+                       bool *ambiguous)
 {
     int found = -1;
 
@@ -35,7 +36,8 @@ static int find_column(const struct relation *r, const char *table, const char *
     for (int pass = 0; pass < 2 && found < 0; pass++)
         for (uint32_t i = 0; i < r->count; i++) {
             const struct scope_column *c = &r->columns[i];
-            const bool same = pass == 0 ? strcmp(c->name, name) == 0 : strcasecmp(c->name, name) == 0;
+            const bool same =
+                pass == 0 ? strcmp(c->name, name) == 0 : strcasecmp(c->name, name) == 0;
 
             if (!same || (table != NULL && (c->table == NULL || strcasecmp(c->table, table) != 0)))
                 continue;
@@ -47,7 +49,8 @@ static int find_column(const struct relation *r, const char *table, const char *
     return found;
 }
 
-static _Noreturn void unknown_column(struct planner *p, const struct relation *r, const struct ast_name *name)
+static _Noreturn void unknown_column(struct planner *p, const struct relation *r,
+                                     const struct ast_name *name)
 {
     const char *names[1024];
     uint32_t n = 0;
@@ -56,8 +59,9 @@ static _Noreturn void unknown_column(struct planner *p, const struct relation *r
     for (; n < r->count && n < COUNT_OF(names); n++)
         names[n] = r->columns[n].name;
     near = nearest_name(name->parts[name->count - 1], names, n);
-    plan_fail(p, name->at, MILL_E_NAME, "there is no column %s%s%s%s%s%s", name->count > 1 ? name->parts[0] : "",
-              name->count > 1 ? "." : "", name->parts[name->count - 1], near != NULL ? "; did you mean " : "",
+    plan_fail(p, name->at, MILL_E_NAME, "there is no column %s%s%s%s%s%s",
+              name->count > 1 ? name->parts[0] : "", name->count > 1 ? "." : "",
+              name->parts[name->count - 1], near != NULL ? "; did you mean " : "",
               near != NULL ? near : "", near != NULL ? "?" : "");
 }
 
@@ -70,7 +74,7 @@ static struct expr *bind_name(struct planner *p, struct relation *r, const struc
 
     if (r == NULL || r->count == 0)
         plan_fail(p, name->at, MILL_E_NAME, "there is no column %s here", name->parts[0]);
-    if (name->count > 1) {             /* alias.column before column.field */
+    if (name->count > 1) { /* alias.column before column.field */
         i = find_column(r, name->parts[0], name->parts[1], &ambiguous);
         part = 2;
     }
@@ -81,8 +85,8 @@ static struct expr *bind_name(struct planner *p, struct relation *r, const struc
     if (i < 0)
         unknown_column(p, r, name);
     if (ambiguous)
-        plan_fail(p, name->at, MILL_E_NAME, "column %s is ambiguous: write table.%s", name->parts[part - 1],
-                  name->parts[part - 1]);
+        plan_fail(p, name->at, MILL_E_NAME, "column %s is ambiguous: write table.%s",
+                  name->parts[part - 1], name->parts[part - 1]);
     e = need(p, expr_column(&p->session, (uint32_t)i, &r->columns[i].type, place(name->at)));
     for (; part < name->count; part++)
         e = need(p, expr_field(&p->session, e, name->parts[part], place(name->at), p->error));
@@ -91,15 +95,17 @@ static struct expr *bind_name(struct planner *p, struct relation *r, const struc
 
 /* ---- intervals ---- */
 
-static const int64_t unit_ns[] = {[UNIT_WEEK] = 604800000000000ll, [UNIT_DAY] = 86400000000000ll,
-                                  [UNIT_HOUR] = 3600000000000ll,   [UNIT_MINUTE] = 60000000000ll,
-                                  [UNIT_SECOND] = 1000000000ll,    [UNIT_MILLISECOND] = 1000000ll,
-                                  [UNIT_MICROSECOND] = 1000ll,     [UNIT_NANOSECOND] = 1ll};
+static const int64_t unit_ns[] =
+    {[UNIT_WEEK] = 604800000000000ll, [UNIT_DAY] = 86400000000000ll, [UNIT_HOUR] = 3600000000000ll,
+     [UNIT_MINUTE] = 60000000000ll,   [UNIT_SECOND] = 1000000000ll,  [UNIT_MILLISECOND] = 1000000ll,
+     [UNIT_MICROSECOND] = 1000ll,     [UNIT_NANOSECOND] = 1ll};
 
 static _Noreturn void bad_interval(struct planner *p, const struct ast_expr *x)
 {
-    plan_fail(p, x->at, MILL_E_TYPE, "'%s' is not the length of an interval of these units, as in INTERVAL '5' SECOND "
-              "or INTERVAL '1:30' MINUTE TO SECOND", x->text);
+    plan_fail(p, x->at, MILL_E_TYPE,
+              "'%s' is not the length of an interval of these units, as in INTERVAL '5' SECOND "
+              "or INTERVAL '1:30' MINUTE TO SECOND",
+              x->text);
 }
 
 /* Fraction digits behind a seconds point, in nanoseconds. */
@@ -165,7 +171,8 @@ static struct expr *bind_interval_literal(struct planner *p, const struct ast_ex
 
 /* ---- nodes ---- */
 
-static struct expr *call(struct planner *p, const char *name, struct expr **args, uint32_t count, struct ast_at at)
+static struct expr *call(struct planner *p, const char *name, struct expr **args, uint32_t count,
+                         struct ast_at at)
 {
     return need(p, expr_call(&p->session, name, args, count, place(at), p->error));
 }
@@ -175,20 +182,26 @@ static struct expr *call1(struct planner *p, const char *name, struct expr *a, s
     return call(p, name, &a, 1, at);
 }
 
-static struct expr *call2(struct planner *p, const char *name, struct expr *a, struct expr *b, struct ast_at at)
+static struct expr *call2(struct planner *p, const char *name, struct expr *a, struct expr *b,
+                          struct ast_at at)
 {
     struct expr *args[] = {a, b};
 
     return call(p, name, args, 2, at);
 }
 
-static struct expr *logic(struct planner *p, enum expr_kind kind, struct expr *a, struct expr *b, struct ast_at at)
+static struct expr *logic(struct planner *p, enum expr_kind kind, struct expr *a, struct expr *b,
+                          struct ast_at at)
 {
     const struct mill_type boolean = type_make(MILL_BOOLEAN);
     struct expr *e = arena_new(p->arena, struct expr);
     struct expr *sides[] = {a, b};
 
-    *e = (struct expr){.kind = kind, .type = boolean, .line = at.line, .column = at.column, .arg_count = 2};
+    *e = (struct expr){.kind = kind,
+                       .type = boolean,
+                       .line = at.line,
+                       .column = at.column,
+                       .arg_count = 2};
     e->args = arena_array(p->arena, struct expr *, 2);
     for (uint32_t i = 0; i < 2; i++) {
         if (sides[i]->type.kind != MILL_BOOLEAN && sides[i]->type.kind != MILL_NULL) {
@@ -198,7 +211,8 @@ static struct expr *logic(struct planner *p, enum expr_kind kind, struct expr *a
                       "%s needs a condition, this is %s", kind == EXPR_AND ? "AND" : "OR",
                       type_name(&sides[i]->type, name, sizeof name));
         }
-        e->args[i] = need(p, expr_cast(&p->session, sides[i], &boolean, false, place(at), p->error));
+        e->args[i] =
+            need(p, expr_cast(&p->session, sides[i], &boolean, false, place(at), p->error));
     }
     e->type.not_null = a->type.not_null && b->type.not_null;
     return e;
@@ -209,13 +223,15 @@ static struct expr *negate(struct planner *p, struct expr *e, bool negated, stru
     return negated ? call1(p, "NOT", e, at) : e;
 }
 
-static struct expr *bind_in(struct planner *p, struct relation *r, struct aggregation *agg, const struct ast_expr *x)
+static struct expr *bind_in(struct planner *p, struct relation *r, struct aggregation *agg,
+                            const struct ast_expr *x)
 {
     struct expr *left = bind_expr(p, r, agg, x->args[0]);
     struct expr *any = NULL;
 
     if (x->query != NULL)
-        plan_fail(p, x->at, MILL_E_UNSUPPORTED, "IN (sub-query) is not supported yet: it is a join");
+        plan_fail(p, x->at, MILL_E_UNSUPPORTED,
+                  "IN (sub-query) is not supported yet: it is a join");
     for (uint32_t i = 1; i < x->arg_count; i++) {
         struct expr *same = call2(p, "=", left, bind_expr(p, r, agg, x->args[i]), x->args[i]->at);
 
@@ -229,15 +245,19 @@ static struct expr *bind_between(struct planner *p, struct relation *r, struct a
 {
     struct expr *v = bind_expr(p, r, agg, x->args[0]);
     struct expr *a = bind_expr(p, r, agg, x->args[1]), *b = bind_expr(p, r, agg, x->args[2]);
-    struct expr *e = logic(p, EXPR_AND, call2(p, ">=", v, a, x->at), call2(p, "<=", v, b, x->at), x->at);
+    struct expr *e =
+        logic(p, EXPR_AND, call2(p, ">=", v, a, x->at), call2(p, "<=", v, b, x->at), x->at);
 
     if (x->symmetric)
         e = logic(p, EXPR_OR, e,
-                  logic(p, EXPR_AND, call2(p, ">=", v, b, x->at), call2(p, "<=", v, a, x->at), x->at), x->at);
+                  logic(p, EXPR_AND, call2(p, ">=", v, b, x->at), call2(p, "<=", v, a, x->at),
+                        x->at),
+                  x->at);
     return negate(p, e, x->negated, x->at);
 }
 
-static struct expr *bind_case(struct planner *p, struct relation *r, struct aggregation *agg, const struct ast_expr *x)
+static struct expr *bind_case(struct planner *p, struct relation *r, struct aggregation *agg,
+                              const struct ast_expr *x)
 {
     struct expr **args = arena_array(p->arena, struct expr *, x->arg_count + 1);
     struct expr *operand = x->has_operand ? bind_expr(p, r, agg, x->args[0]) : NULL;
@@ -263,16 +283,19 @@ static struct expr *bind_typed(struct planner *p, const struct ast_expr *x)
 
     if (type.kind == MILL_TIMESTAMP || type.kind == MILL_TIME)
         type.precision = point != NULL ? (uint8_t)min_u32((uint32_t)strlen(point + 1), 9) : 0;
-    e = expr_fold(&p->session, need(p, expr_cast(&p->session, text, &type, false, place(x->at), p->error)));
+    e = expr_fold(&p->session,
+                  need(p, expr_cast(&p->session, text, &type, false, place(x->at), p->error)));
     if (e->kind != EXPR_LITERAL) {
         char name[60];
 
-        plan_fail(p, x->at, MILL_E_TYPE, "'%s' is not a %s", x->text, type_name(&type, name, sizeof name));
+        plan_fail(p, x->at, MILL_E_TYPE, "'%s' is not a %s", x->text,
+                  type_name(&type, name, sizeof name));
     }
     return e;
 }
 
-static struct expr **bind_args(struct planner *p, struct relation *r, struct aggregation *agg, const struct ast_expr *x)
+static struct expr **bind_args(struct planner *p, struct relation *r, struct aggregation *agg,
+                               const struct ast_expr *x)
 {
     struct expr **args = arena_array(p->arena, struct expr *, x->arg_count + 1);
 
@@ -281,7 +304,8 @@ static struct expr **bind_args(struct planner *p, struct relation *r, struct agg
     return args;
 }
 
-static struct expr *bind_call(struct planner *p, struct relation *r, struct aggregation *agg, const struct ast_expr *x)
+static struct expr *bind_call(struct planner *p, struct relation *r, struct aggregation *agg,
+                              const struct ast_expr *x)
 {
     const char *name = x->name.parts[x->name.count - 1];
     const struct user_function *user = catalog_function(p->catalog, name);
@@ -293,13 +317,17 @@ static struct expr *bind_call(struct planner *p, struct relation *r, struct aggr
     if (x->star || (agg_find(name, &kind) && user == NULL))
         plan_fail(p, x->at, MILL_E_TYPE, "the aggregate %s cannot stand here", name);
     if (is_group_window(x))
-        plan_fail(p, x->at, MILL_E_TYPE, "%s(time, size ...) stands in GROUP BY; in FROM it is TABLE(%s(TABLE t, "
-                  "DESCRIPTOR(time), size))", name, name);
+        plan_fail(p, x->at, MILL_E_TYPE,
+                  "%s(time, size ...) stands in GROUP BY; in FROM it is TABLE(%s(TABLE t, "
+                  "DESCRIPTOR(time), size))",
+                  name, name);
     if (x->distinct || x->filter != NULL)
-        plan_fail(p, x->at, MILL_E_TYPE, "DISTINCT and FILTER belong to aggregates, %s is none", name);
+        plan_fail(p, x->at, MILL_E_TYPE, "DISTINCT and FILTER belong to aggregates, %s is none",
+                  name);
     args = bind_args(p, r, agg, x);
     if (user != NULL && user->function != NULL)
-        return need(p, expr_user(&p->session, user->function, args, x->arg_count, place(x->at), p->error));
+        return need(p, expr_user(&p->session, user->function, args, x->arg_count, place(x->at),
+                                 p->error));
     return call(p, user != NULL ? user->builtin : name, args, x->arg_count, x->at);
 }
 
@@ -308,7 +336,8 @@ static _Noreturn void unsupported(struct planner *p, const struct ast_expr *x, c
     plan_fail(p, x->at, MILL_E_UNSUPPORTED, "%s is not supported yet", what);
 }
 
-static struct expr *bind_trim(struct planner *p, struct relation *r, struct aggregation *agg, const struct ast_expr *x)
+static struct expr *bind_trim(struct planner *p, struct relation *r, struct aggregation *agg,
+                              const struct ast_expr *x)
 {
     struct expr *args[] = {expr_string(&p->session, x->text, strlen(x->text), place(x->at)),
                            x->arg_count > 1 ? bind_expr(p, r, agg, x->args[1])
@@ -328,7 +357,8 @@ static struct expr *bind_bytes(struct planner *p, const struct ast_expr *x)
     return e;
 }
 
-static struct expr *bind_unary(struct planner *p, struct relation *r, struct aggregation *agg, const struct ast_expr *x)
+static struct expr *bind_unary(struct planner *p, struct relation *r, struct aggregation *agg,
+                               const struct ast_expr *x)
 {
     struct expr *e = bind_expr(p, r, agg, x->args[0]);
 
@@ -347,7 +377,8 @@ static struct expr *bind_binary(struct planner *p, struct relation *r, struct ag
     return call2(p, x->op, a, b, x->at);
 }
 
-static struct expr *bind_node(struct planner *p, struct relation *r, struct aggregation *agg, const struct ast_expr *x)
+static struct expr *bind_node(struct planner *p, struct relation *r, struct aggregation *agg,
+                              const struct ast_expr *x)
 {
     const struct mill_type null = type_make(MILL_NULL);
     struct expr *e;
@@ -365,16 +396,19 @@ static struct expr *bind_node(struct planner *p, struct relation *r, struct aggr
     case AST_BINARY: return bind_binary(p, r, agg, x);
     case AST_IS: return call1(p, x->op, bind_expr(p, r, agg, x->args[0]), x->at);
     case AST_DISTINCT_FROM:
-        e = call2(p, "IS DISTINCT FROM", bind_expr(p, r, agg, x->args[0]), bind_expr(p, r, agg, x->args[1]), x->at);
+        e = call2(p, "IS DISTINCT FROM", bind_expr(p, r, agg, x->args[0]),
+                  bind_expr(p, r, agg, x->args[1]), x->at);
         return negate(p, e, x->negated, x->at);
     case AST_BETWEEN: return bind_between(p, r, agg, x);
     case AST_IN: return bind_in(p, r, agg, x);
     case AST_LIKE:
-        return negate(p, call(p, x->op, bind_args(p, r, agg, x), x->arg_count, x->at), x->negated, x->at);
+        return negate(p, call(p, x->op, bind_args(p, r, agg, x), x->arg_count, x->at), x->negated,
+                      x->at);
     case AST_CASE: return bind_case(p, r, agg, x);
     case AST_CAST:
         e = bind_expr(p, r, agg, x->args[0]);
-        return need(p, expr_cast(&p->session, e, &x->type->type, x->try_cast, place(x->at), p->error));
+        return need(p,
+                    expr_cast(&p->session, e, &x->type->type, x->try_cast, place(x->at), p->error));
     case AST_CALL: return bind_call(p, r, agg, x);
     case AST_EXTRACT:
         return call2(p, "EXTRACT", expr_string(&p->session, x->text, strlen(x->text), place(x->at)),
@@ -389,12 +423,14 @@ static struct expr *bind_node(struct planner *p, struct relation *r, struct aggr
     case AST_ARRAY:
     case AST_ELEMENT: unsupported(p, x, "ARRAY");
     case AST_MAP: unsupported(p, x, "MAP");
-    case AST_STAR: plan_fail(p, x->at, MILL_E_SYNTAX, "* stands alone in a SELECT list, or in COUNT(*)");
+    case AST_STAR:
+        plan_fail(p, x->at, MILL_E_SYNTAX, "* stands alone in a SELECT list, or in COUNT(*)");
     default: plan_fail(p, x->at, MILL_E_SYNTAX, "this cannot stand in an expression");
     }
 }
 
-struct expr *bind_expr(struct planner *p, struct relation *r, struct aggregation *agg, const struct ast_expr *x)
+struct expr *bind_expr(struct planner *p, struct relation *r, struct aggregation *agg,
+                       const struct ast_expr *x)
 {
     struct expr *e;
 
@@ -405,7 +441,8 @@ struct expr *bind_expr(struct planner *p, struct relation *r, struct aggregation
         if (e != NULL)
             return e;
         if (x->kind == AST_NAME)
-            plan_fail(p, x->at, MILL_E_TYPE, "column %s is neither in GROUP BY nor inside an aggregate",
+            plan_fail(p, x->at, MILL_E_TYPE,
+                      "column %s is neither in GROUP BY nor inside an aggregate",
                       x->name.parts[x->name.count - 1]);
     }
     return bind_node(p, r, agg, x);

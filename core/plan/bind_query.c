@@ -2,7 +2,6 @@
 #include "core/expr/functions.h"
 #include "core/plan/bind.h"
 
-
 #include <stdio.h>
 #include <strings.h>
 
@@ -10,7 +9,8 @@
 
 static bool is_proctime(const struct ast_expr *x)
 {
-    return x->kind == AST_CALL && x->arg_count == 0 && strcasecmp(x->name.parts[x->name.count - 1], "PROCTIME") == 0;
+    return x->kind == AST_CALL && x->arg_count == 0 &&
+           strcasecmp(x->name.parts[x->name.count - 1], "PROCTIME") == 0;
 }
 
 /* ts - INTERVAL c: the delay in the column's unit; -1: some other expression. */
@@ -22,7 +22,8 @@ static int64_t watermark_delay(const struct expr *e, int32_t column, const struc
         return 0;
     if (e->kind != EXPR_CALL || strcmp(e->function->name, "-") != 0 || e->arg_count != 2 ||
         e->args[0]->kind != EXPR_COLUMN || e->args[0]->index != (uint32_t)column ||
-        e->args[1]->type.kind != MILL_INTERVAL_TIME || !expr_literal_i64(e->args[1], &ns) || ns < 0 || ns % 1000 != 0)
+        e->args[1]->type.kind != MILL_INTERVAL_TIME || !expr_literal_i64(e->args[1], &ns) ||
+        ns < 0 || ns % 1000 != 0)
         return -1;
     return type_is_nanos(type) ? ns : ns / 1000;
 }
@@ -37,23 +38,26 @@ static void bind_watermark(struct planner *p, struct relation *r, const struct a
     if (name == NULL)
         return;
     if (name->count > 1)
-        plan_fail(p, name->at, MILL_E_UNSUPPORTED, "the WATERMARK column must be a column of the table, not a field of "
+        plan_fail(p, name->at, MILL_E_UNSUPPORTED,
+                  "the WATERMARK column must be a column of the table, not a field of "
                   "a ROW: make a computed column of it");
     for (uint32_t i = 0; i < r->count; i++)
         if (strcmp(r->columns[i].name, name->parts[0]) == 0)
             column = (int)i;
     if (column < 0)
-        plan_fail(p, name->at, MILL_E_NAME, "the WATERMARK column %s is not a column of the table", name->parts[0]);
+        plan_fail(p, name->at, MILL_E_NAME, "the WATERMARK column %s is not a column of the table",
+                  name->parts[0]);
     if (!type_is_time(&r->columns[column].type)) {
         char text[80];
 
-        plan_fail(p, name->at, MILL_E_TYPE, "the WATERMARK column %s is %s, it must be TIMESTAMP(p) or TIMESTAMP_LTZ(p)",
+        plan_fail(p, name->at, MILL_E_TYPE,
+                  "the WATERMARK column %s is %s, it must be TIMESTAMP(p) or TIMESTAMP_LTZ(p)",
                   name->parts[0], type_name(&r->columns[column].type, text, sizeof text));
     }
     out->column = column;
     out->expression = expr_fold(&p->session, bind_expr(p, r, NULL, ddl->watermark));
-    out->expression = need(p, expr_cast(&p->session, out->expression, &r->columns[column].type, false,
-                                        place(ddl->watermark->at), p->error));
+    out->expression = need(p, expr_cast(&p->session, out->expression, &r->columns[column].type,
+                                        false, place(ddl->watermark->at), p->error));
     out->delay = watermark_delay(out->expression, column, &r->columns[column].type);
     r->columns[column].rowtime = true;
 }
@@ -85,7 +89,8 @@ static void bind_on_error(struct planner *p, const struct table *t, struct sourc
         s->on_error = ON_ERROR_DEAD;
         if (s->dead_letter_path == NULL)
             plan_fail(p, (struct ast_at){t->options.line, t->options.column}, MILL_E_OPTION,
-                      "table %s: 'on-error' = 'dead-letter' needs 'dead-letter.path' = 'file'", t->name);
+                      "table %s: 'on-error' = 'dead-letter' needs 'dead-letter.path' = 'file'",
+                      t->name);
     } else {
         plan_fail(p, (struct ast_at){t->options.line, t->options.column}, MILL_E_OPTION,
                   "table %s: 'on-error' is '%s', need fail, skip or dead-letter", t->name, how);
@@ -93,7 +98,8 @@ static void bind_on_error(struct planner *p, const struct table *t, struct sourc
 }
 
 /* Physical columns first as decoded; computed ones in their places. */
-static void bind_columns(struct planner *p, const struct table *t, struct relation *r, struct source_node *s)
+static void bind_columns(struct planner *p, const struct table *t, struct relation *r,
+                         struct source_node *s)
 {
     const uint32_t n = t->schema.field_count;
     struct mill_field *decoded = arena_array(p->arena, struct mill_field, n + 1);
@@ -103,7 +109,8 @@ static void bind_columns(struct planner *p, const struct table *t, struct relati
     r->columns = arena_array(p->arena, struct scope_column, n + 1);
     r->count = n;
     for (uint32_t i = 0; i < n; i++) {
-        r->columns[i] = (struct scope_column){.name = t->schema.fields[i].name, .type = t->schema.fields[i].type};
+        r->columns[i] = (struct scope_column){.name = t->schema.fields[i].name,
+                                              .type = t->schema.fields[i].type};
         if (t->ddl == NULL || t->ddl->columns[i].kind == COLUMN_PHYSICAL)
             decoded[count++] = t->schema.fields[i];
     }
@@ -112,7 +119,7 @@ static void bind_columns(struct planner *p, const struct table *t, struct relati
 
         if (column->kind != COLUMN_COMPUTED)
             continue;
-        r->columns[i].name = "";       /* it does not see itself */
+        r->columns[i].name = ""; /* it does not see itself */
         s->computed[i] = expr_fold(&p->session, bind_expr(p, r, NULL, column->expr));
         r->columns[i].name = t->schema.fields[i].name;
         r->columns[i].type = s->computed[i]->type;
@@ -134,7 +141,8 @@ static struct relation bind_source(struct planner *p, const struct table *t, str
     s.vtable = strcmp(connector->name, "memory") == 0 ? NULL : connector->source;
     s.memory = t->input;
     if (s.vtable == NULL && strcmp(connector->name, "memory") != 0)
-        plan_fail(p, at, MILL_E_OPTION, "table %s: connector '%s' cannot be read, only written", t->name, connector->name);
+        plan_fail(p, at, MILL_E_OPTION, "table %s: connector '%s' cannot be read, only written",
+                  t->name, connector->name);
     bind_columns(p, t, &r, &s);
     s.watermark.column = -1;
     if (t->ddl != NULL)
@@ -161,7 +169,8 @@ static struct relation bind_file(struct planner *p, const struct ast_table *t)
 
     table->name = t->text;
     table->temporary_file = true;
-    if (infer_file(p->catalog->env, t->text, p->arena, &table->schema, &table->options, NULL, 0, p->error) != MILL_OK) {
+    if (infer_file(p->catalog->env, t->text, p->arena, &table->schema, &table->options, NULL, 0,
+                   p->error) != MILL_OK) {
         if (p->error->line == 0) {
             p->error->line = t->at.line;
             p->error->column = t->at.column;
@@ -186,13 +195,14 @@ static struct relation bind_table_name(struct planner *p, const struct ast_table
     const struct view *view;
 
     if (t->as_of != NULL)
-        plan_fail(p, t->at, MILL_E_UNSUPPORTED, "FOR SYSTEM_TIME AS OF (a temporal join) is not supported yet");
+        plan_fail(p, t->at, MILL_E_UNSUPPORTED,
+                  "FOR SYSTEM_TIME AS OF (a temporal join) is not supported yet");
     for (struct with_made *w = p->with; w != NULL; w = w->next)
         if (strcmp(w->with->name, name) == 0) {
             struct with_made *all = p->with;
             struct relation r;
 
-            p->with = w->next;         /* a sub-query sees those before it */
+            p->with = w->next; /* a sub-query sees those before it */
             r = bind_query(p, w->with->query);
             p->with = all;
             for (uint32_t i = 0; i < w->with->column_count && i < r.count; i++)
@@ -207,7 +217,8 @@ static struct relation bind_table_name(struct planner *p, const struct ast_table
         struct relation r;
 
         if (++p->depth > 64)
-            plan_fail(p, t->at, MILL_E_NAME, "views nested more than 64 deep; does %s use itself?", name);
+            plan_fail(p, t->at, MILL_E_NAME, "views nested more than 64 deep; does %s use itself?",
+                      name);
         r = bind_query(p, view->ddl->query);
         p->depth--;
         for (uint32_t i = 0; i < view->ddl->insert_column_count && i < r.count; i++)
@@ -230,7 +241,8 @@ struct relation bind_from(struct planner *p, const struct ast_table *t)
     case AST_TABLE_CALL: r = bind_window_function(p, t); break;
     case AST_TABLE_JOIN: plan_fail(p, t->at, MILL_E_UNSUPPORTED, "joins are not supported yet");
     case AST_TABLE_UNNEST: plan_fail(p, t->at, MILL_E_UNSUPPORTED, "UNNEST is not supported yet");
-    case AST_TABLE_MATCH: plan_fail(p, t->at, MILL_E_UNSUPPORTED, "MATCH_RECOGNIZE is not supported yet");
+    case AST_TABLE_MATCH:
+        plan_fail(p, t->at, MILL_E_UNSUPPORTED, "MATCH_RECOGNIZE is not supported yet");
     default: plan_fail(p, t->at, MILL_E_UNSUPPORTED, "this is not supported in FROM yet");
     }
     /* its columns under its alias; the relation may be shared */
@@ -262,7 +274,11 @@ const char *item_name(struct planner *p, const struct ast_item *item, uint32_t i
     return arena_format(p->arena, "EXPR$%u", index);
 }
 
-struct outputs { struct expr **exprs; struct scope_column *columns; uint32_t count, room; };
+struct outputs {
+    struct expr **exprs;
+    struct scope_column *columns;
+    uint32_t count, room;
+};
 
 static void output(struct planner *p, struct outputs *o, struct expr *e, struct scope_column column)
 {
@@ -284,7 +300,8 @@ static void output(struct planner *p, struct outputs *o, struct expr *e, struct 
     o->columns[o->count++] = column;
 }
 
-static void output_star(struct planner *p, struct relation *r, struct outputs *o, const struct ast_expr *x)
+static void output_star(struct planner *p, struct relation *r, struct outputs *o,
+                        const struct ast_expr *x)
 {
     const char *table = x->name.count > 0 ? x->name.parts[x->name.count - 1] : NULL;
     const uint32_t before = o->count;
@@ -316,7 +333,7 @@ static struct relation project(struct planner *p, struct relation *r, const stru
         }
         e = expr_fold(&p->session, bind_expr(p, r, NULL, item->expr));
         if (e->kind == EXPR_COLUMN)
-            column = r->columns[e->index];     /* time attributes stay what they are */
+            column = r->columns[e->index]; /* time attributes stay what they are */
         column.proctime = column.proctime || is_proctime(item->expr);
         column.table = NULL;
         column.name = item_name(p, item, i);
@@ -344,7 +361,10 @@ static struct relation distinct(struct planner *p, struct relation r, const stru
     exchange = plan_exchange(p, r.node, keys, r.count);
     node = plan_node(p, NODE_GROUP, &exchange, 1);
     node->schema = plan_schema(p, r.columns, r.count);
-    node->aggregate = (struct aggregate_node){.keys = keys, .key_count = r.count, .outs = outs, .distinct_rows = true};
+    node->aggregate = (struct aggregate_node){.keys = keys,
+                                              .key_count = r.count,
+                                              .outs = outs,
+                                              .distinct_rows = true};
     node->aggregate.window.time = -1;
     node->why = "DISTINCT: one entry per row value, until the end of the input";
     node->line = s->at.line;
@@ -369,7 +389,11 @@ static struct expr *both(struct planner *p, struct expr *a, struct expr *b)
 
     if (a == NULL)
         return b;
-    *e = (struct expr){.kind = EXPR_AND, .type = type_make(MILL_BOOLEAN), .arg_count = 2, .line = b->line, .column = b->column};
+    *e = (struct expr){.kind = EXPR_AND,
+                       .type = type_make(MILL_BOOLEAN),
+                       .arg_count = 2,
+                       .line = b->line,
+                       .column = b->column};
     e->args = arena_array(p->arena, struct expr *, 2);
     e->args[0] = a;
     e->args[1] = b;
@@ -381,12 +405,14 @@ static void bind_where(struct planner *p, struct relation *r, const struct ast_e
     struct expr *e;
 
     if (has_aggregate(p, where))
-        plan_fail(p, where->at, MILL_E_TYPE, "an aggregate cannot stand in WHERE; HAVING filters groups");
+        plan_fail(p, where->at, MILL_E_TYPE,
+                  "an aggregate cannot stand in WHERE; HAVING filters groups");
     e = expr_fold(&p->session, bind_expr(p, r, NULL, where));
     if (e->type.kind != MILL_BOOLEAN) {
         char text[80];
 
-        plan_fail(p, where->at, MILL_E_TYPE, "WHERE needs a condition, this is %s", type_name(&e->type, text, sizeof text));
+        plan_fail(p, where->at, MILL_E_TYPE, "WHERE needs a condition, this is %s",
+                  type_name(&e->type, text, sizeof text));
     }
     if (r->pending && uses_window_columns(r, e))
         materialize_window(p, r);
@@ -431,7 +457,8 @@ struct relation bind_select(struct planner *p, const struct ast_select *s)
         r = bind_aggregate(p, r, s);
     } else {
         if (s->late_data_into != NULL)
-            plan_fail(p, s->late_data_into->at, MILL_E_TYPE, "LATE DATA INTO belongs to a window aggregation");
+            plan_fail(p, s->late_data_into->at, MILL_E_TYPE,
+                      "LATE DATA INTO belongs to a window aggregation");
         if (r.pending)
             materialize_window(p, &r);
         r = project(p, &r, s);
@@ -449,8 +476,9 @@ static struct relation bind_values(struct planner *p, const struct ast_query *q)
     r.columns = arena_array(p->arena, struct scope_column, r.count);
     for (uint32_t i = 0; i < q->row_count; i++) {
         if (q->row_sizes[i] != r.count)
-            plan_fail(p, q->rows[i][0]->at, MILL_E_TYPE, "row %u of VALUES has %u values, the first has %u", i + 1,
-                      q->row_sizes[i], r.count);
+            plan_fail(p, q->rows[i][0]->at, MILL_E_TYPE,
+                      "row %u of VALUES has %u values, the first has %u", i + 1, q->row_sizes[i],
+                      r.count);
         rows[i] = arena_array(p->arena, struct expr *, r.count);
         for (uint32_t k = 0; k < r.count; k++) {
             struct mill_type common;
@@ -458,15 +486,17 @@ static struct relation bind_values(struct planner *p, const struct ast_query *q)
             rows[i][k] = expr_fold(&p->session, bind_expr(p, NULL, NULL, q->rows[i][k]));
             common = rows[i][k]->type;
             if (i > 0 && !type_common(&r.columns[k].type, &rows[i][k]->type, &common))
-                plan_fail(p, q->rows[i][k]->at, MILL_E_TYPE, "column %u of VALUES has types without a common one", k + 1);
+                plan_fail(p, q->rows[i][k]->at, MILL_E_TYPE,
+                          "column %u of VALUES has types without a common one", k + 1);
             r.columns[k].type = common;
             r.columns[k].name = arena_format(p->arena, "EXPR$%u", k);
         }
     }
     for (uint32_t i = 0; i < q->row_count; i++)
         for (uint32_t k = 0; k < r.count; k++)
-            rows[i][k] = expr_fold(&p->session, need(p, expr_cast(&p->session, rows[i][k], &r.columns[k].type, false,
-                                                                  place(q->at), p->error)));
+            rows[i][k] = expr_fold(&p->session,
+                                   need(p, expr_cast(&p->session, rows[i][k], &r.columns[k].type,
+                                                     false, place(q->at), p->error)));
     r.node = plan_node(p, NODE_VALUES, NULL, 0);
     r.node->schema = plan_schema(p, r.columns, r.count);
     r.node->values.rows = rows;
@@ -475,7 +505,8 @@ static struct relation bind_values(struct planner *p, const struct ast_query *q)
 }
 
 /* Flattens UNION ALL trees into one list. */
-static void union_inputs(struct planner *p, const struct ast_query *q, struct relation *inputs, uint32_t *count)
+static void union_inputs(struct planner *p, const struct ast_query *q, struct relation *inputs,
+                         uint32_t *count)
 {
     if (q->kind == QUERY_UNION_ALL && q->with_count == 0 && q->order == NULL && q->limit == NULL) {
         union_inputs(p, q->left, inputs, count);
@@ -483,7 +514,8 @@ static void union_inputs(struct planner *p, const struct ast_query *q, struct re
         return;
     }
     if (*count == 64)
-        plan_fail(p, q->at, MILL_E_UNSUPPORTED, "a UNION ALL of more than 64 queries is not supported");
+        plan_fail(p, q->at, MILL_E_UNSUPPORTED,
+                  "a UNION ALL of more than 64 queries is not supported");
     inputs[*count] = bind_query(p, q);
     materialize_filter(p, &inputs[*count]);
     ++*count;
@@ -497,7 +529,8 @@ static void union_cast(struct planner *p, struct relation *r, const struct scope
     for (uint32_t i = 0; i < r->count; i++) {
         exprs[i] = expr_column(&p->session, i, &r->columns[i].type, place(r->at));
         same = same && type_same(&r->columns[i].type, &columns[i].type);
-        exprs[i] = need(p, expr_cast(&p->session, exprs[i], &columns[i].type, false, place(r->at), p->error));
+        exprs[i] = need(p, expr_cast(&p->session, exprs[i], &columns[i].type, false, place(r->at),
+                                     p->error));
     }
     if (!same)
         r->node = plan_calc(p, r, exprs, columns, r->count);
@@ -515,22 +548,25 @@ static struct relation bind_union(struct planner *p, const struct ast_query *q)
     memcpy(r.columns, inputs[0].columns, r.count * sizeof *r.columns);
     for (uint32_t i = 1; i < count; i++) {
         if (inputs[i].count != r.count)
-            plan_fail(p, inputs[i].at, MILL_E_TYPE, "UNION ALL: this query has %u columns, the first has %u",
-                      inputs[i].count, r.count);
+            plan_fail(p, inputs[i].at, MILL_E_TYPE,
+                      "UNION ALL: this query has %u columns, the first has %u", inputs[i].count,
+                      r.count);
         for (uint32_t k = 0; k < r.count; k++) {
             struct mill_type common;
 
             if (!type_common(&r.columns[k].type, &inputs[i].columns[k].type, &common)) {
                 char a[80], b[80];
 
-                plan_fail(p, inputs[i].at, MILL_E_TYPE, "UNION ALL: column %s is %s here and %s in the first query",
+                plan_fail(p, inputs[i].at, MILL_E_TYPE,
+                          "UNION ALL: column %s is %s here and %s in the first query",
                           r.columns[k].name, type_name(&inputs[i].columns[k].type, a, sizeof a),
                           type_name(&r.columns[k].type, b, sizeof b));
             }
             r.columns[k].type = common;
             r.columns[k].rowtime = r.columns[k].rowtime && inputs[i].columns[k].rowtime;
             r.columns[k].proctime = r.columns[k].proctime && inputs[i].columns[k].proctime;
-            r.columns[k].role = r.columns[k].role == inputs[i].columns[k].role ? r.columns[k].role : ROLE_NONE;
+            r.columns[k].role =
+                r.columns[k].role == inputs[i].columns[k].role ? r.columns[k].role : ROLE_NONE;
         }
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -538,7 +574,8 @@ static struct relation bind_union(struct planner *p, const struct ast_query *q)
         stage = max_u32(stage, inputs[i].node->stage);
     }
     for (uint32_t i = 0; i < count; i++)
-        nodes[i] = inputs[i].node->stage < stage ? plan_exchange(p, inputs[i].node, NULL, 0) : inputs[i].node;
+        nodes[i] = inputs[i].node->stage < stage ? plan_exchange(p, inputs[i].node, NULL, 0)
+                                                 : inputs[i].node;
     r.node = plan_node(p, NODE_UNION, nodes, count);
     r.node->stage = stage;
     r.node->schema = plan_schema(p, r.columns, r.count);
@@ -559,15 +596,19 @@ struct relation bind_query(struct planner *p, const struct ast_query *q)
         p->with = w;
     }
     if (q->order != NULL)
-        plan_fail(p, q->order->items[0].expr->at, MILL_E_UNSUPPORTED, "ORDER BY is not supported yet: results come in "
+        plan_fail(p, q->order->items[0].expr->at, MILL_E_UNSUPPORTED,
+                  "ORDER BY is not supported yet: results come in "
                   "the one order (rows by place, windows by end and key)");
     if (q->limit != NULL || q->offset != NULL)
-        plan_fail(p, (q->limit != NULL ? q->limit : q->offset)->at, MILL_E_UNSUPPORTED, "LIMIT and OFFSET are not supported yet");
+        plan_fail(p, (q->limit != NULL ? q->limit : q->offset)->at, MILL_E_UNSUPPORTED,
+                  "LIMIT and OFFSET are not supported yet");
     switch (q->kind) {
     case QUERY_SELECT: r = bind_select(p, q->select); break;
     case QUERY_VALUES: r = bind_values(p, q); break;
     case QUERY_UNION_ALL: r = bind_union(p, q); break;
-    case QUERY_UNION: plan_fail(p, q->at, MILL_E_UNSUPPORTED, "UNION without ALL is not supported yet: SELECT DISTINCT over UNION ALL");
+    case QUERY_UNION:
+        plan_fail(p, q->at, MILL_E_UNSUPPORTED,
+                  "UNION without ALL is not supported yet: SELECT DISTINCT over UNION ALL");
     case QUERY_INTERSECT: plan_fail(p, q->at, MILL_E_UNSUPPORTED, "INTERSECT is not supported yet");
     default: plan_fail(p, q->at, MILL_E_UNSUPPORTED, "EXCEPT is not supported yet");
     }

@@ -3,9 +3,12 @@
 
 #include <strings.h>
 
-static const struct { const char *name; enum window_kind kind; } functions[] = {
-    {"TUMBLE", WINDOW_TUMBLE},         {"HOP", WINDOW_HOP},           {"CUMULATE", WINDOW_CUMULATE},
-    {"SESSION", WINDOW_SESSION},       {"TUMBLE_ROWS", WINDOW_ROWS},  {"HOP_ROWS", WINDOW_ROWS}};
+static const struct {
+    const char *name;
+    enum window_kind kind;
+} functions[] = {{"TUMBLE", WINDOW_TUMBLE},     {"HOP", WINDOW_HOP},
+                 {"CUMULATE", WINDOW_CUMULATE}, {"SESSION", WINDOW_SESSION},
+                 {"TUMBLE_ROWS", WINDOW_ROWS},  {"HOP_ROWS", WINDOW_ROWS}};
 
 static int window_find(const struct ast_expr *x)
 {
@@ -27,8 +30,8 @@ bool is_group_window(const struct ast_expr *x)
 /* ---- arguments ---- */
 
 /* Argument by position, or by one of its names. */
-static const struct ast_expr *argument(struct planner *p, const struct ast_expr *call, uint32_t position, const char *name,
-                                       bool needed)
+static const struct ast_expr *argument(struct planner *p, const struct ast_expr *call,
+                                       uint32_t position, const char *name, bool needed)
 {
     const bool named = call->arg_count > 0 && call->args[0]->kind == AST_NAMED_ARG;
 
@@ -38,24 +41,29 @@ static const struct ast_expr *argument(struct planner *p, const struct ast_expr 
     if (!named && position < call->arg_count)
         return call->args[position];
     if (needed)
-        plan_fail(p, call->at, MILL_E_TYPE, "%s lacks its argument %s", call->name.parts[call->name.count - 1], name);
+        plan_fail(p, call->at, MILL_E_TYPE, "%s lacks its argument %s",
+                  call->name.parts[call->name.count - 1], name);
     return NULL;
 }
 
 /* A length in the unit of the time column; @least 1: must be above 0. */
-static int64_t length_of(struct planner *p, const struct ast_expr *x, const struct mill_type *time, int64_t least)
+static int64_t length_of(struct planner *p, const struct ast_expr *x, const struct mill_type *time,
+                         int64_t least)
 {
     bool months = false;
     int64_t ns;
 
     if (x->kind != AST_INTERVAL)
-        plan_fail(p, x->at, MILL_E_TYPE, "a window's length is an interval, as in INTERVAL '10' SECOND");
+        plan_fail(p, x->at, MILL_E_TYPE,
+                  "a window's length is an interval, as in INTERVAL '10' SECOND");
     ns = bind_interval(p, x, &months);
     if (months)
-        plan_fail(p, x->at, MILL_E_UNSUPPORTED, "windows of months or years are not supported: days and smaller are");
+        plan_fail(p, x->at, MILL_E_UNSUPPORTED,
+                  "windows of months or years are not supported: days and smaller are");
     if (!type_is_nanos(time)) {
         if (ns % 1000 != 0)
-            plan_fail(p, x->at, MILL_E_TYPE, "the window's length is finer than the time column's microseconds: use a "
+            plan_fail(p, x->at, MILL_E_TYPE,
+                      "the window's length is finer than the time column's microseconds: use a "
                       "TIMESTAMP(9) column");
         ns /= 1000;
     }
@@ -70,13 +78,15 @@ static uint64_t row_count(struct planner *p, const struct ast_expr *x)
     int64_t n = 0;
 
     if (!type_is_integer(&e->type) || !expr_literal_i64(e, &n) || n < 1 || n > INT32_MAX)
-        plan_fail(p, x->at, MILL_E_TYPE, "a window by count needs a number of rows, 1 to %d", INT32_MAX);
+        plan_fail(p, x->at, MILL_E_TYPE, "a window by count needs a number of rows, 1 to %d",
+                  INT32_MAX);
     return (uint64_t)n;
 }
 
 /* ---- the time attribute ---- */
 
-static void window_time(struct planner *p, const struct relation *r, const struct ast_expr *x, struct window_spec *w)
+static void window_time(struct planner *p, const struct relation *r, const struct ast_expr *x,
+                        struct window_spec *w)
 {
     struct expr *e;
     const struct scope_column *c;
@@ -91,7 +101,8 @@ static void window_time(struct planner *p, const struct relation *r, const struc
         plan_fail(p, x->at, MILL_E_TYPE, "a window needs a time column here: DESCRIPTOR(ts)");
     e = bind_expr(p, (struct relation *)r, NULL, x);
     if (e->kind != EXPR_COLUMN)
-        plan_fail(p, x->at, MILL_E_TYPE, "the time of a window must be a column, not a field of a ROW");
+        plan_fail(p, x->at, MILL_E_TYPE,
+                  "the time of a window must be a column, not a field of a ROW");
     c = &r->columns[e->index];
     if (c->proctime) {
         w->processing_time = true;
@@ -102,8 +113,11 @@ static void window_time(struct planner *p, const struct relation *r, const struc
         w->time_type = c->type;
         w->time_type.not_null = false;
     } else {
-        plan_fail(p, x->at, MILL_E_TYPE, "column %s (%s) is no time attribute: declare WATERMARK FOR %s AS ... in its CREATE "
-                  "TABLE, or make a computed column AS PROCTIME()", c->name, type_name(&c->type, text, sizeof text), c->name);
+        plan_fail(p, x->at, MILL_E_TYPE,
+                  "column %s (%s) is no time attribute: declare WATERMARK FOR %s AS ... in its "
+                  "CREATE "
+                  "TABLE, or make a computed column AS PROCTIME()",
+                  c->name, type_name(&c->type, text, sizeof text), c->name);
     }
     w->unit = type_time_unit(&w->time_type);
     w->local_zone = w->time_type.kind == MILL_TIMESTAMP_LTZ;
@@ -114,11 +128,14 @@ static void window_time(struct planner *p, const struct relation *r, const struc
 static void check_hop(struct planner *p, const struct ast_expr *call, const struct window_spec *w)
 {
     if (w->slide > w->size)
-        plan_fail(p, call->at, MILL_E_TYPE, "HOP: the slide (%lld) is longer than the size (%lld), rows between windows "
-                  "would be lost; the order is HOP(table, time, slide, size)", (long long)w->slide, (long long)w->size);
+        plan_fail(p, call->at, MILL_E_TYPE,
+                  "HOP: the slide (%lld) is longer than the size (%lld), rows between windows "
+                  "would be lost; the order is HOP(table, time, slide, size)",
+                  (long long)w->slide, (long long)w->size);
 }
 
-static void window_sizes(struct planner *p, const struct ast_expr *call, uint32_t first, struct window_spec *w)
+static void window_sizes(struct planner *p, const struct ast_expr *call, uint32_t first,
+                         struct window_spec *w)
 {
     const struct ast_expr *offset = NULL;
 
@@ -138,9 +155,12 @@ static void window_sizes(struct planner *p, const struct ast_expr *call, uint32_
         w->size = length_of(p, argument(p, call, first + 1, "SIZE", true), &w->time_type, 1);
         offset = argument(p, call, first + 2, "OFFSET", false);
         if (w->size % w->slide != 0)
-            plan_fail(p, call->at, MILL_E_TYPE, "CUMULATE: the size must be a multiple of the step");
+            plan_fail(p, call->at, MILL_E_TYPE,
+                      "CUMULATE: the size must be a multiple of the step");
         break;
-    case WINDOW_SESSION: w->size = w->slide = length_of(p, argument(p, call, first, "GAP", true), &w->time_type, 1); break;
+    case WINDOW_SESSION:
+        w->size = w->slide = length_of(p, argument(p, call, first, "GAP", true), &w->time_type, 1);
+        break;
     default: break;
     }
     if (offset != NULL)
@@ -156,7 +176,8 @@ static void row_sizes(struct planner *p, const struct ast_expr *call, struct win
         w->slide_rows = row_count(p, argument(p, call, 2, "SLIDE", true));
         w->rows = row_count(p, argument(p, call, 3, "SIZE", true));
         if (w->slide_rows > w->rows)
-            plan_fail(p, call->at, MILL_E_TYPE, "HOP_ROWS: the slide (%llu rows) is longer than the size (%llu rows)",
+            plan_fail(p, call->at, MILL_E_TYPE,
+                      "HOP_ROWS: the slide (%llu rows) is longer than the size (%llu rows)",
                       (unsigned long long)w->slide_rows, (unsigned long long)w->rows);
         return;
     }
@@ -166,7 +187,8 @@ static void row_sizes(struct planner *p, const struct ast_expr *call, struct win
         w->size = length_of(p, limit, &w->time_type, 1);
 }
 
-void window_from_call(struct planner *p, struct relation *r, const struct ast_expr *call, struct window_spec *out)
+void window_from_call(struct planner *p, struct relation *r, const struct ast_expr *call,
+                      struct window_spec *out)
 {
     *out = (struct window_spec){.kind = functions[window_find(call)].kind, .start = -1, .end = -1};
     if (call->arg_count < 2)
@@ -180,19 +202,24 @@ void window_from_call(struct planner *p, struct relation *r, const struct ast_ex
 
 static void add_window_columns(struct planner *p, struct relation *r)
 {
-    static const struct { const char *name; enum column_role role; } added[] = {
-        {"window_start", ROLE_WINDOW_START}, {"window_end", ROLE_WINDOW_END}, {"window_time", ROLE_WINDOW_TIME}};
+    static const struct {
+        const char *name;
+        enum column_role role;
+    } added[] = {{"window_start", ROLE_WINDOW_START},
+                 {"window_end", ROLE_WINDOW_END},
+                 {"window_time", ROLE_WINDOW_TIME}};
     const bool rows = r->window.kind == WINDOW_ROWS;
     struct scope_column *columns = arena_array(p->arena, struct scope_column, r->count + 5);
 
     memcpy(columns, r->columns, r->count * sizeof *columns);
     for (size_t i = 0; i < COUNT_OF(added); i++)
-        columns[r->count + i] = (struct scope_column){.table = r->count > 0 ? r->columns[0].table : NULL,
-                                                      .name = added[i].name,
-                                                      .type = r->window.time_type,
-                                                      .role = added[i].role,
-                                                      .rowtime = i == 2 && !r->window.processing_time,
-                                                      .proctime = i == 2 && r->window.processing_time};
+        columns[r->count + i] =
+            (struct scope_column){.table = r->count > 0 ? r->columns[0].table : NULL,
+                                  .name = added[i].name,
+                                  .type = r->window.time_type,
+                                  .role = added[i].role,
+                                  .rowtime = i == 2 && !r->window.processing_time,
+                                  .proctime = i == 2 && r->window.processing_time};
     /* behind a window, window_time is the event time */
     for (uint32_t i = 0; i < r->count; i++) {
         columns[i].rowtime = columns[i].proctime = false;
@@ -205,8 +232,9 @@ static void add_window_columns(struct planner *p, struct relation *r)
     r->columns = columns;
     r->count += COUNT_OF(added);
     if (rows)
-        columns[r->count++] =
-            (struct scope_column){.name = "window_id", .type = type_make(MILL_BIGINT), .role = ROLE_WINDOW_ID};
+        columns[r->count++] = (struct scope_column){.name = "window_id",
+                                                    .type = type_make(MILL_BIGINT),
+                                                    .role = ROLE_WINDOW_ID};
 }
 
 static void partition_keys(struct planner *p, struct relation *r, const struct ast_table *t)
@@ -216,7 +244,8 @@ static void partition_keys(struct planner *p, struct relation *r, const struct a
         struct expr *e = bind_expr(p, r, NULL, t->partition[i]);
 
         if (e->kind != EXPR_COLUMN)
-            plan_fail(p, t->partition[i]->at, MILL_E_UNSUPPORTED, "PARTITION BY takes columns here");
+            plan_fail(p, t->partition[i]->at, MILL_E_UNSUPPORTED,
+                      "PARTITION BY takes columns here");
         r->window_keys[r->window_key_count++] = e->index;
     }
 }
@@ -228,7 +257,8 @@ struct relation bind_window_function(struct planner *p, const struct ast_table *
     struct relation r;
 
     if (kind < 0)
-        plan_fail(p, t->at, MILL_E_UNSUPPORTED, "only the window functions TUMBLE, HOP, CUMULATE, SESSION, TUMBLE_ROWS and "
+        plan_fail(p, t->at, MILL_E_UNSUPPORTED,
+                  "only the window functions TUMBLE, HOP, CUMULATE, SESSION, TUMBLE_ROWS and "
                   "HOP_ROWS are supported as tables yet");
     data = argument(p, call, 0, "DATA", true);
     if (data->kind != AST_TABLE_ARG)
@@ -255,7 +285,8 @@ void materialize_window(struct planner *p, struct relation *r)
     const uint32_t own = r->count - 3;
 
     if (r->window.kind == WINDOW_SESSION || r->window.kind == WINDOW_ROWS)
-        plan_fail(p, r->at, MILL_E_UNSUPPORTED, "a SESSION window or a window by count without GROUP BY window_start, "
+        plan_fail(p, r->at, MILL_E_UNSUPPORTED,
+                  "a SESSION window or a window by count without GROUP BY window_start, "
                   "window_end is not supported yet");
     r->pending = false;
     if (r->filter != NULL) {

@@ -49,7 +49,8 @@ struct user_function *catalog_function(const struct catalog *c, const char *name
     return NULL;
 }
 
-int catalog_unknown_table(const struct catalog *c, const char *name, struct ast_at at, struct mill_error *error)
+int catalog_unknown_table(const struct catalog *c, const char *name, struct ast_at at,
+                          struct mill_error *error)
 {
     const char *names[512];
     size_t n = 0;
@@ -61,9 +62,12 @@ int catalog_unknown_table(const struct catalog *c, const char *name, struct ast_
         names[n++] = v->name;
     near = nearest_name(name, names, n);
     if (near != NULL)
-        return mill_fail(error, MILL_E_NAME, at.line, at.column, "there is no table %s; did you mean %s?", name, near);
+        return mill_fail(error, MILL_E_NAME, at.line, at.column,
+                         "there is no table %s; did you mean %s?", name, near);
     return mill_fail(error, MILL_E_NAME, at.line, at.column,
-                     "there is no table %s; CREATE TABLE makes one, a file is read with FROM 'path'", name);
+                     "there is no table %s; CREATE TABLE makes one, a file is read with FROM "
+                     "'path'",
+                     name);
 }
 
 const char *table_option(const struct table *table, const char *key)
@@ -85,7 +89,8 @@ const struct connector *table_connector(const struct table *table, struct mill_e
 
     if (name == NULL) {
         mill_fail(error, MILL_E_OPTION, table->options.line, table->options.column,
-                  "table %s has no 'connector': WITH ('connector' = 'filesystem', ...)", table->name);
+                  "table %s has no 'connector': WITH ('connector' = 'filesystem', ...)",
+                  table->name);
         return NULL;
     }
     for (size_t i = 0; mill_connectors[i] != NULL; i++) {
@@ -96,8 +101,9 @@ const struct connector *table_connector(const struct table *table, struct mill_e
     }
     near = nearest_name(name, names, n);
     mill_fail(error, MILL_E_OPTION, table->options.line, table->options.column,
-              "table %s: there is no connector '%s'%s%s%s", table->name, name, near != NULL ? "; did you mean '" : "",
-              near != NULL ? near : "", near != NULL ? "'?" : "");
+              "table %s: there is no connector '%s'%s%s%s", table->name, name,
+              near != NULL ? "; did you mean '" : "", near != NULL ? near : "",
+              near != NULL ? "'?" : "");
     return NULL;
 }
 
@@ -109,7 +115,8 @@ const char *catalog_setting(const struct catalog *c, const char *key)
     return NULL;
 }
 
-const struct mill_schema *catalog_memory_table(struct catalog *c, const char *name, struct mill_error *error)
+const struct mill_schema *catalog_memory_table(struct catalog *c, const char *name,
+                                               struct mill_error *error)
 {
     struct table *t = catalog_table(c, name);
     const char *connector;
@@ -145,12 +152,16 @@ void catalog_set_input(struct catalog *c, const char *name, struct mill_input *i
 
 /* ---- CREATE ---- */
 
-static const char *last(const struct ast_name *name) { return name->parts[name->count - 1]; }
+static const char *last(const struct ast_name *name)
+{
+    return name->parts[name->count - 1];
+}
 
 static int exists(const struct ast_statement *s, const char *what, struct mill_error *error)
 {
     return mill_fail(error, MILL_E_NAME, s->name.at.line, s->name.at.column,
-                     "there already is a %s %s; DROP it first, or write IF NOT EXISTS", what, last(&s->name));
+                     "there already is a %s %s; DROP it first, or write IF NOT EXISTS", what,
+                     last(&s->name));
 }
 
 static void table_options(struct catalog *c, struct table *t, const struct ast_statement *s)
@@ -161,9 +172,11 @@ static void table_options(struct catalog *c, struct table *t, const struct ast_s
     for (uint32_t i = 0; i < s->property_count; i++) {
         const struct ast_property *p = &s->properties[i];
 
-        items[i] = (struct option){p->key, p->value, p->value_at.line, p->value_at.column, &used[i]};
+        items[i] =
+            (struct option){p->key, p->value, p->value_at.line, p->value_at.column, &used[i]};
     }
-    t->options = (struct options){items, s->property_count, s->name.at.line, s->name.at.column, t->name};
+    t->options =
+        (struct options){items, s->property_count, s->name.at.line, s->name.at.column, t->name};
 }
 
 static int create_table(struct catalog *c, const struct ast_statement *s, struct mill_error *error)
@@ -184,7 +197,8 @@ static int create_table(struct catalog *c, const struct ast_statement *s, struct
         for (uint32_t k = 0; k < i; k++)
             if (strcmp(s->columns[k].name, column->name) == 0)
                 return mill_fail(error, MILL_E_NAME, column->at.line, column->at.column,
-                                 "column %s stands twice in table %s", column->name, last(&s->name));
+                                 "column %s stands twice in table %s", column->name,
+                                 last(&s->name));
         if (column->kind == COLUMN_METADATA)
             return mill_fail(error, MILL_E_UNSUPPORTED, column->at.line, column->at.column,
                              "METADATA columns are not supported yet");
@@ -218,7 +232,8 @@ static int create_view(struct catalog *c, const struct ast_statement *s, struct 
     return MILL_OK;
 }
 
-static int create_function(struct catalog *c, const struct ast_statement *s, struct mill_error *error)
+static int create_function(struct catalog *c, const struct ast_statement *s,
+                           struct mill_error *error)
 {
     struct user_function *f;
     char why[200] = "";
@@ -230,14 +245,16 @@ static int create_function(struct catalog *c, const struct ast_statement *s, str
     if (s->library != NULL) {
         if (s->language != NULL && strcasecmp(s->language, "C") != 0)
             return mill_fail(error, MILL_E_UNSUPPORTED, s->at.line, s->at.column,
-                             "functions in %s are not supported: LANGUAGE C USING LIBRARY '...'", s->language);
+                             "functions in %s are not supported: LANGUAGE C USING LIBRARY '...'",
+                             s->language);
         f->function = c->env->run.library(c->env->self, s->library, s->text, why, sizeof why);
         if (f->function == NULL)
             return mill_fail(error, MILL_E_NO_INPUT, s->at.line, s->at.column,
                              "cannot load function %s from %s: %s", s->text, s->library, why);
         if (f->function->struct_bytes != sizeof *f->function)
             return mill_fail(error, MILL_E_OPTION, s->at.line, s->at.column,
-                             "%s in %s was built for another version of millstream.h", s->text, s->library);
+                             "%s in %s was built for another version of millstream.h", s->text,
+                             s->library);
     } else {
         f->builtin = strcasecmp(f->name, "count_char") == 0 ? "COUNT_CHAR" : s->text;
     }
@@ -248,13 +265,26 @@ static int create_function(struct catalog *c, const struct ast_statement *s, str
 
 /* ---- SET ---- */
 
-static const char *const settings[] = {
-    "table.local-time-zone", "table.exec.source.idle-timeout", "execution.runtime-mode", "state.memory.limit",
-    "delivery.guarantee", "parallelism.default", "table.exec.state.ttl", "table.exec.mini-batch.enabled",
-    "table.exec.mini-batch.allow-latency", "table.exec.mini-batch.size", "table.optimizer.agg-phase-strategy",
-    "table.optimizer.distinct-agg.split.enabled", "execution.checkpointing.interval", "pipeline.name",
-    "sql-client.execution.result-mode", "pipeline.object-reuse", "state.backend.type", "table.dml-sync",
-    "table.exec.sink.not-null-enforcer", "pipeline.max-parallelism"};
+static const char *const settings[] = {"table.local-time-zone",
+                                       "table.exec.source.idle-timeout",
+                                       "execution.runtime-mode",
+                                       "state.memory.limit",
+                                       "delivery.guarantee",
+                                       "parallelism.default",
+                                       "table.exec.state.ttl",
+                                       "table.exec.mini-batch.enabled",
+                                       "table.exec.mini-batch.allow-latency",
+                                       "table.exec.mini-batch.size",
+                                       "table.optimizer.agg-phase-strategy",
+                                       "table.optimizer.distinct-agg.split.enabled",
+                                       "execution.checkpointing.interval",
+                                       "pipeline.name",
+                                       "sql-client.execution.result-mode",
+                                       "pipeline.object-reuse",
+                                       "state.backend.type",
+                                       "table.dml-sync",
+                                       "table.exec.sink.not-null-enforcer",
+                                       "pipeline.max-parallelism"};
 
 static int set(struct catalog *c, const struct ast_statement *s, struct mill_error *error)
 {
@@ -266,8 +296,10 @@ static int set(struct catalog *c, const struct ast_statement *s, struct mill_err
     if (!known) {
         const char *near = nearest_name(s->key, settings, COUNT_OF(settings));
 
-        return mill_fail(error, MILL_E_NAME, s->at.line, s->at.column, "there is no setting '%s'%s%s%s", s->key,
-                         near != NULL ? "; did you mean '" : "", near != NULL ? near : "", near != NULL ? "'?" : "");
+        return mill_fail(error, MILL_E_NAME, s->at.line, s->at.column,
+                         "there is no setting '%s'%s%s%s", s->key,
+                         near != NULL ? "; did you mean '" : "", near != NULL ? near : "",
+                         near != NULL ? "'?" : "");
     }
     if (strcmp(s->key, "table.local-time-zone") == 0 && strcasecmp(s->value, "UTC") != 0 &&
         strcasecmp(s->value, "Z") != 0 && strcasecmp(s->value, "GMT") != 0)
@@ -276,7 +308,8 @@ static int set(struct catalog *c, const struct ast_statement *s, struct mill_err
     if (strcmp(s->key, "execution.runtime-mode") == 0 && strcasecmp(s->value, "batch") != 0 &&
         strcasecmp(s->value, "automatic") != 0)
         return mill_fail(error, MILL_E_UNSUPPORTED, s->at.line, s->at.column,
-                         "the runtime mode '%s' (changelog results) is not supported yet; 'batch' gives final rows",
+                         "the runtime mode '%s' (changelog results) is not supported yet; 'batch' "
+                         "gives final rows",
                          s->value);
     if (strcmp(s->key, "delivery.guarantee") == 0)
         return mill_fail(error, MILL_E_UNSUPPORTED, s->at.line, s->at.column,
@@ -323,12 +356,16 @@ static int drop(struct catalog *c, const struct ast_statement *s, struct mill_er
             }
     if (s->if_exists)
         return MILL_OK;
-    return mill_fail(error, MILL_E_NAME, s->name.at.line, s->name.at.column, "there is no %s %s", kinds[s->drop], name);
+    return mill_fail(error, MILL_E_NAME, s->name.at.line, s->name.at.column, "there is no %s %s",
+                     kinds[s->drop], name);
 }
 
 /* ---- SHOW, DESCRIBE ---- */
 
-struct shown { plan_text text; void *user; };
+struct shown {
+    plan_text text;
+    void *user;
+};
 
 static void line(const struct shown *out, const char *format, ...) PRINTF_LIKE(2, 3);
 static void line(const struct shown *out, const char *format, ...)
@@ -357,10 +394,12 @@ static int describe(const struct catalog *c, const struct ast_statement *s, cons
     for (uint32_t i = 0; i < t->schema.field_count; i++) {
         const struct mill_field *f = &t->schema.fields[i];
         const bool computed = t->ddl->columns[i].kind == COLUMN_COMPUTED;
-        const bool time = t->ddl->watermark_column != NULL && strcmp(last(t->ddl->watermark_column), f->name) == 0;
+        const bool time = t->ddl->watermark_column != NULL &&
+                          strcmp(last(t->ddl->watermark_column), f->name) == 0;
         char type[400];
 
-        line(out, "%-20s %s%s", f->name, computed ? "computed" : type_name(&f->type, type, sizeof type),
+        line(out, "%-20s %s%s", f->name,
+             computed ? "computed" : type_name(&f->type, type, sizeof type),
              time ? " *ROWTIME*" : "");
     }
     return MILL_OK;
@@ -373,7 +412,7 @@ static int show(const struct catalog *c, const struct ast_statement *s, const st
     case SHOW_TABLES:
         for (const struct table *t = c->tables; t != NULL; t = t->next)
             line(out, "%s", t->name);
-        __attribute__((fallthrough));  /* Flink lists views among the tables */
+        __attribute__((fallthrough)); /* Flink lists views among the tables */
     case SHOW_VIEWS:
         for (const struct view *v = c->views; v != NULL; v = v->next)
             line(out, "%s", v->name);
@@ -395,8 +434,8 @@ static int show(const struct catalog *c, const struct ast_statement *s, const st
 
 /* ---- statements ---- */
 
-int catalog_execute(struct catalog *c, const struct ast_statement *s, plan_text text, void *user, bool *is_query,
-                    struct mill_error *error)
+int catalog_execute(struct catalog *c, const struct ast_statement *s, plan_text text, void *user,
+                    bool *is_query, struct mill_error *error)
 {
     const struct shown out = {text, user};
     jmp_buf full;
@@ -431,9 +470,7 @@ int catalog_execute(struct catalog *c, const struct ast_statement *s, plan_text 
         code = mill_fail(error, MILL_E_UNSUPPORTED, s->at.line, s->at.column,
                          "USE is not supported: there is one catalog and one database");
         break;
-    default:
-        *is_query = true;
-        code = MILL_OK;
+    default: *is_query = true; code = MILL_OK;
     }
     c->arena.on_full = NULL;
     return code;

@@ -7,12 +7,13 @@
 struct table {
     struct table *next;
     const char *name;
-    const struct ast_statement *ddl;   /* lives as long as the catalog */
-    struct mill_schema schema;         /* all columns in order; computed ones get their type when first planned */
+    const struct ast_statement *ddl; /* lives as long as the catalog */
+    struct mill_schema
+        schema; /* all columns in order; computed ones get their type when first planned */
     struct options options;
     bool *options_used;
-    struct mill_input *input;          /* connector 'memory' */
-    bool temporary_file;               /* FROM 'path' */
+    struct mill_input *input; /* connector 'memory' */
+    bool temporary_file;      /* FROM 'path' */
 };
 
 struct view {
@@ -25,7 +26,7 @@ struct user_function {
     struct user_function *next;
     const char *name;
     const struct mill_function *function;
-    const char *builtin;               /* CREATE FUNCTION f AS 'builtin' */
+    const char *builtin; /* CREATE FUNCTION f AS 'builtin' */
 };
 
 struct setting {
@@ -47,7 +48,8 @@ struct table *catalog_table(const struct catalog *catalog, const char *name);
 struct view *catalog_view(const struct catalog *catalog, const char *name);
 struct user_function *catalog_function(const struct catalog *catalog, const char *name);
 /* MILL_E_NAME "there is no table x; did you mean y?". */
-int catalog_unknown_table(const struct catalog *catalog, const char *name, struct ast_at at, struct mill_error *error);
+int catalog_unknown_table(const struct catalog *catalog, const char *name, struct ast_at at,
+                          struct mill_error *error);
 /* Options as the connector sees them: without those the planner reads. */
 const struct connector *table_connector(const struct table *table, struct mill_error *error);
 const char *table_option(const struct table *table, const char *key);

@@ -4,13 +4,23 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static const char *const names[] = {[NODE_SOURCE] = "Source", [NODE_VALUES] = "Values", [NODE_CALC] = "Calc",
-                                    [NODE_ASSIGN] = "AssignWindow", [NODE_PREAGG] = "PartialAggregate",
-                                    [NODE_WINDOW] = "WindowAggregate", [NODE_SESSION] = "SessionAggregate",
-                                    [NODE_COUNT_WINDOW] = "CountWindowAggregate", [NODE_GROUP] = "GroupAggregate",
-                                    [NODE_UNION] = "UnionAll", [NODE_EXCHANGE] = "Exchange", [NODE_SINK] = "Sink"};
+static const char *const names[] = {[NODE_SOURCE] = "Source",
+                                    [NODE_VALUES] = "Values",
+                                    [NODE_CALC] = "Calc",
+                                    [NODE_ASSIGN] = "AssignWindow",
+                                    [NODE_PREAGG] = "PartialAggregate",
+                                    [NODE_WINDOW] = "WindowAggregate",
+                                    [NODE_SESSION] = "SessionAggregate",
+                                    [NODE_COUNT_WINDOW] = "CountWindowAggregate",
+                                    [NODE_GROUP] = "GroupAggregate",
+                                    [NODE_UNION] = "UnionAll",
+                                    [NODE_EXCHANGE] = "Exchange",
+                                    [NODE_SINK] = "Sink"};
 
-struct out { plan_text text; void *user; };
+struct out {
+    plan_text text;
+    void *user;
+};
 
 static void put(const struct out *o, const char *format, ...) PRINTF_LIKE(2, 3);
 static void put(const struct out *o, const char *format, ...)
@@ -44,7 +54,8 @@ static void put_calc(const struct out *o, const struct phys_node *node)
         return;
     put(o, " select ");
     for (uint32_t i = 0; i < node->calc.project_count; i++)
-        put(o, "%s%s AS %s", i > 0 ? ", " : "", expr_text(node->calc.project[i], input, text, sizeof text),
+        put(o, "%s%s AS %s", i > 0 ? ", " : "",
+            expr_text(node->calc.project[i], input, text, sizeof text),
             node->schema.fields[i].name);
 }
 
@@ -76,11 +87,13 @@ static void put_aggregate(const struct out *o, const struct phys_node *node)
         put(o, "nothing");
     put(o, " of ");
     for (uint32_t i = 0; i < a->agg_count; i++)
-        put(o, "%s%s(%s%s)", i > 0 ? ", " : "", a->aggs[i].name, a->aggs[i].distinct ? "DISTINCT " : "",
+        put(o, "%s%s(%s%s)", i > 0 ? ", " : "", a->aggs[i].name,
+            a->aggs[i].distinct ? "DISTINCT " : "",
             a->aggs[i].arg < 0 ? "*" : input->fields[a->aggs[i].arg].name);
     if (node->kind != NODE_GROUP)
-        put(o, " window %s size %lld slide %lld", a->window.attached ? "attached" : kinds[a->window.kind],
-            (long long)a->window.size, (long long)a->window.slide);
+        put(o, " window %s size %lld slide %lld",
+            a->window.attached ? "attached" : kinds[a->window.kind], (long long)a->window.size,
+            (long long)a->window.slide);
     if (node->why != NULL)
         put(o, "; state: %s", node->why);
 }
@@ -99,7 +112,8 @@ static void put_node(const struct out *o, const struct phys_node *node, uint32_t
         if (node->exchange.key_count == 0)
             put(o, " to one shard");
         for (uint32_t i = 0; i < node->exchange.key_count; i++)
-            put(o, "%s%s", i == 0 ? " by " : ", ", node->schema.fields[node->exchange.keys[i]].name);
+            put(o, "%s%s", i == 0 ? " by " : ", ",
+                node->schema.fields[node->exchange.keys[i]].name);
         break;
     case NODE_SINK:
         put(o, " %s: ", node->sink.table);

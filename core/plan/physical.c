@@ -7,7 +7,8 @@
 
 /* ---- nodes ---- */
 
-struct phys_node *plan_node(struct planner *p, enum node_kind kind, struct phys_node *const *inputs, uint32_t count)
+struct phys_node *plan_node(struct planner *p, enum node_kind kind, struct phys_node *const *inputs,
+                            uint32_t count)
 {
     struct phys_node *node = arena_new(p->arena, struct phys_node);
 
@@ -34,7 +35,8 @@ struct phys_node *plan_node(struct planner *p, enum node_kind kind, struct phys_
     return node;
 }
 
-struct mill_schema plan_schema(struct planner *p, const struct scope_column *columns, uint32_t count)
+struct mill_schema plan_schema(struct planner *p, const struct scope_column *columns,
+                               uint32_t count)
 {
     struct mill_field *fields = arena_array(p->arena, struct mill_field, count + 1);
 
@@ -43,7 +45,8 @@ struct mill_schema plan_schema(struct planner *p, const struct scope_column *col
     return (struct mill_schema){count, fields};
 }
 
-struct phys_node *plan_exchange(struct planner *p, struct phys_node *input, const uint32_t *keys, uint32_t count)
+struct phys_node *plan_exchange(struct planner *p, struct phys_node *input, const uint32_t *keys,
+                                uint32_t count)
 {
     struct phys_node *node = plan_node(p, NODE_EXCHANGE, &input, 1);
     uint32_t *copy = arena_array(p->arena, uint32_t, count + 1);
@@ -51,7 +54,10 @@ struct phys_node *plan_exchange(struct planner *p, struct phys_node *input, cons
     if (count > 0)
         memcpy(copy, keys, count * sizeof *copy);
     node->schema = input->schema;
-    node->exchange = (struct exchange_node){.keys = copy, .key_count = count, .level = node->stage, .merge = true};
+    node->exchange = (struct exchange_node){.keys = copy,
+                                            .key_count = count,
+                                            .level = node->stage,
+                                            .merge = true};
     return node;
 }
 
@@ -90,7 +96,8 @@ static void add_sink(struct planner *p, struct relation *r, const struct table *
     if (table != NULL) {
         connector = need(p, (void *)table_connector(table, p->error));
         if (connector->sink == NULL)
-            plan_fail(p, r->at, MILL_E_OPTION, "table %s: connector '%s' cannot be written", table->name, connector->name);
+            plan_fail(p, r->at, MILL_E_OPTION, "table %s: connector '%s' cannot be written",
+                      table->name, connector->name);
     }
     exchange = plan_exchange(p, r->node, NULL, 0);
     exchange->exchange.sink = true;
@@ -103,13 +110,17 @@ static void add_sink(struct planner *p, struct relation *r, const struct table *
                                     .index = p->sink_count++};
 }
 
-static const char *last(const struct ast_name *name) { return name->parts[name->count - 1]; }
+static const char *last(const struct ast_name *name)
+{
+    return name->parts[name->count - 1];
+}
 
 /* Columns of @table in the order of the INSERT's list. */
-static void insert_targets(struct planner *p, const struct ast_statement *s, const struct table *table,
-                           const struct relation *r, int32_t *from)
+static void insert_targets(struct planner *p, const struct ast_statement *s,
+                           const struct table *table, const struct relation *r, int32_t *from)
 {
-    uint32_t named = s->insert_column_count > 0 ? s->insert_column_count : table->schema.field_count;
+    uint32_t named =
+        s->insert_column_count > 0 ? s->insert_column_count : table->schema.field_count;
 
     for (uint32_t i = 0; i < table->schema.field_count; i++)
         from[i] = s->insert_column_count > 0 ? -1 : (int32_t)i;
@@ -117,11 +128,13 @@ static void insert_targets(struct planner *p, const struct ast_statement *s, con
         const int k = schema_find(&table->schema, s->insert_columns[i]);
 
         if (k < 0)
-            plan_fail(p, s->name.at, MILL_E_NAME, "table %s has no column %s", table->name, s->insert_columns[i]);
+            plan_fail(p, s->name.at, MILL_E_NAME, "table %s has no column %s", table->name,
+                      s->insert_columns[i]);
         from[k] = (int32_t)i;
     }
     if (named != r->count)
-        plan_fail(p, s->name.at, MILL_E_TYPE, "INSERT INTO %s: the query gives %u columns, the table takes %u", table->name,
+        plan_fail(p, s->name.at, MILL_E_TYPE,
+                  "INSERT INTO %s: the query gives %u columns, the table takes %u", table->name,
                   r->count, named);
 }
 
@@ -139,7 +152,8 @@ static void plan_insert(struct planner *p, const struct ast_statement *s)
         longjmp(p->failed, 1);
     }
     if (s->static_partition_count > 0 || s->overwrite)
-        plan_fail(p, s->at, MILL_E_UNSUPPORTED, "INSERT OVERWRITE and PARTITION (...) are not supported yet");
+        plan_fail(p, s->at, MILL_E_UNSUPPORTED,
+                  "INSERT OVERWRITE and PARTITION (...) are not supported yet");
     r = bind_query(p, s->query);
     r.at = s->name.at;
     insert_targets(p, s, table, &r, from);
@@ -147,14 +161,16 @@ static void plan_insert(struct planner *p, const struct ast_statement *s)
         const struct mill_field *f = &table->schema.fields[i];
 
         if (table->ddl->columns[i].kind != COLUMN_PHYSICAL)
-            plan_fail(p, s->name.at, MILL_E_UNSUPPORTED, "table %s has the computed column %s and cannot be a sink",
-                      table->name, f->name);
+            plan_fail(p, s->name.at, MILL_E_UNSUPPORTED,
+                      "table %s has the computed column %s and cannot be a sink", table->name,
+                      f->name);
         columns[i] = (struct scope_column){.name = f->name, .type = f->type};
         if (from[i] < 0) {
             exprs[i] = expr_null(&p->session, &f->type, place(s->name.at));
             continue;
         }
-        exprs[i] = expr_column(&p->session, (uint32_t)from[i], &r.columns[from[i]].type, place(s->query->at));
+        exprs[i] = expr_column(&p->session, (uint32_t)from[i], &r.columns[from[i]].type,
+                               place(s->query->at));
         exprs[i] = need(p, expr_coerce(&p->session, exprs[i], &f->type, p->error));
     }
     out.node = plan_calc(p, &r, exprs, columns, n);
@@ -165,7 +181,9 @@ static void plan_insert(struct planner *p, const struct ast_statement *s)
 
 /* ---- columns that nobody reads ---- */
 
-struct needs { bool *columns; };
+struct needs {
+    bool *columns;
+};
 
 static void need_expr(const struct expr *e, bool *columns)
 {
@@ -196,7 +214,8 @@ static void calc_needs(struct planner *p, struct phys_node *node, bool *own, boo
         if (own[i])
             need_expr(calc->project[i], input);
         else if (calc->project[i]->kind != EXPR_COLUMN)
-            calc->project[i] = expr_null(&p->session, &calc->project[i]->type, (struct expr_place){0, 0});
+            calc->project[i] =
+                expr_null(&p->session, &calc->project[i]->type, (struct expr_place){0, 0});
     }
 }
 
@@ -239,7 +258,8 @@ static void source_needs(struct planner *p, struct phys_node *node, bool *own)
         if (s->computed[i] == NULL)
             wanted[d++] = own[i];
         else if (!own[i])
-            s->computed[i] = expr_null(&p->session, &s->computed[i]->type, (struct expr_place){0, 0});
+            s->computed[i] =
+                expr_null(&p->session, &s->computed[i]->type, (struct expr_place){0, 0});
     }
 }
 
@@ -263,7 +283,7 @@ static void node_needs(struct planner *p, struct phys_node *node, struct needs *
         case NODE_COUNT_WINDOW:
         case NODE_GROUP: aggregate_needs(node, input); break;
         case NODE_SINK: need_all(node->inputs[i], input); break;
-        default:                       /* exchange, union: as their consumers */
+        default: /* exchange, union: as their consumers */
             for (uint32_t k = 0; k < node->schema.field_count; k++)
                 input[k] = input[k] || own[k];
             if (node->kind == NODE_EXCHANGE)
@@ -292,16 +312,20 @@ static void check_bounded(struct planner *p, const struct phys_node *node)
     if (node->kind != NODE_GROUP)
         return;
     for (const struct source_made *s = p->sources; s != NULL; s = s->next)
-        if (s->table->temporary_file == false && table_option(s->table, "source.monitor-interval") != NULL)
+        if (s->table->temporary_file == false &&
+            table_option(s->table, "source.monitor-interval") != NULL)
             plan_fail(p, (struct ast_at){node->line, node->column}, MILL_E_UNSUPPORTED,
-                      "an aggregation without a window over the unbounded table %s has updating results, which are not "
-                      "supported yet", s->table->name);
+                      "an aggregation without a window over the unbounded table %s has updating "
+                      "results, which are not "
+                      "supported yet",
+                      s->table->name);
 }
 
 static uint64_t fingerprint(const struct planner *p)
 {
     uint64_t h = 0xcbf29ce484222325ull;
-    const uint64_t sizes[] = {p->config->step_bytes, p->config->step_rows, p->config->look_back, p->count};
+    const uint64_t sizes[] = {p->config->step_bytes, p->config->step_rows, p->config->look_back,
+                              p->count};
 
     for (size_t i = 0; i < COUNT_OF(sizes); i++)
         h = (h ^ sizes[i]) * 0x100000001b3ull;
@@ -324,7 +348,8 @@ static struct phys_plan *finish(struct planner *p)
 
         if (node->kind == NODE_SOURCE || node->kind == NODE_VALUES) {
             if (plan->source_count == 64)
-                plan_fail(p, (struct ast_at){0, 0}, MILL_E_UNSUPPORTED, "more than 64 sources in one query");
+                plan_fail(p, (struct ast_at){0, 0}, MILL_E_UNSUPPORTED,
+                          "more than 64 sources in one query");
             node->sources = 1ull << plan->source_count;
             plan->sources[plan->source_count++] = node;
         }
@@ -357,8 +382,9 @@ static void plan_all(struct planner *p, const struct ast_statement *s, struct ph
     *out = finish(p);
 }
 
-int plan_statement(struct catalog *catalog, const struct ast_statement *statement, const struct plan_config *config,
-                   struct arena *arena, struct phys_plan **out, struct mill_error *error)
+int plan_statement(struct catalog *catalog, const struct ast_statement *statement,
+                   const struct plan_config *config, struct arena *arena, struct phys_plan **out,
+                   struct mill_error *error)
 {
     struct planner p = {.catalog = catalog, .config = config, .arena = arena, .error = error};
     jmp_buf *const before = arena->on_full;

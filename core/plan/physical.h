@@ -15,43 +15,44 @@
 #include "core/types.h"
 
 enum node_kind {
-    NODE_SOURCE,       /* decoded rows of one table; no inputs */
-    NODE_VALUES,       /* literal rows; behaves as a source with one split */
-    NODE_CALC,         /* filter, then project */
-    NODE_ASSIGN,       /* window TVF whose rows are used without GROUP BY: adds start, end, time */
-    NODE_PREAGG,       /* partial window aggregates per step, in the front */
-    NODE_WINDOW,       /* TUMBLE HOP CUMULATE aggregation */
-    NODE_SESSION, NODE_COUNT_WINDOW,
-    NODE_GROUP,        /* no window, bounded: final rows at the end */
-    NODE_UNION,        /* passes on */
+    NODE_SOURCE, /* decoded rows of one table; no inputs */
+    NODE_VALUES, /* literal rows; behaves as a source with one split */
+    NODE_CALC,   /* filter, then project */
+    NODE_ASSIGN, /* window TVF whose rows are used without GROUP BY: adds start, end, time */
+    NODE_PREAGG, /* partial window aggregates per step, in the front */
+    NODE_WINDOW, /* TUMBLE HOP CUMULATE aggregation */
+    NODE_SESSION,
+    NODE_COUNT_WINDOW,
+    NODE_GROUP, /* no window, bounded: final rows at the end */
+    NODE_UNION, /* passes on */
     NODE_EXCHANGE,
     NODE_SINK
 };
 
 struct watermark_spec {
-    int32_t column;                    /* rowtime column of the source's output, -1: none */
-    struct expr *expression;           /* over the source's output columns */
-    int64_t delay;                     /* if the expression is column - constant: the constant, else -1 */
-    int64_t idle_timeout_ns;           /* 0: off */
+    int32_t column;          /* rowtime column of the source's output, -1: none */
+    struct expr *expression; /* over the source's output columns */
+    int64_t delay;           /* if the expression is column - constant: the constant, else -1 */
+    int64_t idle_timeout_ns; /* 0: off */
 };
 
 struct source_node {
-    const char *table;                 /* for messages */
+    const char *table; /* for messages */
     const struct source_vtable *vtable;
     const struct options *options;
-    struct mill_schema decoded;        /* physical + metadata columns, as the decoder gives them */
-    const char *const *metadata;       /* per decoded column, or NULL */
-    const bool *wanted;                /* per decoded column: read by somebody */
-    struct watermark_spec watermark;   /* over *decoded plus computed* columns = the node's schema */
-    struct expr **computed;            /* per column of the node's schema: NULL = next decoded column */
+    struct mill_schema decoded;      /* physical + metadata columns, as the decoder gives them */
+    const char *const *metadata;     /* per decoded column, or NULL */
+    const bool *wanted;              /* per decoded column: read by somebody */
+    struct watermark_spec watermark; /* over *decoded plus computed* columns = the node's schema */
+    struct expr **computed; /* per column of the node's schema: NULL = next decoded column */
     enum { ON_ERROR_FAIL, ON_ERROR_SKIP, ON_ERROR_DEAD } on_error;
     const char *dead_letter_path;
-    struct mill_input *memory;         /* connector 'memory' */
+    struct mill_input *memory; /* connector 'memory' */
 };
 
 struct calc_node {
-    struct expr *filter;               /* or NULL */
-    struct expr **project;             /* one per output column, or NULL: all input columns */
+    struct expr *filter;   /* or NULL */
+    struct expr **project; /* one per output column, or NULL: all input columns */
     uint32_t project_count;
 };
 
@@ -60,82 +61,94 @@ enum window_kind { WINDOW_TUMBLE, WINDOW_HOP, WINDOW_CUMULATE, WINDOW_SESSION, W
 /* Sizes in the unit of the time column (microseconds or nanoseconds). */
 struct window_spec {
     enum window_kind kind;
-    int32_t time;                      /* input column of the time attribute, -1: processing time */
-    int32_t start, end;                /* input columns holding window_start and window_end when rows come already
+    int32_t time;       /* input column of the time attribute, -1: processing time */
+    int32_t start, end; /* input columns holding window_start and window_end when rows come already
                                         * windowed (aggregate over a windowed sub-query), else -1 */
-    bool attached;                     /* start and end are used: group by them, fire at end - u <= W */
-    int64_t unit;                      /* u */
-    int64_t size, slide, offset;       /* TUMBLE: slide = size; CUMULATE: slide = step; SESSION: size = gap */
-    uint64_t rows, slide_rows;         /* TUMBLE_ROWS, HOP_ROWS: per window, per slide; size > 0: or by time */
+    bool attached;      /* start and end are used: group by them, fire at end - u <= W */
+    int64_t unit;       /* u */
+    int64_t size, slide,
+        offset; /* TUMBLE: slide = size; CUMULATE: slide = step; SESSION: size = gap */
+    uint64_t rows,
+        slide_rows; /* TUMBLE_ROWS, HOP_ROWS: per window, per slide; size > 0: or by time */
     bool processing_time;
-    bool local_zone;                   /* TIMESTAMP_LTZ: aligned in the session zone */
-    struct mill_type time_type;        /* of window_start, window_end; window_time */
+    bool local_zone;            /* TIMESTAMP_LTZ: aligned in the session zone */
+    struct mill_type time_type; /* of window_start, window_end; window_time */
 };
 
 /* What the output columns of an aggregation are. */
-enum out_kind { OUT_KEY, OUT_AGG, OUT_WINDOW_START, OUT_WINDOW_END, OUT_WINDOW_TIME, OUT_WINDOW_ID };
+enum out_kind {
+    OUT_KEY,
+    OUT_AGG,
+    OUT_WINDOW_START,
+    OUT_WINDOW_END,
+    OUT_WINDOW_TIME,
+    OUT_WINDOW_ID
+};
 struct out_column {
     enum out_kind kind;
-    uint32_t index;                    /* of the key or aggregate */
+    uint32_t index; /* of the key or aggregate */
 };
 
 struct aggregate_node {
-    struct window_spec window;         /* GROUP: unused */
-    const uint32_t *keys;              /* input columns */
+    struct window_spec window; /* GROUP: unused */
+    const uint32_t *keys;      /* input columns */
     uint32_t key_count;
-    const struct agg_spec *aggs;       /* arg and filter are input columns */
+    const struct agg_spec *aggs; /* arg and filter are input columns */
     uint32_t agg_count;
-    const struct out_column *outs;     /* one per column of the node's schema */
-    bool distinct_rows;                /* SELECT DISTINCT: no aggregates */
-    struct phys_node *partials;        /* the PREAGG node in the front that may feed it, or NULL */
+    const struct out_column *outs; /* one per column of the node's schema */
+    bool distinct_rows;            /* SELECT DISTINCT: no aggregates */
+    struct phys_node *partials;    /* the PREAGG node in the front that may feed it, or NULL */
     /* LATE DATA INTO: rows late for all windows, as input columns + late_watermark TIMESTAMP, late_reason STRING */
     bool late_output;
 };
 
 struct exchange_node {
-    const uint32_t *keys;              /* input columns; none: all to to_shard */
+    const uint32_t *keys; /* input columns; none: all to to_shard */
     uint32_t key_count;
-    uint32_t level;                    /* 0 = first exchange; own rings and pools per level */
-    bool merge;                        /* consumer cares about order */
-    bool sink;                         /* gather to one shard */
+    uint32_t level; /* 0 = first exchange; own rings and pools per level */
+    bool merge;     /* consumer cares about order */
+    bool sink;      /* gather to one shard */
 };
 
 struct sink_node {
     const char *table;
-    const struct sink_vtable *vtable;  /* NULL: to the caller's callbacks or mill_poll() */
+    const struct sink_vtable *vtable; /* NULL: to the caller's callbacks or mill_poll() */
     const struct options *options;
-    uint32_t index;                    /* sinks are dealt to shards by index */
+    uint32_t index; /* sinks are dealt to shards by index */
 };
 
 struct phys_node {
     enum node_kind kind;
-    uint32_t id;                       /* position in the plan's nodes */
+    uint32_t id; /* position in the plan's nodes */
     uint32_t stage;
-    struct mill_schema schema;         /* of what it gives */
+    struct mill_schema schema; /* of what it gives */
     struct phys_node **inputs;
     uint32_t input_count;
-    struct phys_node **late_to;        /* EXCHANGE nodes of LATE DATA sinks */
+    struct phys_node **late_to; /* EXCHANGE nodes of LATE DATA sinks */
     uint32_t late_to_count;
-    int32_t rowtime;                   /* time attribute in schema, -1: none */
-    uint64_t sources;                  /* bit s: source s is upstream; its watermark is the min over these */
+    int32_t rowtime;  /* time attribute in schema, -1: none */
+    uint64_t sources; /* bit s: source s is upstream; its watermark is the min over these */
     uint32_t line, column;
-    const char *why;                   /* for EXPLAIN: why there is state and when it is dropped */
+    const char *why; /* for EXPLAIN: why there is state and when it is dropped */
     union {
         struct source_node source;
         struct calc_node calc;
         struct aggregate_node aggregate;
         struct exchange_node exchange;
         struct sink_node sink;
-        struct { struct expr ***rows; uint32_t row_count; } values;
+        struct {
+            struct expr ***rows;
+            uint32_t row_count;
+        } values;
     };
 };
 
 struct phys_plan {
     struct phys_node **nodes;
     uint32_t node_count;
-    struct phys_node **sources;        /* NODE_SOURCE and NODE_VALUES, at most 64 */
+    struct phys_node **sources; /* NODE_SOURCE and NODE_VALUES, at most 64 */
     uint32_t source_count;
-    uint32_t stage_count;              /* exchanges in the longest way + 1 */
+    uint32_t stage_count; /* exchanges in the longest way + 1 */
     bool bounded;
     uint64_t fingerprint;
 };

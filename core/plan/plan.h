@@ -11,9 +11,9 @@
 struct catalog;
 
 struct plan_config {
-    uint32_t step_bytes, step_rows, look_back;     /* go into the fingerprint */
+    uint32_t step_bytes, step_rows, look_back; /* go into the fingerprint */
     uint64_t seed;
-    bool two_phase;                                /* partial aggregates in the front */
+    bool two_phase; /* partial aggregates in the front */
 };
 
 typedef void (*plan_text)(void *user, const char *text, size_t bytes);

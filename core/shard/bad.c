@@ -18,8 +18,8 @@ static int fail_with(const struct bad_policy *policy, const struct bad_row *row,
         snprintf(line, sizeof line, ", line %llu", (unsigned long long)row->line);
     return mill_fail(error, MILL_E_DATA, 0, 0, "%s, byte %llu%s%s%s: %s%s",
                      row->file != NULL ? row->file : table, (unsigned long long)row->offset, line,
-                     row->column != NULL ? ", column " : "",
-                     row->column != NULL ? row->column : "", row->reason, hint);
+                     row->column != NULL ? ", column " : "", row->column != NULL ? row->column : "",
+                     row->reason, hint);
 }
 
 static int bad_report(struct bad_rows *self, const struct bad_row *row, struct mill_error *error)
@@ -35,7 +35,7 @@ static int bad_report(struct bad_rows *self, const struct bad_row *row, struct m
     if (policy->letters == NULL)
         return MILL_OK;
     named.source = policy->node->source.table;
-    while (at_exchange_acquire(&policy->guard, 1) != 0)     /* a rare path; held for one write */
+    while (at_exchange_acquire(&policy->guard, 1) != 0) /* a rare path; held for one write */
         cpu_relax();
     code = policy->letters->report(policy->letters, &named, error);
     at_store_release(&policy->guard, 0);
@@ -49,8 +49,7 @@ int bad_policy_open(struct job *job, struct bad_policy *policy, const struct phy
     policy->node = node;
     if (node->kind != NODE_SOURCE || node->source.on_error != ON_ERROR_DEAD)
         return MILL_OK;
-    policy->letters =
-        deadletter_open(job->env, &job->heap, node->source.dead_letter_path, error);
+    policy->letters = deadletter_open(job->env, &job->heap, node->source.dead_letter_path, error);
     return policy->letters != NULL ? MILL_OK : MILL_E_IO;
 }
 

@@ -14,15 +14,16 @@ struct exchange {
     const struct phys_node *node;
     const struct mill_schema *schema;
     uint32_t edge, shard_count;
-    uint32_t to_shard;                 /* gather, or UINT32_MAX */
-    const struct step_time *time;      /* the consumer's */
-    struct batch *in;                  /* being scattered, or NULL */
-    uint16_t *rows;                    /* its live rows, grouped by receiver */
+    uint32_t to_shard;            /* gather, or UINT32_MAX */
+    const struct step_time *time; /* the consumer's */
+    struct batch *in;             /* being scattered, or NULL */
+    uint16_t *rows;               /* its live rows, grouped by receiver */
     uint64_t *hashes;
-    uint32_t begin[SHARDS_MAX + 1];    /* rows of receiver q: rows[begin[q] + next[q] .. begin[q + 1]) */
+    uint32_t
+        begin[SHARDS_MAX + 1]; /* rows of receiver q: rows[begin[q] + next[q] .. begin[q + 1]) */
     uint32_t next[SHARDS_MAX];
     struct batch *open[SHARDS_MAX];
-    struct position told[SHARDS_MAX];  /* last marker; class_ 255: none this step */
+    struct position told[SHARDS_MAX]; /* last marker; class_ 255: none this step */
     uint64_t step;
 };
 
@@ -166,8 +167,8 @@ static void tell(struct exchange *x, uint32_t q, const struct position *position
     if (position->class_ == CLASS_FIRED) {
         marker->order_keys = arena_alloc(&marker->bytes, sizeof *marker->order_keys);
         if (marker->order_keys != NULL)
-            *marker->order_keys = batch_view(marker, mill_view_data(&position->key),
-                                             position->key.length);
+            *marker->order_keys =
+                batch_view(marker, mill_view_data(&position->key), position->key.length);
         if (marker->order_keys == NULL || marker->order_keys->length == UINT32_MAX) {
             batch_release(marker);
             return;
@@ -180,7 +181,7 @@ static void tell(struct exchange *x, uint32_t q, const struct position *position
     x->told[q] = *position;
     x->told[q].key = view_of("", 0);
     if (position->class_ == CLASS_FIRED)
-        x->told[q].class_ = 254;       /* keys are not remembered: the ring was empty, tell again */
+        x->told[q].class_ = 254; /* keys are not remembered: the ring was empty, tell again */
 }
 
 static void tell_reached(struct exchange *x)
@@ -223,8 +224,7 @@ static enum op_progress exchange_go_on(struct op *op, const struct step_time *t)
     for (uint32_t q = 0; q < x->shard_count && !failed; q++)
         all = scatter_to(x, q, &failed) && all;
     if (failed) {
-        mill_fail(op->context->error, MILL_E_MEMORY, 0, 0,
-                  "no memory to send rows between shards");
+        mill_fail(op->context->error, MILL_E_MEMORY, 0, 0, "no memory to send rows between shards");
         return OP_FAILED;
     }
     if (!all) {
@@ -304,8 +304,9 @@ static void exchange_close(struct op *op)
     heap_free(heap, x, sizeof *x);
 }
 
-static const struct op_vtable direct_vtable = {
-    .name = "exchange", .push = direct_push, .close = exchange_close};
+static const struct op_vtable direct_vtable = {.name = "exchange",
+                                               .push = direct_push,
+                                               .close = exchange_close};
 static const struct op_vtable exchange_vtable = {.name = "exchange",
                                                  .begin_step = exchange_begin,
                                                  .push = exchange_push,
@@ -355,8 +356,8 @@ bool edge_open(struct shard *shard, uint32_t edge)
         if (!ring_open(&out->rings[q], &shard->heap, slots, 0))
             return false;
     /* more than all rings can hold, and one open batch per receiver */
-    out->pool = pool_new(&shard->heap, n * (slots + 1) + 2, job->config.batch_rows,
-                         (uint16_t)shard->index);
+    out->pool =
+        pool_new(&shard->heap, n * (slots + 1) + 2, job->config.batch_rows, (uint16_t)shard->index);
     out->markers = pool_new(&shard->heap, 2 * n, 1, (uint16_t)shard->index);
     return out->pool != NULL && out->markers != NULL && pool_share(out->pool, n) &&
            pool_share(out->markers, n);

@@ -10,7 +10,7 @@ struct source_op {
     struct shard *shard;
     const struct phys_node *node;
     struct program *computed, *watermark;
-    uint32_t *computed_at;             /* output column of each computed expression */
+    uint32_t *computed_at; /* output column of each computed expression */
     uint32_t computed_count;
     int64_t unit;
 };
@@ -172,7 +172,7 @@ static enum op_progress source_push(struct op *op, uint32_t port, struct batch *
         batch_release(batch);
         return OP_FAILED;
     }
-    op->counters.dead += batch->rows - batch->live;     /* fresh batches begin with all rows live */
+    op->counters.dead += batch->rows - batch->live; /* fresh batches begin with all rows live */
     if (batch->live > 0 && !source_watermark(s, batch)) {
         batch_release(batch);
         return OP_FAILED;
@@ -191,8 +191,9 @@ static void source_close(struct op *op)
     heap_free(heap, s, sizeof *s);
 }
 
-static const struct op_vtable source_op_vtable = {
-    .name = "source", .push = source_push, .close = source_close};
+static const struct op_vtable source_op_vtable = {.name = "source",
+                                                  .push = source_push,
+                                                  .close = source_close};
 
 static bool source_compile(struct source_op *s)
 {

@@ -20,8 +20,7 @@ static bool job_make_edges(struct job *job)
         job->edge_of_node[n] = -1;
         if (node->kind != NODE_EXCHANGE)
             continue;
-        *edge = (struct edge_plan){
-            .node = node, .from_stage = node->stage, .to_shard = UINT32_MAX};
+        *edge = (struct edge_plan){.node = node, .from_stage = node->stage, .to_shard = UINT32_MAX};
         if (node->exchange.key_count == 0)
             edge->to_shard = 0;
         for (uint32_t c = 0; c < plan->node_count; c++)
@@ -135,7 +134,7 @@ void job_free(struct job *job)
     const uint32_t nodes = job->plan->node_count + 1;
     struct heap heap;
 
-    if (job->state == JOB_RUNNING)         /* abandoned between turns */
+    if (job->state == JOB_RUNNING) /* abandoned between turns */
         job_end_inline(job, true);
     if (job->sources != NULL)
         job_close_sources(job);
@@ -208,7 +207,8 @@ static bool node_conserves(const struct phys_node *node, const struct op_counter
     case NODE_GROUP:
     case NODE_ASSIGN: return c->in == c->consumed + c->filtered + c->late + c->dead + c->held;
     case NODE_SINK: return c->in == c->out;
-    case NODE_PREAGG: return true;     /* its partials stand for rows: the window behind it counts them */
+    case NODE_PREAGG:
+        return true; /* its partials stand for rows: the window behind it counts them */
     default: return c->in == c->out + c->filtered + c->dead;
     }
 }
@@ -221,7 +221,8 @@ static int job_check_conservation(struct job *job, struct mill_error *error)
 
         if (!node_conserves(job->plan->nodes[n], &c))
             return mill_fail(error, MILL_E_INTERNAL, 0, 0,
-                             "row conservation is broken at operator %u: in %llu, out %llu, consumed "
+                             "row conservation is broken at operator %u: in %llu, out %llu, "
+                             "consumed "
                              "%llu, filtered %llu, late %llu, dead %llu, held %llu",
                              n, (unsigned long long)c.in, (unsigned long long)c.out,
                              (unsigned long long)c.consumed, (unsigned long long)c.filtered,
@@ -302,8 +303,8 @@ int job_run(struct job *job, struct mill_error *error)
                                     pin ? env->run.cpu_at(env->self, i) : -1);
         if (threads[i] == NULL) {
             /* those already started wait for all: stand in for the missing ones */
-            mill_fail(&job->shards[i]->error, MILL_E_INTERNAL, 0, 0,
-                      "cannot start thread %u of %u", i + 1, job->shard_count);
+            mill_fail(&job->shards[i]->error, MILL_E_INTERNAL, 0, 0, "cannot start thread %u of %u",
+                      i + 1, job->shard_count);
             shard_fail(job->shards[i]);
             at_add_acqrel(&job->opened, job->shard_count - i);
             at_add_acqrel(&job->left, job->shard_count - i);
@@ -395,8 +396,8 @@ static void stats_live(const struct job *job, struct mill_stats *out)
 
 void job_stats(const struct job *job, struct mill_stats *out)
 {
-    const int64_t now = job->state == JOB_ENDED ? job->end_mono_ns
-                                                : job->env->clock.mono_ns(job->env->self);
+    const int64_t now =
+        job->state == JOB_ENDED ? job->end_mono_ns : job->env->clock.mono_ns(job->env->self);
 
     *out = (struct mill_stats){.watermark_us = TIME_MIN, .shard_count = job->shard_count};
     for (uint32_t i = 0; i < job->shard_count; i++) {

@@ -22,20 +22,20 @@
 #define NO_SPLIT UINT32_MAX
 
 enum step_flags {
-    STEP_SPLIT_END = 1,                /* the split has no more */
-    STEP_SPLIT_OPEN = 2,               /* a split that was found while running */
-    STEP_LAST = 4,                     /* the run ends here and everything flushes */
-    STEP_ABORT = 8,                    /* the run ends here, what is open stays unfired */
-    STEP_EMPTY = 16                    /* no piece */
+    STEP_SPLIT_END = 1,  /* the split has no more */
+    STEP_SPLIT_OPEN = 2, /* a split that was found while running */
+    STEP_LAST = 4,       /* the run ends here and everything flushes */
+    STEP_ABORT = 8,      /* the run ends here, what is open stays unfired */
+    STEP_EMPTY = 16      /* no piece */
 };
 
 struct step_entry {
-    uint64_t step;                     /* by the cutter, before cut_count */
+    uint64_t step; /* by the cutter, before cut_count */
     uint32_t split, source;
     uint32_t cutter, flags;
     int64_t clock_us;
-    struct piece piece;                /* the cutter's own */
-    int64_t wm_max;                    /* greatest watermark value in the step; before decoded */
+    struct piece piece; /* the cutter's own */
+    int64_t wm_max;     /* greatest watermark value in the step; before decoded */
     uint32_t rows;
     OWN_LINE at_u32 decoded;
 };
@@ -45,7 +45,7 @@ struct split {
     uint32_t source, local;
     uint64_t steps_cut;
     bool ended;
-    int64_t g_known;                   /* G after step next - D */
+    int64_t g_known; /* G after step next - D */
     int64_t last_clock_us;
 };
 
@@ -53,9 +53,9 @@ struct split {
 struct bad_policy {
     struct bad_rows rows;
     const struct phys_node *node;
-    struct bad_rows *letters;          /* of deadletter_open(), or NULL */
+    struct bad_rows *letters; /* of deadletter_open(), or NULL */
     at_u32 guard;
-    at_u64 dead;                       /* rows that were not decodable */
+    at_u64 dead; /* rows that were not decodable */
 };
 
 struct source_run {
@@ -64,9 +64,9 @@ struct source_run {
     struct source *source;
     uint32_t splits_seen;
     bool has_time, nanos;
-    bool *used;                        /* option marks */
-    OWN_LINE at_u32 pumping;           /* who pumps: one at a time */
-    struct heap heap;                  /* of the source, shared: open, cut, pump, release */
+    bool *used;              /* option marks */
+    OWN_LINE at_u32 pumping; /* who pumps: one at a time */
+    struct heap heap;        /* of the source, shared: open, cut, pump, release */
 };
 
 /* ---- edges: one per exchange node ------------------------------------------------------------ */
@@ -74,12 +74,12 @@ struct source_run {
 struct edge_plan {
     const struct phys_node *node;
     uint32_t from_stage, to_stage;
-    uint32_t to_shard;                 /* gather: the one receiver, else UINT32_MAX */
+    uint32_t to_shard; /* gather: the one receiver, else UINT32_MAX */
 };
 
 /* The sending half, in its shard. */
 struct edge_out {
-    struct ring *rings;                /* one per receiving shard */
+    struct ring *rings; /* one per receiving shard */
     struct pool *pool, *markers;
 };
 
@@ -92,13 +92,13 @@ struct position {
 
 /* The receiving half of one sender of one edge. */
 struct edge_in {
-    struct batch *head;                /* peeked, still in the ring; NULL: none of this step */
-    uint32_t next;                     /* row of head */
-    uint64_t step;                     /* that the rest speaks of */
-    bool ended;                        /* nothing more of this step */
+    struct batch *head; /* peeked, still in the ring; NULL: none of this step */
+    uint32_t next;      /* row of head */
+    uint64_t step;      /* that the rest speaks of */
+    bool ended;         /* nothing more of this step */
     bool has_bound;
-    struct position bound;             /* has passed everything before this */
-    char *key_bytes;                   /* of bound.key when it is far */
+    struct position bound; /* has passed everything before this */
+    char *key_bytes;       /* of bound.key when it is far */
     uint32_t key_capacity;
 };
 
@@ -108,42 +108,42 @@ struct edge_in {
 struct time_domain {
     uint64_t sources;
     bool nanos;
-    int64_t w;                         /* watermark now, never goes back */
+    int64_t w; /* watermark now, never goes back */
     struct step_time t;
 };
 
 enum stage_phase { STAGE_IDLE, STAGE_OPEN, STAGE_ENDING };
 
 struct stage {
-    OWN_LINE at_u64 done;              /* steps finished: all below */
+    OWN_LINE at_u64 done; /* steps finished: all below */
     OWN_LINE uint32_t index;
     enum stage_phase phase;
-    bool blocked;                      /* something in here must be resumed first */
-    bool ended;                        /* the run's last step is done here */
-    uint64_t step;                     /* current or next */
-    struct op **ops;                   /* topological; exchanges included */
+    bool blocked;    /* something in here must be resumed first */
+    bool ended;      /* the run's last step is done here */
+    uint64_t step;   /* current or next */
+    struct op **ops; /* topological; exchanges included */
     uint32_t *op_domain;
     uint32_t op_count, end_op;
     struct time_domain *domains;
     uint32_t domain_count;
-    int64_t *g;                        /* per split, before the current step, in its source's unit */
-    int64_t *clock_seen;               /* per split: clock of its last data step, microseconds */
+    int64_t *g;          /* per split, before the current step, in its source's unit */
+    int64_t *clock_seen; /* per split: clock of its last data step, microseconds */
     uint32_t *split_source;
     uint32_t split_count, split_capacity;
-    uint32_t *edges_in;                /* edge numbers */
+    uint32_t *edges_in; /* edge numbers */
     uint32_t edge_in_count, next_edge;
 };
 
 struct front {
     bool active, begun, decoding, ending;
     struct step_entry *entry;
-    struct decoder *decoder;           /* of the current piece */
-    int64_t g;                         /* greatest watermark value of the step so far */
+    struct decoder *decoder; /* of the current piece */
+    int64_t g;               /* greatest watermark value of the step so far */
     uint32_t rows;
     uint32_t end_op;
 };
 
-struct counters_live {                 /* read by others while running */
+struct counters_live { /* read by others while running */
     at_u64 rows_in, rows_out, late, dead, filtered, held, bytes;
     at_i64 watermark_us;
 };
@@ -154,18 +154,18 @@ struct shard {
     struct heap heap;
     struct op_context context;
     struct mill_error error;
-    struct op **ops;                   /* per plan node; NULL where none */
+    struct op **ops; /* per plan node; NULL where none */
     struct stage *stages;
     struct front front;
-    struct decoder **decoders;         /* per source, made when first needed */
-    struct edge_out *out;              /* per edge */
-    struct edge_in *in;                /* per edge x sender */
-    struct pool *local;                /* batches that never leave the shard */
-    uint64_t *released;                /* own steps not yet released: FIFO */
+    struct decoder **decoders; /* per source, made when first needed */
+    struct edge_out *out;      /* per edge */
+    struct edge_in *in;        /* per edge x sender */
+    struct pool *local;        /* batches that never leave the shard */
+    uint64_t *released;        /* own steps not yet released: FIFO */
     uint32_t released_head, released_tail, released_mask;
     bool open;
-    struct op_counters *totals;        /* per plan node, when it has left its loop */
-    uint64_t rng;                      /* round trips */
+    struct op_counters *totals; /* per plan node, when it has left its loop */
+    uint64_t rng;               /* round trips */
     uint64_t rows_in, dead_decoded;
     uint32_t idle_turns;
     struct counters_live live;
@@ -181,19 +181,20 @@ struct job {
     const struct phys_plan *plan;
     const char *zone;
     struct budget *budget;
-    struct heap heap;                  /* the thread that makes and ends the job */
+    struct heap heap; /* the thread that makes and ends the job */
     uint32_t shard_count;
-    uint32_t stage_count, first_stage; /* one shard: all operators are in stage 0, first_stage 0; else 1 */
+    uint32_t stage_count,
+        first_stage; /* one shard: all operators are in stage 0, first_stage 0; else 1 */
     struct shard **shards;
     struct edge_plan *edges;
     uint32_t edge_count;
-    int32_t *edge_of_node;             /* per plan node: edge number or -1 */
+    int32_t *edge_of_node; /* per plan node: edge number or -1 */
     struct source_run *sources;
     uint32_t source_count, initial_splits;
     bool inline_only, has_processing_time;
     int64_t start_clock_ns, start_mono_ns, end_mono_ns;
     enum job_state state;
-    uint64_t driver;                   /* thread that makes the turns */
+    uint64_t driver; /* thread that makes the turns */
 
     /* under the token */
     OWN_LINE at_u32 token;
@@ -208,12 +209,14 @@ struct job {
     struct step_entry *directory;
     uint32_t directory_mask;
 
-    OWN_LINE at_u32 stop;              /* 1: drain, 2: abort; set by anyone */
-    at_u32 failed;                     /* a shard has an error: everybody leaves */
-    at_u32 opened, left, finished;     /* shards that are open, have left their loop, let go of all batches */
+    OWN_LINE at_u32 stop; /* 1: drain, 2: abort; set by anyone */
+    at_u32 failed;        /* a shard has an error: everybody leaves */
+    at_u32 opened, left,
+        finished; /* shards that are open, have left their loop, let go of all batches */
     at_u32 error_taken;
-    struct mill_error error;           /* by whoever took error_taken */
-    struct mill_error deferred;        /* input ended badly, but what was whole has been processed (token) */
+    struct mill_error error; /* by whoever took error_taken */
+    struct mill_error
+        deferred; /* input ended badly, but what was whole has been processed (token) */
 
     /* results of SELECT */
     int (*on_batch)(void *user, const struct batch *batch, const struct mill_schema *schema);
@@ -302,7 +305,7 @@ void shard_idle(struct shard *shard);
 uint32_t shard_turn(struct shard *shard);
 bool shard_ended(const struct shard *shard);
 int job_run(struct job *job, struct mill_error *error);
-void shard_fail(struct shard *shard);          /* takes shard->error to the job */
+void shard_fail(struct shard *shard); /* takes shard->error to the job */
 struct batch *shard_take_batch(struct op_context *context, uint32_t columns);
 void shard_roundtrip(struct shard *shard, struct stage *stage);
 

@@ -11,25 +11,25 @@
 
 /* One block of rows: a copied batch (owned) or a lent one. */
 struct block {
-    struct block *next;                /* of a piece's list */
+    struct block *next; /* of a piece's list */
     const struct mill_batch *lent;
     uint32_t rows;
-    struct batch *owned;               /* columns in table order */
+    struct batch *owned; /* columns in table order */
 };
 
 struct mill_input {
     const struct env *env;
-    struct heap *heap;                 /* shared */
+    struct heap *heap; /* shared */
     struct heap own_heap;
     struct budget *budget;
     const struct mill_schema *schema;
-    struct ring queue;                 /* of struct block */
-    at_u64 queued_rows;                /* pushed and not yet cut */
+    struct ring queue;  /* of struct block */
+    at_u64 queued_rows; /* pushed and not yet cut */
     at_u32 ended;
     const struct mill_batch *lent;
     size_t lent_count;
     uint32_t lent_repeat;
-    at_u32 lending;                    /* lent, lent_count, lent_repeat are set */
+    at_u32 lending; /* lent, lent_count, lent_repeat are set */
 };
 
 struct memory_run {
@@ -39,7 +39,7 @@ struct memory_run {
     struct heap *heap;
     uint32_t step_rows;
     uint64_t position;
-    size_t lent_index;                 /* next lent batch, and row in it */
+    size_t lent_index; /* next lent batch, and row in it */
     uint32_t lent_row, lent_round;
 };
 
@@ -47,10 +47,10 @@ struct memory_decoder {
     struct decoder decoder;
     struct heap *heap;
     const struct phys_node *node;
-    struct block *block;               /* of a piece of pushed rows */
-    const struct mill_batch *lent;     /* of a piece of lent rows: first batch */
+    struct block *block;           /* of a piece of pushed rows */
+    const struct mill_batch *lent; /* of a piece of lent rows: first batch */
     size_t lent_left;
-    uint32_t row;                      /* next row of the block or lent batch */
+    uint32_t row; /* next row of the block or lent batch */
     uint64_t left;
 };
 
@@ -125,8 +125,7 @@ static struct batch *copy_rows(struct mill_input *input, const struct mill_batch
     bool ok = copy != NULL && view != NULL && batch_own_columns(copy, schema);
 
     for (uint32_t i = 0; ok && i < schema->field_count; i++)
-        view->columns[i] =
-            column_view(&view->bytes, &batch->columns[i], &schema->fields[i].type);
+        view->columns[i] = column_view(&view->bytes, &batch->columns[i], &schema->fields[i].type);
     for (uint32_t i = 0; i < rows; i++)
         list[i] = (uint16_t)(first + i);
     ok = ok && batch_append(copy, view, list, rows, schema) == (int)rows;
@@ -176,8 +175,8 @@ int memory_input_push(struct mill_input *input, const struct mill_batch *batch,
                          "the table's queue is full (%u rows): run the query, then push again",
                          QUEUED_ROWS_MAX);
     for (uint32_t first = 0; first < batch->rows; first += BATCH_ROWS_MAX) {
-        const int code = push_rows(input, batch, first,
-                                   min_u32(BATCH_ROWS_MAX, batch->rows - first), error);
+        const int code =
+            push_rows(input, batch, first, min_u32(BATCH_ROWS_MAX, batch->rows - first), error);
 
         if (code != MILL_OK)
             return code;
@@ -203,7 +202,10 @@ int memory_input_lend(struct mill_input *input, const struct mill_batch *batches
     return MILL_OK;
 }
 
-void memory_input_end(struct mill_input *input) { at_store_release(&input->ended, 1); }
+void memory_input_end(struct mill_input *input)
+{
+    at_store_release(&input->ended, 1);
+}
 
 /* ---- the source ---- */
 
@@ -247,7 +249,7 @@ static bool cut_lent(struct memory_run *run, struct piece *piece)
     struct mill_input *input = run->input;
     uint64_t rows = 0;
 
-    if (at_load_acquire(&input->lending) == 0)              /* A7 */
+    if (at_load_acquire(&input->lending) == 0) /* A7 */
         return false;
     while (run->lent_round < input->lent_repeat && run->lent_index < input->lent_count &&
            rows < run->step_rows) {
@@ -373,9 +375,8 @@ static bool lend_column(struct batch *batch, struct column *out, const void *val
         if (!lend_column(batch, &out->children[i],
                          lent ? children[i].values : own_children[i].values,
                          lent ? children[i].validity : own_children[i].validity,
-                         lent ? children[i].children : NULL,
-                         lent ? NULL : own_children[i].children, &type->fields[i].type, first,
-                         rows))
+                         lent ? children[i].children : NULL, lent ? NULL : own_children[i].children,
+                         &type->fields[i].type, first, rows))
             return false;
     }
     return out->children != NULL;
@@ -386,8 +387,7 @@ static int memory_decode(struct decoder *decoder, struct batch *out, struct mill
     struct memory_decoder *d = (struct memory_decoder *)decoder;
     const struct mill_schema *schema = &d->node->source.decoded;
     const uint32_t in_block = d->block != NULL ? d->block->rows : d->lent->rows;
-    const uint32_t rows =
-        (uint32_t)min_u64(d->left, min_u32(out->capacity, in_block - d->row));
+    const uint32_t rows = (uint32_t)min_u64(d->left, min_u32(out->capacity, in_block - d->row));
 
     for (uint32_t i = 0; i < schema->field_count; i++) {
         const struct mill_column *lent = d->block != NULL ? NULL : &d->lent->columns[i];

@@ -51,8 +51,9 @@ static bool keep_bound(struct shard *shard, struct edge_in *in, const struct bat
 {
     const struct mill_view *key = marker->order_keys;
 
-    in->bound = (struct position){
-        .class_ = marker->class_, .origin = marker->origin, .place = marker->place_base};
+    in->bound = (struct position){.class_ = marker->class_,
+                                  .origin = marker->origin,
+                                  .place = marker->place_base};
     in->has_bound = true;
     if (key == NULL)
         return true;
@@ -188,7 +189,7 @@ static enum edge_state hand_on_whole(struct shard *shard, uint32_t edge, struct 
         mill_fail(&shard->error, MILL_E_MEMORY, 0, 0, "no memory to receive rows");
         return EDGE_FAILED;
     }
-    batch_release(batch);                           /* ours; the shell keeps its share */
+    batch_release(batch); /* ours; the shell keeps its share */
     return hand_on(shard, edge, shell);
 }
 

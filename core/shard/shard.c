@@ -1,7 +1,7 @@
 /* core/shard/shard.c - a shard's life: open, turn, idle, close. */
 #include "core/shard/job.h"
 
-#define DRAIN_TURNS_MAX 16u            /* batches taken per stage and turn */
+#define DRAIN_TURNS_MAX 16u /* batches taken per stage and turn */
 #define SPIN_TURNS 64u
 #define YIELD_TURNS 256u
 #define PARK_NS 200000
@@ -22,8 +22,7 @@ void shard_fail(struct shard *shard)
 
 struct batch *shard_take_batch(struct op_context *context, uint32_t columns)
 {
-    struct shard *shard =
-        (struct shard *)((char *)context - offsetof(struct shard, context));
+    struct shard *shard = (struct shard *)((char *)context - offsetof(struct shard, context));
     struct batch *batch = pool_take(shard->local);
 
     if (batch == NULL) {
@@ -72,7 +71,8 @@ static struct op *shard_make_op(struct shard *shard, const struct phys_node *nod
     case NODE_WINDOW: return op_window_new(context, node);
     case NODE_SESSION:
     case NODE_COUNT_WINDOW:
-        mill_fail(&shard->error, MILL_E_UNSUPPORTED, node->line, node->column, "this window is not supported yet");
+        mill_fail(&shard->error, MILL_E_UNSUPPORTED, node->line, node->column,
+                  "this window is not supported yet");
         return NULL;
     case NODE_GROUP: return op_group_new(context, node);
     case NODE_UNION: return op_union_new(context, node);
@@ -211,8 +211,7 @@ bool shard_open(struct shard *shard)
     shard->released =
         heap_alloc(&shard->heap, ((size_t)job->directory_mask + 1) * sizeof *shard->released);
     shard->local = pool_new_growing(&shard->heap, job->config.batch_rows, (uint16_t)shard->index);
-    shard->decoders =
-        heap_zalloc(&shard->heap, (job->source_count + 1) * sizeof *shard->decoders);
+    shard->decoders = heap_zalloc(&shard->heap, (job->source_count + 1) * sizeof *shard->decoders);
     if (shard->released == NULL || shard->local == NULL || shard->decoders == NULL ||
         !shard_open_edges(shard) || !shard_open_ops(shard))
         goto fail;
@@ -288,7 +287,7 @@ bool shard_ended(const struct shard *shard)
 {
     const struct job *job = shard->job;
 
-    if (at_load_acquire(&job->failed) != 0)                 /* A6 */
+    if (at_load_acquire(&job->failed) != 0) /* A6 */
         return true;
     for (uint32_t x = job->first_stage; x < job->stage_count; x++)
         if (!shard->stages[x].ended)
@@ -301,7 +300,7 @@ static uint32_t shard_drain(struct shard *shard)
     const struct job *job = shard->job;
     uint32_t work = 0;
 
-    for (uint32_t x = job->stage_count; x-- > 1;)           /* downstream first */
+    for (uint32_t x = job->stage_count; x-- > 1;) /* downstream first */
         for (uint32_t i = 0; i < DRAIN_TURNS_MAX; i++) {
             const uint32_t w = stage_turn(shard, &shard->stages[x]);
 
@@ -335,8 +334,8 @@ static void shard_publish(struct shard *shard)
             out += c->in;
     }
     for (uint32_t i = 0; i < stage->domain_count; i++)
-        w = max_i64(w, stage->domains[i].nanos ? in_micros(stage->domains[i].w)
-                                               : stage->domains[i].w);
+        w = max_i64(w,
+                    stage->domains[i].nanos ? in_micros(stage->domains[i].w) : stage->domains[i].w);
     at_store_relaxed(&shard->live.rows_in, shard->rows_in);
     at_store_relaxed(&shard->live.rows_out, out);
     at_store_relaxed(&shard->live.late, late);

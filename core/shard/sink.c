@@ -5,8 +5,8 @@ struct sink_op {
     struct op op;
     struct shard *shard;
     const struct phys_node *node;
-    struct sink *sink;                 /* NULL: results go to the job's on_batch, or this shard writes nothing */
-    bool ours;                         /* this shard writes */
+    struct sink *sink; /* NULL: results go to the job's on_batch, or this shard writes nothing */
+    bool ours;         /* this shard writes */
     bool finished;
 };
 
@@ -39,7 +39,7 @@ static enum op_progress sink_end(struct op *op, const struct step_time *t)
     if (s->sink == NULL || s->sink->vtable->commit == NULL)
         return OP_READY;
     return s->sink->vtable->commit(s->sink, t->step, op->context->error) == MILL_OK ? OP_READY
-                                                                                   : OP_FAILED;
+                                                                                    : OP_FAILED;
 }
 
 int op_sink_finish(struct op *op, bool abort, struct mill_error *error)
@@ -68,8 +68,10 @@ static void sink_close(struct op *op)
     heap_free(op->context->heap, s, sizeof *s);
 }
 
-static const struct op_vtable sink_op_vtable = {
-    .name = "sink", .push = sink_push, .end_step = sink_end, .close = sink_close};
+static const struct op_vtable sink_op_vtable = {.name = "sink",
+                                                .push = sink_push,
+                                                .end_step = sink_end,
+                                                .close = sink_close};
 
 struct op *op_sink_new(struct shard *shard, const struct phys_node *node)
 {

@@ -230,7 +230,7 @@ void stage_set_after(struct shard *shard, struct stage *stage, const struct step
 
             w = min_i64(max_i64(t->g_split, in_step), w);
         } else if (t->g_others == TIME_MAX) {
-            w = domain->w;             /* all idle: W holds */
+            w = domain->w; /* all idle: W holds */
         }
         if (last)
             w = TIME_MAX;

@@ -11,8 +11,8 @@ static bool splits_add(struct job *job, uint32_t source)
     while (run->splits_seen < count) {
         if (job->split_count == SPLITS_MAX)
             return false;
-        job->splits[job->split_count++] = (struct split){
-            .source = source, .local = run->splits_seen++, .g_known = TIME_MIN};
+        job->splits[job->split_count++] =
+            (struct split){.source = source, .local = run->splits_seen++, .g_known = TIME_MIN};
         job->live_splits++;
     }
     return true;
@@ -49,7 +49,7 @@ static int source_run_open(struct job *job, struct source_run *run, struct mill_
     run->has_time = node->kind == NODE_SOURCE && s->watermark.column >= 0;
     run->nanos = run->has_time && type_is_nanos(&node->schema.fields[s->watermark.column].type);
     if (node->kind == NODE_VALUES || (vtable == &memory_source))
-        config.options = (const void *)node;       /* core's own sources read their plan node */
+        config.options = (const void *)node; /* core's own sources read their plan node */
     return vtable->open(&config, &run->source, error);
 }
 
@@ -173,8 +173,7 @@ static int64_t choose_split(const struct job *job, const uint8_t *tried)
 
         if (s->ended || (tried != NULL && (tried[i >> 3] >> (i & 7) & 1) != 0))
             continue;
-        if (best < 0 || g < best_g ||
-            (g == best_g && s->steps_cut < job->splits[best].steps_cut)) {
+        if (best < 0 || g < best_g || (g == best_g && s->steps_cut < job->splits[best].steps_cut)) {
             best = i;
             best_g = g;
         }
@@ -360,9 +359,9 @@ uint32_t shard_cut(struct shard *shard)
     uint32_t work;
 
     if (at_load_relaxed(&job->token) != 0 || at_exchange_acquire(&job->token, 1) != 0)
-        return 0;                                   /* A5: what the last holder wrote is seen */
+        return 0; /* A5: what the last holder wrote is seen */
     work = cut_under_token(shard);
-    at_store_release(&job->token, 0);               /* R5 */
+    at_store_release(&job->token, 0); /* R5 */
     return work;
 }
 

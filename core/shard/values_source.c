@@ -5,7 +5,7 @@ struct values_run {
     struct source source;
     struct heap *heap;
     const struct phys_node *node;
-    struct batch **rows;               /* one batch of one row each */
+    struct batch **rows; /* one batch of one row each */
     bool cut;
 };
 
@@ -126,7 +126,7 @@ static int values_decode(struct decoder *decoder, struct batch *out, struct mill
     while (d->next < node->values.row_count && out->rows < out->capacity)
         if (batch_append(out, d->run->rows[d->next++], &first, 1, &node->schema) != 1)
             goto full;
-    out->place = NULL;                 /* appended rows kept their own; here the row number counts */
+    out->place = NULL; /* appended rows kept their own; here the row number counts */
     return d->next < node->values.row_count;
 full:
     return -mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory for VALUES");

@@ -10,26 +10,26 @@
 
 enum token_kind {
     TOKEN_END,
-    TOKEN_WORD,        /* identifier or keyword as written */
-    TOKEN_QUOTED,      /* `name`, text without the backquotes, `` not yet halved */
-    TOKEN_STRING,      /* 'text', without the quotes, '' not yet halved */
-    TOKEN_BYTES,       /* X'0aff' */
-    TOKEN_UNICODE,     /* U&'\0041' */
+    TOKEN_WORD,    /* identifier or keyword as written */
+    TOKEN_QUOTED,  /* `name`, text without the backquotes, `` not yet halved */
+    TOKEN_STRING,  /* 'text', without the quotes, '' not yet halved */
+    TOKEN_BYTES,   /* X'0aff' */
+    TOKEN_UNICODE, /* U&'\0041' */
     TOKEN_NUMBER,
-    TOKEN_SYMBOL,      /* operator or punctuation */
+    TOKEN_SYMBOL, /* operator or punctuation */
     TOKEN_BAD
 };
 
 struct token {
     enum token_kind kind;
-    const char *text;                  /* into the SQL */
+    const char *text; /* into the SQL */
     uint32_t bytes;
-    uint32_t line, column;             /* of its first character, from 1; column counts characters */
-    const char *reason;                /* BAD */
+    uint32_t line, column; /* of its first character, from 1; column counts characters */
+    const char *reason;    /* BAD */
 };
 
 struct lexer {
-    const char *next, *end;            /* *end == '\0' */
+    const char *next, *end; /* *end == '\0' */
     const char *line_start;
     uint32_t line;
 };

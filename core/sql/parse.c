@@ -21,15 +21,33 @@ _Noreturn void fail_at(struct parser *p, struct ast_at at, int code, const char 
     longjmp(p->failed, 1);
 }
 
-static const char *const keywords[] = {
-    "SELECT", "FROM", "WHERE", "GROUP", "BY", "HAVING", "ORDER", "LIMIT", "INSERT", "INTO", "CREATE",
-    "TABLE", "VIEW", "FUNCTION", "WITH", "WATERMARK", "FOR", "AS", "INTERVAL", "UNION", "ALL",
-    "VALUES", "EXPLAIN", "DESCRIBE", "SHOW", "SET", "RESET", "DROP", "EXECUTE", "STATEMENT", "BEGIN",
-    "END", "CASE", "WHEN", "THEN", "ELSE", "CAST", "TRY_CAST", "BETWEEN", "AND", "OR", "NOT", "LIKE",
-    "IN", "IS", "NULL", "DISTINCT", "JOIN", "LEFT", "RIGHT", "FULL", "INNER", "OUTER", "ON", "PARTITION",
-    "OVER", "DESCRIPTOR", "TUMBLE", "HOP", "CUMULATE", "SESSION", "PRIMARY", "KEY", "ENFORCED",
-    "METADATA", "VIRTUAL", "COMMENT", "PARTITIONED", "MATCH_RECOGNIZE", "LATERAL", "UNNEST", "EXISTS",
-    "TEMPORARY", "FILTER", "SECOND", "MINUTE", "HOUR", "DAY", "MONTH", "YEAR"};
+static const char *const keywords[] = {"SELECT",    "FROM",        "WHERE",
+                                       "GROUP",     "BY",          "HAVING",
+                                       "ORDER",     "LIMIT",       "INSERT",
+                                       "INTO",      "CREATE",      "TABLE",
+                                       "VIEW",      "FUNCTION",    "WITH",
+                                       "WATERMARK", "FOR",         "AS",
+                                       "INTERVAL",  "UNION",       "ALL",
+                                       "VALUES",    "EXPLAIN",     "DESCRIBE",
+                                       "SHOW",      "SET",         "RESET",
+                                       "DROP",      "EXECUTE",     "STATEMENT",
+                                       "BEGIN",     "END",         "CASE",
+                                       "WHEN",      "THEN",        "ELSE",
+                                       "CAST",      "TRY_CAST",    "BETWEEN",
+                                       "AND",       "OR",          "NOT",
+                                       "LIKE",      "IN",          "IS",
+                                       "NULL",      "DISTINCT",    "JOIN",
+                                       "LEFT",      "RIGHT",       "FULL",
+                                       "INNER",     "OUTER",       "ON",
+                                       "PARTITION", "OVER",        "DESCRIPTOR",
+                                       "TUMBLE",    "HOP",         "CUMULATE",
+                                       "SESSION",   "PRIMARY",     "KEY",
+                                       "ENFORCED",  "METADATA",    "VIRTUAL",
+                                       "COMMENT",   "PARTITIONED", "MATCH_RECOGNIZE",
+                                       "LATERAL",   "UNNEST",      "EXISTS",
+                                       "TEMPORARY", "FILTER",      "SECOND",
+                                       "MINUTE",    "HOUR",        "DAY",
+                                       "MONTH",     "YEAR"};
 
 _Noreturn void fail_expected(struct parser *p, const char *what)
 {
@@ -79,7 +97,10 @@ struct ast_at at_of(const struct token *token)
     return (struct ast_at){token->line, token->column};
 }
 
-struct ast_at here(const struct parser *p) { return at_of(&p->ahead[0]); }
+struct ast_at here(const struct parser *p)
+{
+    return at_of(&p->ahead[0]);
+}
 
 bool token_is(const struct token *token, const char *word)
 {
@@ -88,7 +109,10 @@ bool token_is(const struct token *token, const char *word)
     return strlen(word) == token->bytes && strncasecmp(token->text, word, token->bytes) == 0;
 }
 
-bool is(const struct parser *p, const char *word) { return token_is(&p->ahead[0], word); }
+bool is(const struct parser *p, const char *word)
+{
+    return token_is(&p->ahead[0], word);
+}
 
 bool is_ahead(const struct parser *p, uint32_t n, const char *word)
 {
@@ -140,7 +164,9 @@ static char *unicode_text(struct parser *p, const struct token *t);
 
 const char *token_text(struct parser *p, const struct token *token)
 {
-    const char quote = token->kind == TOKEN_STRING ? '\'' : token->kind == TOKEN_QUOTED ? '`' : '\0';
+    const char quote = token->kind == TOKEN_STRING   ? '\''
+                       : token->kind == TOKEN_QUOTED ? '`'
+                                                     : '\0';
     char *text = arena_alloc(p->arena, token->bytes + 1);
     uint32_t n = 0;
 
@@ -149,7 +175,7 @@ const char *token_text(struct parser *p, const struct token *token)
     for (uint32_t i = 0; i < token->bytes; i++) {
         text[n++] = token->text[i];
         if (quote != '\0' && token->text[i] == quote)
-            i++;                       /* '' stands for ' */
+            i++; /* '' stands for ' */
     }
     text[n] = '\0';
     return text;
@@ -216,14 +242,18 @@ static char *unicode_text(struct parser *p, const struct token *t)
 }
 
 /* Words that cannot be names where an expression or alias may stand. */
-static const char *const reserved[] = {
-    "ALL", "AND", "AS", "ASOF", "BETWEEN", "BY", "CASE", "CAST", "COGROUP", "CREATE", "CROSS", "CUBE", "CURRENT",
-    "DESCRIPTOR", "DISTINCT", "DROP", "ELSE", "END", "ESCAPE", "EXCEPT", "EXISTS", "FALSE", "FETCH",
-    "FOR", "FROM", "FULL", "GROUP", "GROUPING", "HAVING", "IN", "INNER", "INSERT", "INTERSECT",
-    "INTERVAL", "INTO", "IS", "JOIN", "LATERAL", "LEFT", "LIKE", "LIMIT", "MATCH_RECOGNIZE", "NATURAL",
-    "NOT", "NULL", "OFFSET", "ON", "OR", "ORDER", "OUTER", "OVER", "PARTITION", "QUALIFY", "RIGHT", "ROLLUP",
-    "SELECT", "SIMILAR", "TABLE", "THEN", "TO", "TRUE", "TRY_CAST", "UNION", "UNKNOWN", "UNNEST", "USING",
-    "VALUES", "WHEN", "WHERE", "WINDOW", "WITH", "WITHIN"};
+static const char *const reserved[] =
+    {"ALL",      "AND",     "AS",        "ASOF",    "BETWEEN",   "BY",       "CASE",
+     "CAST",     "COGROUP", "CREATE",    "CROSS",   "CUBE",      "CURRENT",  "DESCRIPTOR",
+     "DISTINCT", "DROP",    "ELSE",      "END",     "ESCAPE",    "EXCEPT",   "EXISTS",
+     "FALSE",    "FETCH",   "FOR",       "FROM",    "FULL",      "GROUP",    "GROUPING",
+     "HAVING",   "IN",      "INNER",     "INSERT",  "INTERSECT", "INTERVAL", "INTO",
+     "IS",       "JOIN",    "LATERAL",   "LEFT",    "LIKE",      "LIMIT",    "MATCH_RECOGNIZE",
+     "NATURAL",  "NOT",     "NULL",      "OFFSET",  "ON",        "OR",       "ORDER",
+     "OUTER",    "OVER",    "PARTITION", "QUALIFY", "RIGHT",     "ROLLUP",   "SELECT",
+     "SIMILAR",  "TABLE",   "THEN",      "TO",      "TRUE",      "TRY_CAST", "UNION",
+     "UNKNOWN",  "UNNEST",  "USING",     "VALUES",  "WHEN",      "WHERE",    "WINDOW",
+     "WITH",     "WITHIN"};
 
 static bool is_reserved(const struct token *t)
 {
@@ -304,14 +334,17 @@ uint32_t parse_u32(struct parser *p, const char *what)
 
 /* ---- types ---- */
 
-struct plain_type { const char *name; uint8_t kind; };
+struct plain_type {
+    const char *name;
+    uint8_t kind;
+};
 
-static const struct plain_type plain_types[] = {
-    {"BOOLEAN", MILL_BOOLEAN}, {"TINYINT", MILL_TINYINT}, {"SMALLINT", MILL_SMALLINT},
-    {"INT", MILL_INT},         {"INTEGER", MILL_INT},     {"BIGINT", MILL_BIGINT},
-    {"FLOAT", MILL_FLOAT},     {"REAL", MILL_FLOAT},      {"DOUBLE", MILL_DOUBLE},
-    {"DATE", MILL_DATE},       {"STRING", MILL_VARCHAR},  {"BYTES", MILL_VARBINARY},
-    {"NULL", MILL_NULL}};
+static const struct plain_type plain_types[] =
+    {{"BOOLEAN", MILL_BOOLEAN}, {"TINYINT", MILL_TINYINT}, {"SMALLINT", MILL_SMALLINT},
+     {"INT", MILL_INT},         {"INTEGER", MILL_INT},     {"BIGINT", MILL_BIGINT},
+     {"FLOAT", MILL_FLOAT},     {"REAL", MILL_FLOAT},      {"DOUBLE", MILL_DOUBLE},
+     {"DATE", MILL_DATE},       {"STRING", MILL_VARCHAR},  {"BYTES", MILL_VARBINARY},
+     {"NULL", MILL_NULL}};
 
 static uint32_t parse_length(struct parser *p, uint32_t fallback, uint32_t least, uint32_t most,
                              const char *what)
@@ -339,8 +372,10 @@ static void parse_decimal(struct parser *p, struct mill_type *type)
     const uint32_t scale = accept(p, ",") ? parse_u32(p, "the scale of a DECIMAL") : 0;
 
     if (precision < 1 || precision > 38 || scale > precision)
-        fail_at(p, at, MILL_E_TYPE, "DECIMAL(%u, %u): the precision is 1 to 38, the scale at most "
-                "the precision", precision, scale);
+        fail_at(p, at, MILL_E_TYPE,
+                "DECIMAL(%u, %u): the precision is 1 to 38, the scale at most "
+                "the precision",
+                precision, scale);
     *type = type_decimal(precision, scale);
     expect(p, ")");
 }
@@ -380,13 +415,13 @@ static void parse_row_type(struct parser *p, struct mill_type *type)
         advance(p);
         field->type = parse_type(p)->type;
         if (p->ahead[0].kind == TOKEN_STRING)
-            advance(p);                /* a comment */
+            advance(p); /* a comment */
         if (!accept(p, ","))
             break;
     }
     expect(p, close);
-    *type = (struct mill_type){
-        .kind = MILL_ROW, .field_count = fields.count, .fields = fields.items};
+    *type =
+        (struct mill_type){.kind = MILL_ROW, .field_count = fields.count, .fields = fields.items};
 }
 
 static void parse_element_type(struct parser *p, enum mill_kind kind, uint32_t count,
@@ -422,17 +457,22 @@ static bool parse_long_type(struct parser *p, struct mill_type *type)
     if (accept(p, "DECIMAL") || accept(p, "DEC") || accept(p, "NUMERIC"))
         parse_decimal(p, type);
     else if (accept(p, "CHAR"))
-        type->kind = MILL_CHAR, type->length = parse_length(p, 1, 1, MILL_LENGTH_MAX, "the length of a CHAR");
+        type->kind = MILL_CHAR,
+        type->length = parse_length(p, 1, 1, MILL_LENGTH_MAX, "the length of a CHAR");
     else if (accept(p, "VARCHAR"))
         type->kind = MILL_VARCHAR,
-        type->length = parse_length(p, MILL_LENGTH_MAX, 1, MILL_LENGTH_MAX, "the length of a VARCHAR");
+        type->length =
+            parse_length(p, MILL_LENGTH_MAX, 1, MILL_LENGTH_MAX, "the length of a VARCHAR");
     else if (accept(p, "BINARY"))
-        type->kind = MILL_BINARY, type->length = parse_length(p, 1, 1, MILL_LENGTH_MAX, "the length of a BINARY");
+        type->kind = MILL_BINARY,
+        type->length = parse_length(p, 1, 1, MILL_LENGTH_MAX, "the length of a BINARY");
     else if (accept(p, "VARBINARY"))
         type->kind = MILL_VARBINARY,
-        type->length = parse_length(p, MILL_LENGTH_MAX, 1, MILL_LENGTH_MAX, "the length of a VARBINARY");
+        type->length =
+            parse_length(p, MILL_LENGTH_MAX, 1, MILL_LENGTH_MAX, "the length of a VARBINARY");
     else if (accept(p, "TIMESTAMP_LTZ"))
-        *type = type_time(MILL_TIMESTAMP_LTZ, parse_length(p, 6, 0, 9, "the precision of a TIMESTAMP_LTZ"));
+        *type = type_time(MILL_TIMESTAMP_LTZ,
+                          parse_length(p, 6, 0, 9, "the precision of a TIMESTAMP_LTZ"));
     else if (accept(p, "TIMESTAMP"))
         parse_time_type(p, MILL_TIMESTAMP, type);
     else if (accept(p, "TIME"))
@@ -478,7 +518,7 @@ struct ast_type *parse_type(struct parser *p)
     if (!parse_plain_type(p, &type->type) && !parse_long_type(p, &type->type) &&
         !parse_interval_type(p, &type->type))
         fail_expected(p, "a type, such as INT, STRING, DECIMAL(10, 2) or TIMESTAMP(3)");
-    while (is(p, "ARRAY") || is(p, "MULTISET")) {       /* INT ARRAY */
+    while (is(p, "ARRAY") || is(p, "MULTISET")) { /* INT ARRAY */
         struct mill_field *element = arena_new(p->arena, struct mill_field);
 
         advance(p);
@@ -495,10 +535,13 @@ struct ast_type *parse_type(struct parser *p)
 
 /* ---- variables: ${NAME} ---- */
 
-static const char *substitute(struct parser *p, const char *sql, size_t bytes, ast_variable variable,
-                              void *user, size_t *out_bytes)
+static const char *substitute(struct parser *p, const char *sql, size_t bytes,
+                              ast_variable variable, void *user, size_t *out_bytes)
 {
-    struct snippet { const char *text; size_t bytes; } *s;
+    struct snippet {
+        const char *text;
+        size_t bytes;
+    } * s;
     struct list parts = {0};
     size_t from = 0, total = 0;
     uint32_t line = 1, column = 1;

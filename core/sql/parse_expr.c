@@ -62,11 +62,20 @@ bool starts_query(const struct parser *p)
 
 /* ---- literals ---- */
 
-static const struct { const char *name; enum ast_unit unit; } units[] = {
-    {"YEAR", UNIT_YEAR}, {"QUARTER", UNIT_QUARTER}, {"MONTH", UNIT_MONTH}, {"WEEK", UNIT_WEEK},
-    {"DAY", UNIT_DAY}, {"HOUR", UNIT_HOUR}, {"MINUTE", UNIT_MINUTE}, {"SECOND", UNIT_SECOND},
-    {"MILLISECOND", UNIT_MILLISECOND}, {"MICROSECOND", UNIT_MICROSECOND},
-    {"NANOSECOND", UNIT_NANOSECOND}};
+static const struct {
+    const char *name;
+    enum ast_unit unit;
+} units[] = {{"YEAR", UNIT_YEAR},
+             {"QUARTER", UNIT_QUARTER},
+             {"MONTH", UNIT_MONTH},
+             {"WEEK", UNIT_WEEK},
+             {"DAY", UNIT_DAY},
+             {"HOUR", UNIT_HOUR},
+             {"MINUTE", UNIT_MINUTE},
+             {"SECOND", UNIT_SECOND},
+             {"MILLISECOND", UNIT_MILLISECOND},
+             {"MICROSECOND", UNIT_MICROSECOND},
+             {"NANOSECOND", UNIT_NANOSECOND}};
 
 /* SECOND, SECONDS, SECOND(3). */
 static enum ast_unit parse_unit(struct parser *p)
@@ -99,7 +108,7 @@ static struct ast_expr *parse_interval(struct parser *p)
     expect(p, "INTERVAL");
     e->value = accept(p, "-") ? -1 : 1;
     accept(p, "+");
-    if (p->ahead[0].kind == TOKEN_NUMBER) {             /* INTERVAL 10 MINUTES */
+    if (p->ahead[0].kind == TOKEN_NUMBER) { /* INTERVAL 10 MINUTES */
         e->text = token_text(p, &p->ahead[0]);
         advance(p);
     } else {
@@ -172,8 +181,10 @@ static struct ast_expr *parse_plain_literal(struct parser *p)
 /* DATE '..', TIME '..', TIMESTAMP '..' */
 static struct ast_expr *parse_typed_literal(struct parser *p)
 {
-    static const struct { const char *name; uint8_t kind; } typed[] = {
-        {"DATE", MILL_DATE}, {"TIME", MILL_TIME}, {"TIMESTAMP", MILL_TIMESTAMP}};
+    static const struct {
+        const char *name;
+        uint8_t kind;
+    } typed[] = {{"DATE", MILL_DATE}, {"TIME", MILL_TIME}, {"TIMESTAMP", MILL_TIMESTAMP}};
 
     for (size_t i = 0; i < COUNT_OF(typed); i++) {
         struct ast_expr *e;
@@ -564,7 +575,7 @@ static struct ast_expr *parse_parenthesis(struct parser *p)
     }
     expect(p, "(");
     e = parse_expr(p);
-    if (is(p, ",")) {                  /* (a, b): a row */
+    if (is(p, ",")) { /* (a, b): a row */
         struct ast_expr *row = make(p, AST_ROW, at);
         struct list args = {0};
 
@@ -707,8 +718,10 @@ static struct ast_expr *parse_sum(struct parser *p)
 
 static struct ast_expr *parse_is(struct parser *p, struct ast_expr *left)
 {
-    static const char *const tests[][2] = {
-        {"NULL", "IS NULL"}, {"TRUE", "IS TRUE"}, {"FALSE", "IS FALSE"}, {"UNKNOWN", "IS UNKNOWN"}};
+    static const char *const tests[][2] = {{"NULL", "IS NULL"},
+                                           {"TRUE", "IS TRUE"},
+                                           {"FALSE", "IS FALSE"},
+                                           {"UNKNOWN", "IS UNKNOWN"}};
     static const char *const negated[][2] = {{"NULL", "IS NOT NULL"},
                                              {"TRUE", "IS NOT TRUE"},
                                              {"FALSE", "IS NOT FALSE"},
@@ -719,7 +732,7 @@ static struct ast_expr *parse_is(struct parser *p, struct ast_expr *left)
     if (accept(p, "DISTINCT")) {
         expect(p, "FROM");
         e->kind = AST_DISTINCT_FROM;
-        e->negated = not;
+        e->negated = not ;
         return with_args(p, e, 2, left, parse_sum(p), NULL);
     }
     for (size_t i = 0; i < COUNT_OF(tests); i++)
@@ -730,12 +743,12 @@ static struct ast_expr *parse_is(struct parser *p, struct ast_expr *left)
     fail_expected(p, "NULL, TRUE, FALSE, UNKNOWN or DISTINCT FROM");
 }
 
-static struct ast_expr *parse_in(struct parser *p, struct ast_expr *left, bool not)
+static struct ast_expr *parse_in(struct parser *p, struct ast_expr *left, bool not )
 {
     struct ast_expr *e = make(p, AST_IN, left->at);
     struct list args = {0};
 
-    e->negated = not;
+    e->negated = not ;
     *LIST_ADD(p, &args, struct ast_expr *) = left;
     if (is(p, "(") && starts_query(p)) {
         expect(p, "(");
@@ -752,11 +765,11 @@ static struct ast_expr *parse_in(struct parser *p, struct ast_expr *left, bool n
     return end(p, e);
 }
 
-static struct ast_expr *parse_between(struct parser *p, struct ast_expr *left, bool not)
+static struct ast_expr *parse_between(struct parser *p, struct ast_expr *left, bool not )
 {
     struct ast_expr *e = make(p, AST_BETWEEN, left->at), *low;
 
-    e->negated = not;
+    e->negated = not ;
     e->symmetric = accept(p, "SYMMETRIC");
     accept(p, "ASYMMETRIC");
     low = parse_sum(p);
@@ -764,7 +777,7 @@ static struct ast_expr *parse_between(struct parser *p, struct ast_expr *left, b
     return with_args(p, e, 3, left, low, parse_sum(p));
 }
 
-static struct ast_expr *parse_like(struct parser *p, struct ast_expr *left, bool not)
+static struct ast_expr *parse_like(struct parser *p, struct ast_expr *left, bool not )
 {
     struct ast_expr *e = make(p, AST_LIKE, left->at), *pattern;
 
@@ -775,7 +788,7 @@ static struct ast_expr *parse_like(struct parser *p, struct ast_expr *left, bool
     } else {
         expect(p, "LIKE");
     }
-    e->negated = not;
+    e->negated = not ;
     pattern = parse_sum(p);
     if (accept(p, "ESCAPE"))
         return with_args(p, e, 3, left, pattern, parse_sum(p));
@@ -792,7 +805,7 @@ static struct ast_expr *parse_comparison(struct parser *p)
                                           is_ahead(p, 1, "BETWEEN") || is_ahead(p, 1, "SIMILAR"));
         const char *op = NULL;
 
-        if (not)
+        if (not )
             advance(p);
         for (size_t i = 0; i < COUNT_OF(ops) && op == NULL; i++)
             if (is(p, ops[i]))
@@ -805,11 +818,11 @@ static struct ast_expr *parse_comparison(struct parser *p)
         } else if (is(p, "IN") && p->in_position) {
             return e;
         } else if (accept(p, "IN")) {
-            e = parse_in(p, e, not);
+            e = parse_in(p, e, not );
         } else if (accept(p, "BETWEEN")) {
-            e = parse_between(p, e, not);
+            e = parse_between(p, e, not );
         } else if (is(p, "LIKE") || is(p, "SIMILAR")) {
-            e = parse_like(p, e, not);
+            e = parse_like(p, e, not );
         } else {
             return e;
         }

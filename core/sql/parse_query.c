@@ -82,8 +82,8 @@ struct ast_window *parse_window_body(struct parser *p)
 
 static bool join_follows(const struct parser *p)
 {
-    static const char *const words[] = {"JOIN", "INNER", "LEFT", "RIGHT", "FULL", "CROSS", "NATURAL",
-                                        "ASOF", "COGROUP"};
+    static const char *const words[] = {"JOIN",  "INNER",   "LEFT", "RIGHT",  "FULL",
+                                        "CROSS", "NATURAL", "ASOF", "COGROUP"};
 
     for (size_t i = 0; i < COUNT_OF(words); i++)
         if (is(p, words[i]))
@@ -158,7 +158,6 @@ struct ast_table *parse_table_argument(struct parser *p)
     return t;
 }
 
-
 static struct ast_table *parse_table_primary(struct parser *p);
 static struct ast_table *parse_joined(struct parser *p);
 
@@ -177,7 +176,7 @@ static struct ast_table *parse_unnest(struct parser *p, struct ast_table *t)
 
 static struct ast_table *parse_table_parenthesis(struct parser *p, struct ast_table *t)
 {
-    if (!starts_query(p)) {            /* (a JOIN b ON ...) */
+    if (!starts_query(p)) { /* (a JOIN b ON ...) */
         expect(p, "(");
         t = parse_joined(p);
         expect(p, ")");
@@ -413,7 +412,7 @@ static void parse_groups(struct parser *p, struct ast_select *s)
         if (made.kind != GROUP_PLAIN)
             parse_group_sets(p, &made);
         else if (is(p, "(") && is_ahead(p, 1, ")"))
-            advance(p), advance(p);    /* GROUP BY (): one group */
+            advance(p), advance(p); /* GROUP BY (): one group */
         else
             made.expr = parse_expr(p);
         g = (struct ast_group *)groups.items + groups.count - 1;
@@ -763,7 +762,7 @@ static struct ast_item *parse_match_items(struct parser *p, bool name_first, uin
         else
             made.expr = parse_expr(p);
         if (name_first && accept(p, "="))
-            ;                          /* SUBSET u = (a, b) */
+            ; /* SUBSET u = (a, b) */
         else
             expect(p, "AS");
         if (name_first)

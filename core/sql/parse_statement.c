@@ -153,7 +153,7 @@ static struct ast_statement *parse_create_table(struct parser *p, struct ast_sta
     if (accept(p, "LIKE")) {
         s->like = arena_new(p->arena, struct ast_name);
         *s->like = parse_name(p, "the table that this one is like");
-        if (accept(p, "("))            /* (INCLUDING ALL EXCLUDING OPTIONS ...) */
+        if (accept(p, "(")) /* (INCLUDING ALL EXCLUDING OPTIONS ...) */
             while (!accept(p, ")")) {
                 if (p->ahead[0].kind != TOKEN_WORD)
                     fail_expected(p, "INCLUDING, EXCLUDING, OVERWRITING or )");
@@ -214,8 +214,9 @@ static struct ast_statement *parse_create(struct parser *p)
     if (accept(p, "FUNCTION"))
         return parse_create_function(p, s);
     if (is(p, "CATALOG") || is(p, "DATABASE"))
-        fail_at(p, here(p), MILL_E_UNSUPPORTED, "catalogs and databases are not supported: there is "
-                                                "one of each");
+        fail_at(p, here(p), MILL_E_UNSUPPORTED,
+                "catalogs and databases are not supported: there is "
+                "one of each");
     fail_expected(p, "TABLE, VIEW or FUNCTION");
 }
 
@@ -286,7 +287,8 @@ static struct ast_statement *parse_statement_set(struct parser *p)
             expect(p, ";");
     }
     if (inner.count == 0)
-        fail_at(p, s->at, MILL_E_SYNTAX, "the statement set is empty: it needs at least one INSERT");
+        fail_at(p, s->at, MILL_E_SYNTAX,
+                "the statement set is empty: it needs at least one INSERT");
     s->inner = inner.items;
     s->inner_count = inner.count;
     return s;
@@ -323,7 +325,7 @@ static struct ast_statement *parse_explain(struct parser *p)
     }
     s->inner = arena_array(p->arena, struct ast_statement *, 1);
     s->inner_count = 1;
-    s->inner[0] = is(p, "INSERT")                      ? parse_insert(p)
+    s->inner[0] = is(p, "INSERT") ? parse_insert(p)
                   : is(p, "EXECUTE") || is(p, "STATEMENT") || is(p, "BEGIN")
                       ? parse_statement_set(p)
                       : parse_select_statement(p);
@@ -383,7 +385,7 @@ static struct ast_statement *parse_set(struct parser *p)
 
     advance(p);
     if (p->ahead[0].kind == TOKEN_END || is(p, ";"))
-        return s;                      /* SET alone shows all */
+        return s; /* SET alone shows all */
     s->at = here(p);
     s->key = parse_setting_text(p, "a setting as 'key' = 'value'");
     expect(p, "=");
@@ -465,9 +467,10 @@ struct ast_statement *parse_statement(struct parser *p)
         return parse_drop(p);
     if (is(p, "USE"))
         return parse_use(p);
-    if (is(p, "ALTER") || is(p, "ANALYZE") || is(p, "DELETE") || is(p, "UPDATE") || is(p, "TRUNCATE") ||
-        is(p, "LOAD") || is(p, "CALL"))
+    if (is(p, "ALTER") || is(p, "ANALYZE") || is(p, "DELETE") || is(p, "UPDATE") ||
+        is(p, "TRUNCATE") || is(p, "LOAD") || is(p, "CALL"))
         fail_at(p, here(p), MILL_E_UNSUPPORTED, "%.*s statements are not supported",
                 (int)p->ahead[0].bytes, p->ahead[0].text);
-    fail_expected(p, "a statement: CREATE, INSERT, SELECT, WITH, EXPLAIN, DESCRIBE, SHOW, SET or DROP");
+    fail_expected(p, "a statement: CREATE, INSERT, SELECT, WITH, EXPLAIN, DESCRIBE, SHOW, SET or "
+                     "DROP");
 }

@@ -17,10 +17,10 @@
 struct parser {
     struct arena *arena;
     struct lexer lexer;
-    struct token ahead[AHEAD];         /* ahead[0] is the current token */
-    struct token last;                 /* the one before */
+    struct token ahead[AHEAD]; /* ahead[0] is the current token */
+    struct token last;         /* the one before */
     uint32_t depth;
-    bool in_position;                  /* before the IN of POSITION(a IN b) */
+    bool in_position; /* before the IN of POSITION(a IN b) */
     struct mill_error *error;
     jmp_buf failed;
 };
@@ -29,7 +29,7 @@ struct parser {
 void advance(struct parser *p);
 struct ast_at at_of(const struct token *token);
 struct ast_at here(const struct parser *p);
-bool token_is(const struct token *token, const char *word);      /* WORD without case, or SYMBOL */
+bool token_is(const struct token *token, const char *word); /* WORD without case, or SYMBOL */
 bool is(const struct parser *p, const char *word);
 bool is_ahead(const struct parser *p, uint32_t n, const char *word);
 bool accept(struct parser *p, const char *word);
@@ -42,8 +42,9 @@ void enter(struct parser *p);
 #define leave(p) ((void)(p)->depth--)
 
 /* ---- pieces ---- */
-const char *token_text(struct parser *p, const struct token *token);   /* quotes halved; NUL-terminated */
-bool is_name(const struct parser *p);          /* an identifier that is not reserved here */
+const char *token_text(struct parser *p,
+                       const struct token *token); /* quotes halved; NUL-terminated */
+bool is_name(const struct parser *p);              /* an identifier that is not reserved here */
 const char *parse_identifier(struct parser *p, const char *what);
 struct ast_name parse_name(struct parser *p, const char *what);
 const char *parse_string(struct parser *p, const char *what);

@@ -3,7 +3,10 @@
 
 #include <stdlib.h>
 
-static bool fits_word(enum phys phys) { return phys >= PHYS_BOOL && phys <= PHYS_F64 && phys != PHYS_I128; }
+static bool fits_word(enum phys phys)
+{
+    return phys >= PHYS_BOOL && phys <= PHYS_F64 && phys != PHYS_I128;
+}
 
 bool key_layout_open(struct key_layout *layout, struct heap *heap, const struct mill_schema *schema,
                      const uint32_t *columns, uint32_t count)
@@ -232,7 +235,9 @@ static void prepare_narrow(const struct key_layout *layout, const struct column 
     } else {
         for (uint32_t i = 0; i < count; i++)
             keys->words[i] = word_at(layout->phys, c->values,
-                                     c->constant ? 0 : rows != NULL ? rows[i] : i);
+                                     c->constant    ? 0
+                                     : rows != NULL ? rows[i]
+                                                    : i);
     }
     if (c->validity == NULL)
         return;
@@ -442,11 +447,11 @@ bool table_order(const struct table *table, uint32_t *order)
     if (ranks == NULL)
         return false;
     for (uint32_t i = 0; i < count; i++)
-        ranks[i] = (struct ranked){table->layout->narrow
-                                       ? (uint64_t)table->group_words[i] ^ 1ull << 63
-                                       : prefix_of(&table->group_views[i]),
-                                   i};
-    if (table->null_group != TABLE_NO_GROUP) {      /* NULL first: swapped away from the sort */
+        ranks[i] =
+            (struct ranked){table->layout->narrow ? (uint64_t)table->group_words[i] ^ 1ull << 63
+                                                  : prefix_of(&table->group_views[i]),
+                            i};
+    if (table->null_group != TABLE_NO_GROUP) { /* NULL first: swapped away from the sort */
         const struct ranked null = ranks[table->null_group];
 
         ranks[table->null_group] = ranks[0];

@@ -20,9 +20,18 @@ void snapshot_put(struct snapshot_writer *w, const void *bytes, size_t length)
     w->length += length;
 }
 
-void snapshot_u8(struct snapshot_writer *w, uint8_t value) { snapshot_put(w, &value, 1); }
-void snapshot_u32(struct snapshot_writer *w, uint32_t value) { snapshot_put(w, &value, 4); }
-void snapshot_u64(struct snapshot_writer *w, uint64_t value) { snapshot_put(w, &value, 8); }
+void snapshot_u8(struct snapshot_writer *w, uint8_t value)
+{
+    snapshot_put(w, &value, 1);
+}
+void snapshot_u32(struct snapshot_writer *w, uint32_t value)
+{
+    snapshot_put(w, &value, 4);
+}
+void snapshot_u64(struct snapshot_writer *w, uint64_t value)
+{
+    snapshot_put(w, &value, 8);
+}
 
 void snapshot_view(struct snapshot_writer *w, const struct mill_view *view)
 {

@@ -14,7 +14,7 @@ struct snapshot_writer {
     struct heap *heap;
     char *bytes;
     size_t length, capacity;
-    bool failed;                       /* no memory */
+    bool failed; /* no memory */
 };
 struct snapshot_reader {
     const char *next, *end;

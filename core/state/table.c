@@ -8,8 +8,8 @@
 #endif
 
 #define BUCKET 8u
-#define PROBE_MAX 64u                  /* buckets; more means a bad seed: the table is rebuilt with another */
-#define PREFETCH_BYTES (1u << 20)      /* tables larger than this are prefetched */
+#define PROBE_MAX 64u /* buckets; more means a bad seed: the table is rebuilt with another */
+#define PREFETCH_BYTES (1u << 20) /* tables larger than this are prefetched */
 #define AHEAD 16u
 
 void table_open(struct table *table, struct heap *heap, const struct key_layout *layout,
@@ -126,8 +126,9 @@ again:
 static bool grow_groups(struct table *table, uint32_t capacity)
 {
     const bool wide = !table->layout->narrow && table->layout->count > 0;
-    char *states = heap_grow(table->heap, table->states, (size_t)table->capacity * table->state_bytes,
-                             (size_t)capacity * table->state_bytes);
+    char *states =
+        heap_grow(table->heap, table->states, (size_t)table->capacity * table->state_bytes,
+                  (size_t)capacity * table->state_bytes);
     int64_t *words;
     struct mill_view *views;
 
@@ -257,7 +258,8 @@ static bool lookup_narrow(struct table *table, const int64_t *keys, const uint16
         uint32_t match, id;
 
         if (far && i + AHEAD < count) {
-            const uint64_t next = bucket_of(table, keys[which != NULL ? which[i + AHEAD] : i + AHEAD]);
+            const uint64_t next =
+                bucket_of(table, keys[which != NULL ? which[i + AHEAD] : i + AHEAD]);
 
             __builtin_prefetch(table->words + next * BUCKET);
             __builtin_prefetch(table->ids + next * BUCKET);
@@ -285,7 +287,8 @@ static bool lookup_any(struct table *table, const struct key_batch *keys, const 
         const uint32_t k = which != NULL ? which[i] : i;
 
         if (far && i + AHEAD < count) {
-            const uint64_t next = bucket_of(table, keys->words[which != NULL ? which[i + AHEAD] : i + AHEAD]);
+            const uint64_t next =
+                bucket_of(table, keys->words[which != NULL ? which[i + AHEAD] : i + AHEAD]);
 
             __builtin_prefetch(table->words + next * BUCKET);
             __builtin_prefetch(table->ids + next * BUCKET);
@@ -293,8 +296,8 @@ static bool lookup_any(struct table *table, const struct key_batch *keys, const 
         if (table->layout->narrow && keys->nulls[k])
             ids[i] = null_group(table);
         else
-            ids[i] = find_or_add(table, keys->words[k],
-                                 table->layout->narrow ? NULL : &keys->views[k]);
+            ids[i] =
+                find_or_add(table, keys->words[k], table->layout->narrow ? NULL : &keys->views[k]);
         if (ids[i] == TABLE_NO_GROUP)
             return false;
     }
@@ -391,7 +394,9 @@ uint32_t table_key_restore(struct table *table, struct snapshot_reader *from)
         const bool null = snapshot_get_u8(from) != 0;
         const int64_t word = (int64_t)snapshot_get_u64(from);
 
-        return from->failed ? TABLE_NO_GROUP : null ? null_group(table) : find_or_add(table, word, NULL);
+        return from->failed ? TABLE_NO_GROUP
+               : null       ? null_group(table)
+                            : find_or_add(table, word, NULL);
     }
     const struct mill_view view = snapshot_get_view(from);
 

@@ -28,8 +28,8 @@ struct key_layout {
     struct heap *heap;
     struct key_part *parts;
     uint32_t count;
-    bool narrow;                       /* one column of up to 8 bytes */
-    enum phys phys;                    /* of a narrow key */
+    bool narrow;    /* one column of up to 8 bytes */
+    enum phys phys; /* of a narrow key */
 };
 
 bool key_layout_open(struct key_layout *layout, struct heap *heap, const struct mill_schema *schema,
@@ -39,12 +39,12 @@ void key_layout_close(struct key_layout *layout);
 /* The prepared keys of up to BATCH_ROWS_MAX rows. */
 struct key_batch {
     struct heap *heap;
-    int64_t *words;                    /* narrow: the key; wide: its hash */
-    uint8_t *nulls;                    /* narrow: 1 where the key is NULL */
+    int64_t *words; /* narrow: the key; wide: its hash */
+    uint8_t *nulls; /* narrow: 1 where the key is NULL */
     bool any_null;
-    struct mill_view *views;           /* wide: the encoded key */
-    uint32_t *ids;                     /* scratch of table_lookup() */
-    char *bytes;                       /* of the encoded keys */
+    struct mill_view *views; /* wide: the encoded key */
+    uint32_t *ids;           /* scratch of table_lookup() */
+    char *bytes;             /* of the encoded keys */
     size_t byte_capacity;
 };
 
@@ -59,22 +59,22 @@ struct table {
     const struct key_layout *layout;
     uint64_t seed;
     uint32_t state_bytes;
-    uint32_t groups, capacity;         /* room for states and group keys */
-    uint32_t null_group;               /* narrow: id of NULL, or TABLE_NO_GROUP */
-    uint32_t shift;                    /* bucket = hash >> shift */
-    uint64_t buckets;                  /* power of two, 0: none yet */
-    int64_t *words;                    /* buckets x 8 */
-    uint32_t *ids;                     /* buckets x 8: id + 1, 0 = empty */
+    uint32_t groups, capacity; /* room for states and group keys */
+    uint32_t null_group;       /* narrow: id of NULL, or TABLE_NO_GROUP */
+    uint32_t shift;            /* bucket = hash >> shift */
+    uint64_t buckets;          /* power of two, 0: none yet */
+    int64_t *words;            /* buckets x 8 */
+    uint32_t *ids;             /* buckets x 8: id + 1, 0 = empty */
     char *states;
-    int64_t *group_words;              /* narrow key or hash of each group */
-    struct mill_view *group_views;     /* wide keys */
-    struct arena bytes;                /* long wide keys */
+    int64_t *group_words;          /* narrow key or hash of each group */
+    struct mill_view *group_views; /* wide keys */
+    struct arena bytes;            /* long wide keys */
 };
 
 /* @hint: groups to expect. Allocates nothing before the first group. */
 void table_open(struct table *table, struct heap *heap, const struct key_layout *layout,
                 uint32_t state_bytes, uint64_t seed);
-void table_close(struct table *table);                  /* frees no state's hangings */
+void table_close(struct table *table); /* frees no state's hangings */
 bool table_reserve(struct table *table, uint32_t groups);
 /* Finds or adds the keys at which[0 .. count) (NULL: 0 .. count-1) of @keys; states[i] receives the state of the i-th.
  * New groups have the ids from the old table->groups on; their states are not initialised. */

@@ -5,9 +5,9 @@
 
 #include <stdio.h>
 
-static const char sql[] =
-    "CREATE TABLE trades (symbol STRING, price DOUBLE, volume BIGINT, ts TIMESTAMP(6), WATERMARK FOR ts AS ts) "
-    "WITH ('connector' = 'memory');";
+static const char sql[] = "CREATE TABLE trades (symbol STRING, price DOUBLE, volume BIGINT, ts "
+                          "TIMESTAMP(6), WATERMARK FOR ts AS ts) "
+                          "WITH ('connector' = 'memory');";
 static const char query_sql[] =
     "SELECT window_start, symbol, SUM(price * volume) / SUM(volume) AS vwap "
     "FROM TABLE(TUMBLE(TABLE trades, DESCRIPTOR(ts), INTERVAL '1' SECOND)) "
@@ -30,7 +30,9 @@ static int on_batch(void *user, mill_query *query, const struct mill_batch *batc
 int main(void)
 {
     /* 0 s: (10 x 100 + 11 x 300) / 400 = 10.75; 1 s: 12 */
-    const struct mill_view symbols[] = {{3, .inlined = "ABC"}, {3, .inlined = "ABC"}, {3, .inlined = "ABC"}};
+    const struct mill_view symbols[] = {{3, .inlined = "ABC"},
+                                        {3, .inlined = "ABC"},
+                                        {3, .inlined = "ABC"}};
     const double prices[] = {10, 11, 12};
     const int64_t volumes[] = {100, 300, 50}, times[] = {100000, 900000, 1500000};
     const struct mill_column columns[] = {{symbols}, {prices}, {volumes}, {times}};
