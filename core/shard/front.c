@@ -351,6 +351,8 @@ uint32_t front_turn(struct shard *shard)
 
     if (!front->active)
         return 0;
+    shard->context.eval.clock_ns = front->entry->clock_us * 1000;
+    shard->context.eval.step = front->entry->step;
     if (stage->blocked) {
         switch (stage_resume(shard, stage)) {
         case OP_FAILED: shard_fail(shard); return 1;

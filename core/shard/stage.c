@@ -325,6 +325,13 @@ static void stage_end(struct shard *shard, struct stage *stage, const struct ste
     stage_finish(shard, stage, entry);
 }
 
+/* Stages of one shard are at different steps: each computes with its own step's clock. */
+static void use_clock(struct shard *shard, const struct step_entry *entry)
+{
+    shard->context.eval.clock_ns = entry->clock_us * 1000;
+    shard->context.eval.step = entry->step;
+}
+
 uint32_t stage_turn(struct shard *shard, struct stage *stage)
 {
     struct job *job = shard->job;
@@ -332,6 +339,8 @@ uint32_t stage_turn(struct shard *shard, struct stage *stage)
 
     if (stage->ended)
         return 0;
+    if (stage->phase != STAGE_IDLE)
+        use_clock(shard, job_entry(job, stage->step));
     if (stage->blocked) {
         switch (stage_resume(shard, stage)) {
         case OP_FAILED: shard_fail(shard); return 1;
@@ -343,6 +352,7 @@ uint32_t stage_turn(struct shard *shard, struct stage *stage)
     if (stage->phase == STAGE_IDLE && at_load_acquire(&job->cut_count) <= stage->step)
         return 0;
     entry = job_entry(job, stage->step);
+    use_clock(shard, entry);
     switch (stage->phase) {
     case STAGE_IDLE:
         if (!stage_begin(shard, stage, entry)) {
