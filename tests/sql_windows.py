@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Random streams and windows against a row-by-row recomputation that keeps all rows.
 
-Each seed makes a CSV with disorder, equal times, NULLs and times before 1970, and one TUMBLE, HOP or CUMULATE aggregation. The
+Each seed makes a CSV with disorder, equal times, NULLs and times before 1970, and one TUMBLE, HOP, CUMULATE or SESSION aggregation. The
 answer is recomputed by definition: a row counts in every window [start, end) that holds its time and is not closed, where a window
 is closed when the watermark just before the row has reached end - 1 ms. The command must give these rows, in (end, key) order, as
 the same bytes for 1, 2, 3 and 8 shards and for any batch size, ring size and state round trip.
@@ -54,6 +54,31 @@ def oracle(rows, spec, delay, keyed, low):
             for start, end in open_:
                 groups.setdefault((end, key if keyed else 0, start), []).append((value, flag))
         w = ms - delay if w is None else max(w, ms - delay)
+    return rows_of(groups, keyed), late
+
+
+def session_oracle(rows, gap, delay, keyed, low):
+    """Sessions row by row: merge with the open sessions it touches, then test whether the merged one is closed."""
+    sessions, done, late, w = {}, {}, 0, None
+    for ms, key, value, flag in rows:
+        if value is None or value >= low:
+            k = key if keyed else 0
+            touched = [s for s in sessions.get(k, []) if (w is None or s[1] + gap - 1 > w) and ms <= s[1] + gap and s[0] <= ms + gap]
+            first, last = min([ms] + [s[0] for s in touched]), max([ms] + [s[1] for s in touched])
+            if w is not None and last + gap - 1 <= w:
+                late += 1
+            else:
+                kept = [s for s in sessions.get(k, []) if s not in touched]
+                sessions[k] = kept + [(first, last, sum((s[2] for s in touched), []) + [(value, flag)])]
+        w = ms - delay if w is None else max(w, ms - delay)
+    groups = {}
+    for k, all_ in sessions.items():
+        for first, last, values in all_:
+            groups[(last + gap, k, first)] = values
+    return rows_of(groups, keyed), late
+
+
+def rows_of(groups, keyed):
     order = lambda k: (k[0], (0, b"") if k[1] is None else (1, k[1].encode()) if keyed else (0, b""), k[2])
     out = []
     for end, key, start in sorted(groups, key=order):
@@ -66,7 +91,7 @@ def oracle(rows, spec, delay, keyed, low):
         cells += [str(len(g)), str(len(v)), str(sum(v)) if v else "", str(min(v)) if v else "", str(max(v)) if v else "", avg,
                   str(len(set(v))), str(sum(1 for _, f in g if f == 1))]
         out.append(",".join(cells))
-    return out, late
+    return out
 
 
 def interval(ms):
@@ -75,14 +100,14 @@ def interval(ms):
 
 def make_sql(path, spec, delay, keyed, low):
     kind, size, slide, offset = spec
-    lengths = {"TUMBLE": [size], "HOP": [slide, size], "CUMULATE": [slide, size]}[kind]
-    call = ", ".join(interval(x) for x in lengths) + (", " + interval(offset) if offset else "")
+    lengths = {"SESSION": [size], "TUMBLE": [size], "HOP": [slide, size], "CUMULATE": [slide, size]}[kind]
+    call = ", ".join(interval(x) for x in lengths) + (", " + interval(offset) if offset and kind != "SESSION" else "")
     key = "k, " if keyed else ""
     # an unquoted empty field of a text column is the empty text: NULL is written as \N
     return f"""CREATE TABLE t (ts TIMESTAMP(3), k STRING, v INT, f INT, WATERMARK FOR ts AS ts - {interval(delay)})
 WITH ('connector' = 'filesystem', 'format' = 'csv', 'path' = '{path}', 'csv.null-literal' = '\\N');
 SELECT window_start, window_end, {key}COUNT(*), COUNT(v), SUM(v), MIN(v), MAX(v), AVG(v), COUNT(DISTINCT v), COUNT(*) FILTER (WHERE f = 1)
-FROM TABLE({kind}(TABLE t, DESCRIPTOR(ts), {call})) WHERE v IS NULL OR v >= {low} GROUP BY {key}window_start, window_end;"""
+FROM TABLE({kind}(TABLE t{" PARTITION BY k" if kind == "SESSION" and keyed else ""}, DESCRIPTOR(ts), {call})) WHERE v IS NULL OR v >= {low} GROUP BY {key}window_start, window_end;"""
 
 
 def run(sql, shards, r, seed):
@@ -97,7 +122,7 @@ def run(sql, shards, r, seed):
 
 def one(seed, directory):
     r = random.Random(seed)
-    rows, kind = make_rows(r), r.choice(["TUMBLE", "HOP", "HOP", "CUMULATE"])
+    rows, kind = make_rows(r), r.choice(["TUMBLE", "HOP", "HOP", "CUMULATE", "SESSION", "SESSION"])
     slide = r.choice([1, 250, 1000, 1700])
     size = slide * r.randint(1, 6) if kind == "CUMULATE" else slide + r.choice([0, 1, 400, 2000]) if kind == "HOP" else slide
     spec = (kind, size, slide if kind != "TUMBLE" else size, r.choice([0, 0, 100, 999]))
@@ -106,7 +131,7 @@ def one(seed, directory):
     with open(path, "w") as f:
         for ms, key, value, flag in rows:
             f.write("%s,%s,%s,%d\n" % (time_text(ms), "\\N" if key is None else key, "\\N" if value is None else value, flag))
-    expected, late = oracle(rows, spec, delay, keyed, low)
+    expected, late = (session_oracle(rows, size, delay, keyed, low) if kind == "SESSION" else oracle(rows, spec, delay, keyed, low))
     sql = make_sql(path, spec, delay, keyed, low)
     for shards in (1, 2, 3, 8):
         code, out, err = run(sql, shards, r, seed)

@@ -407,13 +407,29 @@ static struct phys_node *aggregate_node(struct planner *p, struct aggregation *a
     return node;
 }
 
+/* SESSION(TABLE t PARTITION BY k) makes sessions per k; then the groups must be the same keys. */
+static void check_partition(struct planner *p, const struct aggregation *a,
+                            const struct relation *r, const struct ast_select *s)
+{
+    uint32_t found = 0;
+
+    if (!r->pending || r->window.kind != WINDOW_SESSION)
+        return;
+    for (uint32_t i = 0; i < a->key_count; i++)
+        for (uint32_t k = 0; k < r->window_key_count; k++)
+            found += a->keys[i]->kind == EXPR_COLUMN && a->keys[i]->index == r->window_keys[k];
+    if (found != a->key_count || found != r->window_key_count)
+        plan_fail(p, s->at, MILL_E_UNSUPPORTED,
+                  "SESSION: PARTITION BY and GROUP BY must name the same columns; other groupings "
+                  "are "
+                  "not supported yet");
+}
+
 static void check_supported(struct planner *p, const struct aggregation *a,
                             const struct ast_select *s)
 {
     const enum node_kind kind = node_kind_of(a);
 
-    if (kind == NODE_SESSION)
-        plan_fail(p, s->at, MILL_E_UNSUPPORTED, "SESSION windows are not supported yet");
     if (kind == NODE_COUNT_WINDOW)
         plan_fail(p, s->at, MILL_E_UNSUPPORTED, "windows by count are not supported yet");
     if (s->late_data_into != NULL)
@@ -477,6 +493,7 @@ struct relation bind_aggregate(struct planner *p, struct relation r, const struc
     a->input = arena_new(p->arena, struct relation);
     *a->input = r;
     bind_groups(p, a, a->input, s);
+    check_partition(p, a, a->input, s);
     check_supported(p, a, s);
     return after(p, a, a->input, &node, NULL, s);
 }

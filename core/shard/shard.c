@@ -69,7 +69,7 @@ static struct op *shard_make_op(struct shard *shard, const struct phys_node *nod
     case NODE_ASSIGN: return op_assign_new(context, node);
     case NODE_PREAGG: return op_preagg_new(context, node);
     case NODE_WINDOW: return op_window_new(context, node);
-    case NODE_SESSION:
+    case NODE_SESSION: return op_session_new(context, node);
     case NODE_COUNT_WINDOW:
         mill_fail(&shard->error, MILL_E_UNSUPPORTED, node->line, node->column,
                   "this window is not supported yet");
