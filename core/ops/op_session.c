@@ -284,7 +284,8 @@ static bool collect(struct session_op *s, int64_t w)
         }
         s->empty += *list == NULL;
     }
-    qsort(s->fired, s->fired_count, sizeof *s->fired, by_order);
+    if (s->fired_count > 0)
+        qsort(s->fired, s->fired_count, sizeof *s->fired, by_order);
     return true;
 }
 
