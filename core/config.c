@@ -63,9 +63,11 @@ int config_resolve(const struct mill_config *from, const struct env *env, struct
         to->isa = env->run.variable(env->self, "MILL_ISA");
     if (to->io == NULL)
         to->io = env->run.variable(env->self, "MILL_IO");
-    if (to->io != NULL && strcmp(to->io, "uring") != 0 && strcmp(to->io, "posix") != 0)
-        return mill_fail(error, MILL_E_OPTION, 0, 0, "MILL_IO is '%s', need uring or posix",
-                         to->io);
+    if (to->io != NULL && strcmp(to->io, "uring") == 0)
+        return mill_fail(error, MILL_E_UNSUPPORTED, 0, 0,
+                         "MILL_IO is 'uring', which is not supported yet; posix is");
+    if (to->io != NULL && strcmp(to->io, "posix") != 0)
+        return mill_fail(error, MILL_E_OPTION, 0, 0, "MILL_IO is '%s', need posix", to->io);
     if (to->roundtrip_seed == 0) {
         const char *seed = env->run.variable(env->self, "MILL_ROUNDTRIP");
 

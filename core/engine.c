@@ -612,11 +612,8 @@ void mill_build_info(char *text, size_t bytes)
     const struct mk_table *best =
         mk_select(env->run.variable(env->self, "MILL_ISA"), why, sizeof why);
 
-    snprintf(text, bytes, "millstream %s\ncompiler: %s\nisa: %s\nio: %s\ncpus: %u\n", MILL_VERSION,
-             __VERSION__, best != NULL ? best->isa : why,
-             env->run.variable(env->self, "MILL_IO") != NULL
-                 ? env->run.variable(env->self, "MILL_IO")
-                 : "default",
+    snprintf(text, bytes, "millstream %s\ncompiler: %s\nisa: %s\nio: posix\ncpus: %u\n",
+             MILL_VERSION, __VERSION__, best != NULL ? best->isa : why,
              env->run.cpu_count(env->self));
 }
 

@@ -163,7 +163,7 @@ struct mill_config {
     uint64_t memory_limit;   /* bytes of state and buffers; 0: 80 % of the machine's memory */
     bool pin;                /* bind shards to cpus when there are enough */
     const char *isa;         /* "scalar", "avx2", "avx512"; NULL: MILL_ISA or the best */
-    const char *io;          /* "uring", "posix"; NULL: MILL_IO or the best */
+    const char *io;          /* "posix"; NULL: MILL_IO, or posix */
     uint64_t roundtrip_seed; /* not 0: state to bytes and back at random steps (tests) */
     uint64_t seed;           /* of RAND(), UUID() and hash tables; 0: 1 */
     const struct env *env;   /* NULL: the real world; tests give a simulated one */

@@ -147,6 +147,8 @@ ERRORS = [
     ("bad row", BAD_DDL % "" + "SELECT a, b FROM t", 65, None, ["bad.csv", "byte 5", "column b", "'x' is no INT", "on-error"]),
     ("cut off gzip", "CREATE TABLE t (ts TIMESTAMP(3), v INT) WITH ('connector'='filesystem','format'='csv','path'='${DIR}/cut.csv.gz',"
      "'csv.ignore-first-line'='true');\nSELECT COUNT(*) FROM t", 65, None, ["cut.csv.gz", "cut off"]),
+    ("one sink twice", "CREATE TABLE s (a INT) WITH ('connector'='blackhole');\nEXECUTE STATEMENT SET BEGIN INSERT INTO s SELECT 1; INSERT INTO s SELECT 2; END",
+     78, "2:65", ["two INSERTs into table s", "UNION ALL"]),
     ("deep nesting", "SELECT " + "(" * 300 + "1" + ")" * 300, 78, None, ["200 levels"]),
     ("unclosed string", "SELECT 'abc", 78, "1:8", ["never closed"]),
 ]

@@ -151,6 +151,13 @@ static void plan_insert(struct planner *p, const struct ast_statement *s)
         catalog_unknown_table(p->catalog, last(&s->name), s->name.at, p->error);
         longjmp(p->failed, 1);
     }
+    for (uint32_t i = 0; i < p->count; i++)
+        if (p->nodes[i]->kind == NODE_SINK && p->nodes[i]->sink.options == &table->options)
+            plan_fail(p, s->name.at, MILL_E_UNSUPPORTED,
+                      "two INSERTs into table %s in one statement set are not supported yet: write "
+                      "one "
+                      "with UNION ALL",
+                      table->name);
     if (s->static_partition_count > 0 || s->overwrite)
         plan_fail(p, s->at, MILL_E_UNSUPPORTED,
                   "INSERT OVERWRITE and PARTITION (...) are not supported yet");
