@@ -132,7 +132,10 @@ lint:                                  ## include direction, atomics, the world 
 ci:                                    ## exactly what CI runs
 	@.ci/run
 
-bench: all                             ## measure the engine on generated data, answers checked
+$(BUILD)/bench_memory: bench/bench_memory.c $(LIB)
+	$(Q)$(CC) -std=c17 -O2 -Wall -Wextra -I. -o $@ $< $(LIB) $(LIBS)
+
+bench: all $(BUILD)/bench_memory       ## measure the engine on generated data, answers checked
 	@BUILD=$(BUILD) bench/run.sh
 
 install: all                           ## to PREFIX (default /usr/local)
