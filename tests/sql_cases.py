@@ -18,6 +18,7 @@ STATUS = "ts,s\n" + "".join("1970-01-01 00:01:%02d.000,%s\n" % x for x in
 LATE = "".join("1970-01-01 00:00:%02d.000,%d\n" % (t, t) for t in [1, 2, 3, 7, 4])
 INPUTS = {"talk.csv": TALK, "status.csv": STATUS, "late.csv": LATE,
           "people.csv": 'id,name,born,score\n1,"Smith, J",1980-02-29,1.50\n2,"say ""hi""",1999-12-31,\n3,,2000-01-01,-0.25\n',
+          "gap.csv": "".join("1970-01-01 10:%s,1\n" % t for t in ["00:00.000", "05:00.000", "15:00.000", "25:00.001"]),
           "bad.csv": "1,10\n2,x\n3,30\n4,40,50\n5,50\n", "empty.csv": "",
           "crlf.csv": "\ufeffa,b\r\n1,x\r\n2,y\r\n"}
 
@@ -107,6 +108,12 @@ ANSWERS = [
     ("window over a window", TALK_DDL + "CREATE VIEW w AS SELECT window_time AS wt, SUM(v) AS s FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), "
      "INTERVAL '1' SECOND)) GROUP BY window_start, window_end, window_time;\nSELECT window_start, MAX(s), COUNT(*) FROM TABLE(TUMBLE(TABLE w, "
      "DESCRIPTOR(wt), INTERVAL '5' SECOND)) GROUP BY window_start, window_end", [AT % 0 + ",5,4", AT % 5 + ",7,5", AT % 10 + ",4,2"]),
+    ("processing-time windows count every row", "CREATE TABLE t (ts STRING, v INT, p AS PROCTIME()) WITH ('connector'='filesystem','format'='csv',"
+     "'path'='${DIR}/talk.csv','csv.ignore-first-line'='true');\nSELECT SUM(n) FROM (SELECT COUNT(*) AS n FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(p), "
+     "INTERVAL '0.01' SECOND)) GROUP BY window_start, window_end)", ["11"]),
+    ("sessions: exactly a gap apart is one", "CREATE TABLE t (ts TIMESTAMP(3), v INT, WATERMARK FOR ts AS ts) WITH ('connector'='filesystem','format'='csv',"
+     "'path'='${DIR}/gap.csv');\nSELECT window_start, window_end, COUNT(*) FROM TABLE(SESSION(TABLE t, DESCRIPTOR(ts), INTERVAL '10' MINUTE)) "
+     "GROUP BY window_start, window_end", ["1970-01-01 10:00:00.000,1970-01-01 10:25:00.000,3", "1970-01-01 10:25:00.001,1970-01-01 10:35:00.001,1"]),
     ("union all", "SELECT a FROM (VALUES (1),(2)) AS t(a) UNION ALL SELECT b * 10 FROM (VALUES (1),(2)) AS u(b)", ["1", "2", "10", "20"]),
     ("with", "WITH q AS (SELECT 1 AS a), r AS (SELECT a + 1 AS b FROM q) SELECT b FROM r", ["2"]),
     ("bad rows skipped", BAD_DDL % ",'on-error'='skip'" + "SELECT a FROM t WHERE b > 0", ["1", "3", "5"]),
