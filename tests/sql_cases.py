@@ -16,7 +16,7 @@ STATUS = "ts,s\n" + "".join("1970-01-01 00:01:%02d.000,%s\n" % x for x in
                             [(1, "S"), (3, "S"), (6, "S"), (8, "S"), (11, "S"), (12, "E"), (16, "W"), (18, "W"), (21, "E"),
                              (23, "E"), (26, "E"), (28, "E")])
 LATE = "".join("1970-01-01 00:00:%02d.000,%d\n" % (t, t) for t in [1, 2, 3, 7, 4])
-INPUTS = {"talk.csv": TALK, "status.csv": STATUS, "late.csv": LATE,
+INPUTS = {"talk.csv": TALK, "named.csv": TALK.replace("value", "v"), "status.csv": STATUS, "late.csv": LATE,
           "people.csv": 'id,name,born,score\n1,"Smith, J",1980-02-29,1.50\n2,"say ""hi""",1999-12-31,\n3,,2000-01-01,-0.25\n',
           "gap.csv": "".join("1970-01-01 10:%s,1\n" % t for t in ["00:00.000", "05:00.000", "15:00.000", "25:00.001"]),
           "bad.csv": "1,10\n2,x\n3,30\n4,40,50\n5,50\n", "empty.csv": "",
@@ -114,6 +114,8 @@ ANSWERS = [
     ("sessions: exactly a gap apart is one", "CREATE TABLE t (ts TIMESTAMP(3), v INT, WATERMARK FOR ts AS ts) WITH ('connector'='filesystem','format'='csv',"
      "'path'='${DIR}/gap.csv');\nSELECT window_start, window_end, COUNT(*) FROM TABLE(SESSION(TABLE t, DESCRIPTOR(ts), INTERVAL '10' MINUTE)) "
      "GROUP BY window_start, window_end", ["1970-01-01 10:00:00.000,1970-01-01 10:25:00.000,3", "1970-01-01 10:25:00.001,1970-01-01 10:35:00.001,1"]),
+    ("a window over a file", "SELECT window_start, SUM(v) FROM TABLE(TUMBLE(TABLE '${DIR}/named.csv', DESCRIPTOR(ts), INTERVAL '5' SECOND)) "
+     "GROUP BY window_start, window_end", [AT % 0 + ",11", AT % 5 + ",19", AT % 10 + ",5"]),
     ("union all", "SELECT a FROM (VALUES (1),(2)) AS t(a) UNION ALL SELECT b * 10 FROM (VALUES (1),(2)) AS u(b)", ["1", "2", "10", "20"]),
     ("with", "WITH q AS (SELECT 1 AS a), r AS (SELECT a + 1 AS b FROM q) SELECT b FROM r", ["2"]),
     ("bad rows skipped", BAD_DDL % ",'on-error'='skip'" + "SELECT a FROM t WHERE b > 0", ["1", "3", "5"]),

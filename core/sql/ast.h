@@ -63,7 +63,7 @@ enum ast_expr_kind {
     AST_ELEMENT,    /* args[0][ args[1] ] */
     AST_FIELD,      /* (args[0]).text */
     AST_DESCRIPTOR, /* DESCRIPTOR(name, ...): args are AST_NAME */
-    AST_TABLE_ARG,  /* TABLE name | TABLE (query) [PARTITION BY args] [ORDER BY ...]: table */
+    AST_TABLE_ARG,  /* TABLE name | 'path' | (query) [PARTITION BY args] [ORDER BY ...]: table */
     AST_NAMED_ARG   /* text => args[0] */
 };
 

@@ -132,6 +132,9 @@ struct ast_table *parse_table_argument(struct parser *p)
             fail_expected(p, "a query");
         t->query = parse_query(p);
         expect(p, ")");
+    } else if (p->ahead[0].kind == TOKEN_STRING) {
+        t->kind = AST_TABLE_FILE;
+        t->text = parse_string(p, "a path");
     } else {
         t->name = parse_name(p, "a table");
     }
