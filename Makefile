@@ -50,32 +50,35 @@ TEST_FUZZ := $(patsubst tests/%.c,%,$(wildcard tests/fuzz_*.c))
 TEST_KIT := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/test_%.c tests/stress_%.c tests/fuzz_%.c,$(wildcard tests/*.c)))
 BENCHES := $(patsubst bench/%.cc,%,$(wildcard bench/bench_*.cc))
 
-.PHONY: all deps check test unit stress sql-quick fuzz bench lint ci demo help install clean
+.PHONY: all deps deps-test check test unit stress sql-quick fuzz bench lint ci demo help install clean
 .DEFAULT_GOAL := all
 .SECONDARY:
 
 all: deps $(LIB) $(SO) $(CMD)          ## build the library and the command
 
+# Order-only: with make -j nothing is compiled before its packages are there.
 deps:
 	@tools/install-packages.sh build
+deps-test: deps
+	@tools/install-packages.sh test
 
-$(GEN)/lexer.c: core/sql/lexer.re
+$(GEN)/lexer.c: core/sql/lexer.re | deps
 	@mkdir -p $(GEN)
 	$(Q)re2c -W --no-debug-info -o $@ $<
-$(GEN)/%.o: $(GEN)/%.c
+$(GEN)/%.o: $(GEN)/%.c | deps
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_SOFT) -Wno-unused-variable -fvisibility=hidden -MMD -MP -c $< -o $@
 $(BUILD)/%_avx2.o: ARCH := -march=x86-64-v3
 $(BUILD)/%_avx512.o: ARCH := -march=x86-64-v3 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512cd -mprefer-vector-width=512
-$(BUILD)/kernels/%.o: kernels/%.c
+$(BUILD)/kernels/%.o: kernels/%.c | deps
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_OWN) -O3 -MMD -MP -c $< -o $@
-$(BUILD)/tests/%.o: tests/%.c
+$(BUILD)/tests/%.o: tests/%.c | deps-test
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_SOFT) -MMD -MP -c $< -o $@
-$(BUILD)/%.o: %.c
+$(BUILD)/%.o: %.c | deps
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_OWN) -MMD -MP -c $< -o $@
-$(BUILD)/%.o: %.cc
+$(BUILD)/%.o: %.cc | deps
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(CPPFLAGS) $(CXXFLAGS_OWN) -MMD -MP -c $< -o $@
 
@@ -96,8 +99,7 @@ $(BUILD)/bench/%: $(BUILD)/bench/%.o $(LIB)
 
 # ---- tests ----
 
-test: deps                             ## build and run all tests (installs what is missing)
-	@tools/install-packages.sh build test
+test: deps-test                        ## build and run all tests (installs what is missing)
 	@$(MAKE) --no-print-directory check
 
 check: $(TEST_UNITS:%=$(BUILD)/tests/%) $(TEST_STRESS:%=$(BUILD)/tests/%) $(CMD) $(BUILD)/embed
