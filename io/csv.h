@@ -1,8 +1,8 @@
-/* io/csv.h - CSV: options, reading pieces into columns, writing rows. Includes: source.h */
+/* io/csv.h - CSV: options, reading pieces into columns, writing rows. Includes: format.h */
 #ifndef MILL_CSV_H
 #define MILL_CSV_H
 
-#include "core/source.h"
+#include "io/format.h"
 
 struct csv_options {
     char delimiter, quote, escape; /* quote '\0': none; escape '\0': a doubled quote only */
@@ -13,16 +13,13 @@ struct csv_options {
 /* Reads the csv.* options. */
 int csv_options_read(const struct options *options, struct csv_options *out,
                      struct mill_error *error);
-extern const char *const csv_option_names[];
-extern const size_t csv_option_count;
 
 struct csv_decoder;
 struct csv_decoder *csv_decoder_new(struct heap *heap, const struct source_config *config,
                                     const struct csv_options *options);
 void csv_decoder_free(struct csv_decoder *decoder);
-/* The bytes of a piece, which must outlive its batches. @file and @offset: where they come from, for bad rows. */
-void csv_begin(struct csv_decoder *decoder, const char *bytes, size_t length, const char *file,
-               uint64_t offset, uint64_t step);
+/* A piece whose bytes must outlive its batches. At offset 0 a byte order mark and, if wanted, the first line go. */
+void csv_begin(struct csv_decoder *decoder, const struct format_piece *piece);
 /* As source_vtable.decode. */
 int csv_decode(struct csv_decoder *decoder, struct batch *out, struct mill_error *error);
 
@@ -30,14 +27,7 @@ int csv_decode(struct csv_decoder *decoder, struct batch *out, struct mill_error
 size_t csv_cut(const struct mk_table *kernels, const struct csv_options *options, const char *bytes,
                size_t length, size_t want);
 
-/* Text of rows: fields quoted where they must be. @to grows in @heap. */
-struct text_buffer {
-    struct heap *heap;
-    char *bytes;
-    size_t length, capacity;
-    bool failed;
-};
-void text_put(struct text_buffer *to, const char *bytes, size_t length);
+/* Text of rows: fields quoted where they must be. */
 void csv_write_header(struct text_buffer *to, const struct mill_schema *schema, char delimiter);
 void csv_write_rows(struct text_buffer *to, const struct batch *batch,
                     const struct mill_schema *schema, const struct csv_options *options);

@@ -21,27 +21,23 @@ struct field {
 };
 
 struct csv_decoder {
+    struct format_decoder decoder;
     struct heap *heap;
     const struct mk_table *kernels;
     const struct mill_schema *schema;
     const bool *wanted;
     struct bad_rows *bad;
     struct csv_options options;
-    const char *bytes, *end, *next; /* piece, next row */
-    const char *file;
-    uint64_t offset, step;
+    struct format_piece piece;
+    const char *end, *next; /* of the piece, next row */
+    const char *seen_at;    /* format_line() */
+    uint64_t seen_line;
     uint32_t row;        /* rows of the piece so far, bad ones too */
     uint32_t *positions; /* of the indexed part */
     uint32_t count, at;
     const char *indexed, *indexed_end;
     struct field *fields; /* of the row being read */
 };
-
-const char *const csv_option_names[] = {"csv.field-delimiter",         "csv.quote-character",
-                                        "csv.disable-quote-character", "csv.escape-character",
-                                        "csv.allow-comments",          "csv.null-literal",
-                                        "csv.ignore-parse-errors",     "csv.ignore-first-line"};
-const size_t csv_option_count = COUNT_OF(csv_option_names);
 
 static int one_character(const struct options *options, const char *key, char fallback, char *out,
                          struct mill_error *error)
@@ -141,14 +137,20 @@ void csv_decoder_free(struct csv_decoder *d)
     heap_free(d->heap, d, sizeof *d);
 }
 
-void csv_begin(struct csv_decoder *d, const char *bytes, size_t length, const char *file,
-               uint64_t offset, uint64_t step)
+void csv_begin(struct csv_decoder *d, const struct format_piece *piece)
 {
-    d->bytes = d->next = bytes;
-    d->end = bytes + length;
-    d->file = file;
-    d->offset = offset;
-    d->step = step;
+    const char *bytes = piece->bytes, *newline;
+
+    d->piece = *piece;
+    d->end = bytes + piece->length;
+    if (piece->offset == 0 && piece->length >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0)
+        bytes += 3;
+    if (piece->offset == 0 && d->options.skip_first) {
+        newline = memchr(bytes, '\n', (size_t)(d->end - bytes));
+        bytes = newline != NULL ? newline + 1 : d->end;
+    }
+    d->next = bytes;
+    d->seen_at = NULL;
     d->row = 0;
     d->indexed = d->indexed_end = bytes;
     d->count = d->at = 0;
@@ -188,10 +190,11 @@ static const char *next_mark(struct csv_decoder *d, const char *from)
 static int report(struct csv_decoder *d, const char *row, size_t length, const char *column,
                   const char *reason, struct mill_error *error)
 {
-    const struct bad_row bad = {.step = d->step,
+    const struct bad_row bad = {.step = d->piece.step,
                                 .place = d->row,
-                                .file = d->file,
-                                .offset = d->offset + (uint64_t)(row - d->bytes),
+                                .file = d->piece.file,
+                                .offset = d->piece.offset + (uint64_t)(row - d->piece.bytes),
+                                .line = format_line(&d->piece, row, &d->seen_at, &d->seen_line),
                                 .column = column,
                                 .reason = reason,
                                 .raw = row,
@@ -575,25 +578,6 @@ int csv_decode(struct csv_decoder *d, struct batch *out, struct mill_error *erro
 
 /* ---- writing ---- */
 
-void text_put(struct text_buffer *to, const char *bytes, size_t length)
-{
-    if (to->failed || length == 0)
-        return;
-    if (to->length + length > to->capacity) {
-        const size_t capacity = ALIGN_UP((to->length + length) * 2, (size_t)65536);
-        char *grown = heap_grow(to->heap, to->bytes, to->capacity, capacity);
-
-        if (grown == NULL) {
-            to->failed = true;
-            return;
-        }
-        to->bytes = grown;
-        to->capacity = capacity;
-    }
-    memcpy(to->bytes + to->length, bytes, length);
-    to->length += length;
-}
-
 static void put_text(struct text_buffer *to, const char *text, size_t length,
                      const struct csv_options *o)
 {
@@ -662,3 +646,142 @@ void csv_write_rows(struct text_buffer *to, const struct batch *batch,
         text_put(to, "\n", 1);
     }
 }
+
+/* ---- the format ---- */
+
+struct csv_format {
+    struct format format;
+    struct source_config config;
+    struct csv_options options;
+};
+struct csv_writer {
+    struct format_writer writer;
+    struct heap *heap;
+    const struct mill_schema *schema;
+    struct csv_options options;
+};
+
+static int refuse_rows(const struct mill_schema *schema, const struct options *options,
+                       struct mill_error *error)
+{
+    for (uint32_t i = 0; i < schema->field_count; i++)
+        if (type_phys(&schema->fields[i].type) == PHYS_ROW)
+            return mill_fail(error, MILL_E_TYPE, options->line, options->column,
+                             "table %s: column %s is a ROW, which CSV cannot hold", options->table,
+                             schema->fields[i].name);
+    return MILL_OK;
+}
+
+static int format_open(const struct source_config *config, struct format **out,
+                       struct mill_error *error)
+{
+    struct csv_format *f = heap_zalloc(config->heap, sizeof *f);
+    int code;
+
+    if (f == NULL)
+        return mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory for a source");
+    f->format.vtable = &format_csv;
+    f->config = *config;
+    *out = &f->format;
+    code = refuse_rows(config->schema, config->options, error);
+    return code != MILL_OK ? code : csv_options_read(config->options, &f->options, error);
+}
+
+static void format_close(struct format *format)
+{
+    struct csv_format *f = (struct csv_format *)format;
+
+    heap_free(f->config.heap, f, sizeof *f);
+}
+
+static size_t format_cut(const struct format *format, uint64_t offset, const char *bytes,
+                         size_t length, size_t want)
+{
+    const struct csv_format *f = (const struct csv_format *)format;
+
+    (void)offset;
+    return csv_cut(f->config.kernels, &f->options, bytes, length, want);
+}
+
+static struct format_decoder *format_decoder_new(const struct format *format, struct heap *heap)
+{
+    const struct csv_format *f = (const struct csv_format *)format;
+    struct csv_decoder *d = csv_decoder_new(heap, &f->config, &f->options);
+
+    if (d == NULL)
+        return NULL;
+    d->decoder.vtable = &format_csv;
+    return &d->decoder;
+}
+
+static void format_decoder_free(struct format_decoder *decoder)
+{
+    csv_decoder_free((struct csv_decoder *)decoder);
+}
+
+static void format_begin(struct format_decoder *decoder, const struct format_piece *piece)
+{
+    csv_begin((struct csv_decoder *)decoder, piece);
+}
+
+static int format_decode(struct format_decoder *decoder, struct batch *out,
+                         struct mill_error *error)
+{
+    return csv_decode((struct csv_decoder *)decoder, out, error);
+}
+
+static int writer_open(const struct sink_config *config, struct format_writer **out,
+                       struct mill_error *error)
+{
+    struct csv_writer *w = heap_zalloc(config->heap, sizeof *w);
+    int code;
+
+    if (w == NULL)
+        return mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory for a sink");
+    w->writer.vtable = &format_csv;
+    w->heap = config->heap;
+    w->schema = config->schema;
+    *out = &w->writer;
+    code = refuse_rows(config->schema, config->options, error);
+    return code != MILL_OK ? code : csv_options_read(config->options, &w->options, error);
+}
+
+static void writer_close(struct format_writer *writer)
+{
+    struct csv_writer *w = (struct csv_writer *)writer;
+
+    heap_free(w->heap, w, sizeof *w);
+}
+
+static void writer_write(struct format_writer *writer, const struct batch *batch,
+                         struct text_buffer *to)
+{
+    struct csv_writer *w = (struct csv_writer *)writer;
+
+    csv_write_rows(to, batch, w->schema, &w->options);
+}
+
+static const char *const read_options[] =
+    {"csv.field-delimiter",     "csv.quote-character",   "csv.disable-quote-character",
+     "csv.escape-character",    "csv.allow-comments",    "csv.null-literal",
+     "csv.ignore-parse-errors", "csv.ignore-first-line", NULL};
+static const char *const write_options[] = {"csv.field-delimiter",
+                                            "csv.quote-character",
+                                            "csv.disable-quote-character",
+                                            "csv.escape-character",
+                                            "csv.null-literal",
+                                            NULL};
+const struct format_vtable format_csv = {.name = "csv",
+                                         .extension = "csv",
+                                         .read_options = read_options,
+                                         .write_options = write_options,
+                                         .open = format_open,
+                                         .close = format_close,
+                                         .cut = format_cut,
+                                         .decoder_new = format_decoder_new,
+                                         .decoder_free = format_decoder_free,
+                                         .begin = format_begin,
+                                         .decode = format_decode,
+                                         .writer_open = writer_open,
+                                         .writer_close = writer_close,
+                                         .write = writer_write};

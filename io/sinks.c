@@ -1,13 +1,13 @@
-/* io/sinks.c - filesystem (CSV), stdout, print, blackhole.
+/* io/sinks.c - filesystem and stdout of any format, print, blackhole.
  *
  * A file is hidden while it is written (".name.inprogress" beside it), synced and renamed when the run ends well, and
- * removed when it does not. A path that ends in '/' or is a folder gets one file in it, part-0.csv.
+ * removed when it does not. A path that ends in '/' or is a folder gets one file in it, part-0.csv (or what the format is called).
  * Threads: one.   Errors: MILL_E_IO with the path.
  */
 #include "core/source.h"
 #include "core/values.h"
-#include "io/csv.h"
 #include "io/file.h"
+#include "io/format.h"
 
 #include <stdio.h>
 
@@ -18,7 +18,7 @@ struct text_sink {
     const struct env *env;
     struct heap *heap;
     const struct mill_schema *schema;
-    struct csv_options csv;
+    struct format_writer *writer; /* NULL: print */
     struct text_buffer text;
     const char *identifier; /* print */
     struct arena arena;
@@ -45,10 +45,22 @@ static int sink_flush(struct text_sink *s, struct mill_error *error)
     return MILL_OK;
 }
 
+/* @fallback: the format of a table without 'format'; "": the sink has none. */
 static int text_open(const struct sink_config *config, const struct sink_vtable *vtable,
-                     struct text_sink **out, struct mill_error *error)
+                     const char *fallback, struct text_sink **out, struct mill_error *error)
 {
-    struct text_sink *s = heap_zalloc(config->heap, sizeof *s);
+    const bool formatted = fallback == NULL || fallback[0] != '\0';
+    const struct format_vtable *format =
+        formatted ? format_find(config->options, fallback, error) : NULL;
+    struct text_sink *s;
+
+    if (formatted && format == NULL)
+        return error->code;
+    if (formatted && format->writer_open == NULL)
+        return mill_fail(error, MILL_E_UNSUPPORTED, config->options->line, config->options->column,
+                         "table %s: the format '%s' can only be read", config->options->table,
+                         format->name);
+    s = heap_zalloc(config->heap, sizeof *s);
 
     if (s == NULL)
         return mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory for a sink");
@@ -60,13 +72,15 @@ static int text_open(const struct sink_config *config, const struct sink_vtable 
     s->handle = 1;
     arena_open(&s->arena, config->heap);
     *out = s;
-    return csv_options_read(config->options, &s->csv, error);
+    return formatted ? format->writer_open(config, &s->writer, error) : MILL_OK;
 }
 
 static void text_close(struct sink *sink)
 {
     struct text_sink *s = (struct text_sink *)sink;
 
+    if (s->writer != NULL)
+        s->writer->vtable->writer_close(s->writer);
     heap_free(s->heap, s->text.bytes, s->text.capacity);
     arena_close(&s->arena);
     heap_free(s->heap, s, sizeof *s);
@@ -98,7 +112,7 @@ static int file_name(struct text_sink *s, const char *path, struct mill_error *e
 
         if (code < 0)
             return mill_fail_os(error, MILL_E_IO, code, "cannot make the folder %s", path);
-        s->path = arena_format(&s->arena, "%s/part-0.csv", path);
+        s->path = arena_format(&s->arena, "%s/part-0.%s", path, s->writer->vtable->extension);
     } else {
         s->path = arena_text(&s->arena, path, n);
     }
@@ -112,27 +126,15 @@ static int file_name(struct text_sink *s, const char *path, struct mill_error *e
                : mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory for a sink");
 }
 
-static int file_check(const struct sink_config *config, const char *path, struct mill_error *error)
+static int file_check(const struct text_sink *s, const struct options *o, const char *path,
+                      struct mill_error *error)
 {
-    static const char *const known[] = {"connector",
-                                        "path",
-                                        "format",
-                                        "csv.field-delimiter",
-                                        "csv.quote-character",
-                                        "csv.disable-quote-character",
-                                        "csv.escape-character",
-                                        "csv.null-literal"};
-    const struct options *o = config->options;
-    const char *format = option_text(o, "format", NULL);
+    static const char *const own[] = {"connector", "path", "format", NULL};
 
     if (path == NULL)
         return mill_fail(error, MILL_E_OPTION, o->line, o->column, "table %s has no 'path'",
                          o->table);
-    if (format == NULL || strcmp(format, "csv") != 0)
-        return mill_fail(error, MILL_E_UNSUPPORTED, o->line, o->column,
-                         "table %s: 'format' is '%s', only 'csv' is supported yet", o->table,
-                         format != NULL ? format : "");
-    return options_check_used(o, known, COUNT_OF(known), error);
+    return format_check_options(o, own, s->writer->vtable->write_options, error);
 }
 
 static int filesystem_open(const struct sink_config *config, struct sink **out,
@@ -140,10 +142,10 @@ static int filesystem_open(const struct sink_config *config, struct sink **out,
 {
     const char *path = option_text(config->options, "path", NULL);
     struct text_sink *s = NULL;
-    int code = text_open(config, &filesystem_sink, &s, error);
+    int code = text_open(config, &filesystem_sink, NULL, &s, error);
 
     if (code == MILL_OK)
-        code = file_check(config, path, error);
+        code = file_check(s, config->options, path, error);
     if (code == MILL_OK)
         code = file_name(s, path, error);
     if (code == MILL_OK) {
@@ -160,7 +162,7 @@ static int text_write(struct sink *sink, const struct batch *batch, struct mill_
 {
     struct text_sink *s = (struct text_sink *)sink;
 
-    csv_write_rows(&s->text, batch, s->schema, &s->csv);
+    s->writer->vtable->write(s->writer, batch, &s->text);
     return s->text.length >= FLUSH_BYTES || s->text.failed ? sink_flush(s, error) : MILL_OK;
 }
 
@@ -172,8 +174,11 @@ static int filesystem_finish(struct sink *sink, struct mill_error *error)
                          : slash == s->path
                              ? "/"
                              : arena_text(&s->arena, s->path, (size_t)(slash - s->path));
-    int code = sink_flush(s, error);
+    int code;
 
+    if (s->writer->vtable->finish != NULL)
+        s->writer->vtable->finish(s->writer, &s->text);
+    code = sink_flush(s, error);
     if (code != MILL_OK)
         return code;
     code = s->env->file.sync(s->env->self, s->handle);
@@ -199,21 +204,25 @@ static void filesystem_abort(struct sink *sink)
 
 /* ---- stdout and print ---- */
 
-static int stream_open(const struct sink_config *config, const struct sink_vtable *vtable,
-                       struct sink **out, struct mill_error *error)
+static int stdout_open(const struct sink_config *config, struct sink **out,
+                       struct mill_error *error)
 {
-    static const char *const known[] = {"connector",           "format",
-                                        "print-identifier",    "standard-error",
-                                        "csv.field-delimiter", "csv.null-literal"};
+    static const char *const own[] = {"connector", "format", NULL};
+    struct text_sink *s = NULL;
+    int code = text_open(config, &stdout_sink, "csv", &s, error);
+
+    if (code == MILL_OK)
+        code = format_check_options(config->options, own, s->writer->vtable->write_options, error);
+    return opened(s, code, out);
+}
+
+static int print_open(const struct sink_config *config, struct sink **out, struct mill_error *error)
+{
+    static const char *const known[] = {"connector", "print-identifier", "standard-error"};
     struct text_sink *s = NULL;
     bool to_error = false;
-    int code = text_open(config, vtable, &s, error);
-    const char *format = option_text(config->options, "format", "csv");
+    int code = text_open(config, &print_sink, "", &s, error);
 
-    if (code == MILL_OK && strcmp(format, "csv") != 0)
-        code = mill_fail(error, MILL_E_UNSUPPORTED, config->options->line, config->options->column,
-                         "table %s: 'format' is '%s', only 'csv' is supported yet",
-                         config->options->table, format);
     if (code == MILL_OK)
         code = option_bool(config->options, "standard-error", false, &to_error, error);
     if (code == MILL_OK) {
@@ -222,17 +231,6 @@ static int stream_open(const struct sink_config *config, const struct sink_vtabl
         code = options_check_used(config->options, known, COUNT_OF(known), error);
     }
     return opened(s, code, out);
-}
-
-static int stdout_open(const struct sink_config *config, struct sink **out,
-                       struct mill_error *error)
-{
-    return stream_open(config, &stdout_sink, out, error);
-}
-
-static int print_open(const struct sink_config *config, struct sink **out, struct mill_error *error)
-{
-    return stream_open(config, &print_sink, out, error);
 }
 
 /* Flink's form: identifier> +I[a, b] */
@@ -268,6 +266,10 @@ static int stream_commit(struct sink *sink, uint64_t step, struct mill_error *er
 
 static int stream_finish(struct sink *sink, struct mill_error *error)
 {
+    struct text_sink *s = (struct text_sink *)sink;
+
+    if (s->writer != NULL && s->writer->vtable->finish != NULL)
+        s->writer->vtable->finish(s->writer, &s->text);
     return sink_flush((struct text_sink *)sink, error);
 }
 

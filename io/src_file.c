@@ -1,14 +1,15 @@
-/* io/src_file.c - connectors 'filesystem' and 'stdin': files, folders, globs; plain, .gz, .zst; CSV.
+/* io/src_file.c - connectors 'filesystem' and 'stdin': files, folders, globs; plain, .gz, .zst; of any format.
  *
  * A plain file is mapped; a step is a range of it. Streams (stdin, compressed files) are read ahead by pump() into
  * blocks, which travel through a ring to whoever holds the token; a step is then a buffer of its own. A cut is the last
- * row end at or before step_bytes, else the first behind it.
+ * row end at or before step_bytes, else the first behind it; the format says where rows end.
  * Threads: pump() by one, cut() by one, decode() by many.   Errors: MILL_E_NO_INPUT, MILL_E_DATA, MILL_E_IO.
  */
 #include "core/ring.h"
 #include "core/source.h"
-#include "io/csv.h"
 #include "io/file.h"
+#include "io/format.h"
+#include "kernels/kernels.h"
 
 #include <errno.h>
 #include <fnmatch.h>
@@ -49,6 +50,7 @@ struct file {
     /* the cutter's */
     char *carry;
     size_t carry_length, carry_capacity;
+    uint64_t lines; /* cut so far, of a stream */
     bool done;
 };
 
@@ -57,7 +59,7 @@ struct file_source {
     struct source_config config;
     struct heap *heap;
     struct arena arena;
-    struct csv_options csv;
+    struct format *format;
     struct file *files;
     uint32_t count, room;
     at_u64 bytes_in;
@@ -66,7 +68,7 @@ struct file_source {
 struct file_decoder {
     struct decoder decoder;
     struct file_source *source;
-    struct csv_decoder *csv;
+    struct format_decoder *inner;
     struct heap *heap;
 };
 
@@ -207,60 +209,31 @@ static int file_open(struct file_source *s, struct file *file, struct mill_error
     return file->map != NULL ? MILL_OK : stream_open(s, file, error);
 }
 
-static int check_format(const struct options *options, struct mill_error *error)
-{
-    const char *format = option_text(options, "format", NULL);
-
-    if (format != NULL && strcmp(format, "csv") == 0)
-        return MILL_OK;
-    if (format == NULL)
-        return mill_fail(error, MILL_E_OPTION, options->line, options->column,
-                         "table %s has no 'format': 'csv'", options->table);
-    if (strcmp(format, "json") == 0 || strcmp(format, "columnar") == 0)
-        return mill_fail(error, MILL_E_UNSUPPORTED, options->line, options->column,
-                         "table %s: the format '%s' is not supported yet, only csv", options->table,
-                         format);
-    return mill_fail(error, MILL_E_OPTION, options->line, options->column,
-                     "table %s: there is no format '%s'; csv is one", options->table, format);
-}
-
-static int check_schema(const struct source_config *config, struct mill_error *error)
-{
-    for (uint32_t i = 0; i < config->schema->field_count; i++)
-        if (type_phys(&config->schema->fields[i].type) == PHYS_ROW)
-            return mill_fail(error, MILL_E_TYPE, config->options->line, config->options->column,
-                             "table %s: column %s is a ROW, which CSV cannot hold",
-                             config->options->table, config->schema->fields[i].name);
-    return MILL_OK;
-}
-
 static int open_common(const struct source_config *config, struct file_source **out,
                        struct mill_error *error)
 {
-    struct file_source *s = heap_zalloc(config->heap, sizeof *s);
+    const struct format_vtable *format = format_find(config->options, NULL, error);
+    struct file_source *s;
 
+    if (format == NULL)
+        return error->code;
+    s = heap_zalloc(config->heap, sizeof *s);
     if (s == NULL)
         return mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory for a source");
     s->config = *config;
     s->heap = config->heap;
     arena_open(&s->arena, s->heap);
     *out = s;
-    if (check_format(config->options, error) != MILL_OK || check_schema(config, error) != MILL_OK ||
-        csv_options_read(config->options, &s->csv, error) != MILL_OK)
-        return error->code;
-    return MILL_OK;
+    return format->open(&s->config, &s->format, error);
 }
 
-static int check_options(const struct options *options, struct mill_error *error)
+static int check_options(const struct file_source *s, struct mill_error *error)
 {
-    const char *known[32] = {"connector",        "path",
-                             "format",           "on-error",
-                             "dead-letter.path", "source.monitor-interval"};
-    size_t n = 6;
+    static const char *const own[] =
+        {"connector", "path", "format", "on-error", "dead-letter.path", "source.monitor-interval",
+         NULL};
 
-    for (size_t i = 0; i < csv_option_count; i++)
-        known[n++] = csv_option_names[i];
-    return options_check_used(options, known, n, error);
+    return format_check_options(s->config.options, own, s->format->vtable->read_options, error);
 }
 
 static int filesystem_open(const struct source_config *config, struct source **out,
@@ -283,7 +256,7 @@ static int filesystem_open(const struct source_config *config, struct source **o
         return mill_fail(error, MILL_E_UNSUPPORTED, config->options->line, config->options->column,
                          "table %s: 'source.monitor-interval' is not supported yet",
                          config->options->table);
-    code = check_options(config->options, error);
+    code = check_options(s, error);
     if (code == MILL_OK)
         code = find_files(s, path, error);
     for (uint32_t i = 0; code == MILL_OK && i < s->count; i++)
@@ -302,7 +275,7 @@ static int stdin_open(const struct source_config *config, struct source **out,
         s->source.vtable = &stdin_source;
         *out = &s->source;
     }
-    if (code != MILL_OK || (code = check_options(config->options, error)) != MILL_OK)
+    if (code != MILL_OK || (code = check_options(s, error)) != MILL_OK)
         return code;
     f.s = s;
     add_file(&f, "stdin");
@@ -505,7 +478,7 @@ static enum cut cut_map(struct file_source *s, struct file *file, struct piece *
                                 ? left
                                 : ROW_BYTES_MAX + s->config.step_bytes;
 
-        n = csv_cut(s->config.kernels, &s->csv, bytes, most, s->config.step_bytes);
+        n = s->format->vtable->cut(s->format, file->position, bytes, most, s->config.step_bytes);
         if (n == 0 && most < left) {
             file->done = true;
             return too_long(file, error);
@@ -548,6 +521,8 @@ static enum cut cut_take(struct file_source *s, struct file *file, size_t n, str
     memcpy(hold, file->carry, n);
     memmove(file->carry, file->carry + n, file->carry_length - n);
     file->carry_length -= n;
+    piece->first_line = file->lines + 1;
+    file->lines += s->config.kernels->count_byte(hold, n, '\n');
     piece->bytes = piece->hold = hold;
     piece->begin = file->position;
     piece->end = file->position += n;
@@ -566,8 +541,8 @@ static enum cut cut_stream(struct file_source *s, struct file *file, struct piec
         if (file->done)
             return CUT_END;
         if (file->carry_length > s->config.step_bytes)
-            n = csv_cut(s->config.kernels, &s->csv, file->carry, file->carry_length,
-                        s->config.step_bytes);
+            n = s->format->vtable->cut(s->format, file->position, file->carry, file->carry_length,
+                                       s->config.step_bytes);
         if (n > 0)
             return cut_take(s, file, n, piece, error);
         if (file->carry_length > ROW_BYTES_MAX + s->config.step_bytes) {
@@ -590,7 +565,7 @@ static enum cut cut_stream(struct file_source *s, struct file *file, struct piec
             return CUT_WAIT;
         n = file->carry_length;
         if (ended == 2 && n > 0) /* a row that was cut off is not whole */
-            n = csv_cut(s->config.kernels, &s->csv, file->carry, n, n);
+            n = s->format->vtable->cut(s->format, file->position, file->carry, n, n);
         if (n > 0)
             return cut_take(s, file, n, piece, error);
         file->done = true;
@@ -627,8 +602,8 @@ static struct decoder *file_decoder_new(struct source *source, struct heap *heap
     d->decoder.vtable = source->vtable;
     d->source = s;
     d->heap = heap;
-    d->csv = csv_decoder_new(heap, &s->config, &s->csv);
-    if (d->csv == NULL) {
+    d->inner = s->format->vtable->decoder_new(s->format, heap);
+    if (d->inner == NULL) {
         heap_free(heap, d, sizeof *d);
         return NULL;
     }
@@ -639,34 +614,30 @@ static void file_decoder_free(struct decoder *decoder)
 {
     struct file_decoder *d = (struct file_decoder *)decoder;
 
-    csv_decoder_free(d->csv);
+    d->inner->vtable->decoder_free(d->inner);
     heap_free(d->heap, d, sizeof *d);
 }
 
 static void file_begin(struct decoder *decoder, const struct piece *piece)
 {
     struct file_decoder *d = (struct file_decoder *)decoder;
-    const char *bytes = piece->bytes, *newline;
-    size_t length = piece->end - piece->begin;
-    uint64_t offset = piece->begin;
+    const struct file *file = &d->source->files[piece->extra[0]];
+    const struct format_piece part = {.bytes = piece->bytes,
+                                      .length = piece->end - piece->begin,
+                                      .file = file->path,
+                                      .offset = piece->begin,
+                                      .step = piece->step,
+                                      .first_line = piece->first_line,
+                                      .file_bytes = file->map};
 
-    if (offset == 0 && length >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0) {
-        bytes += 3;
-        length -= 3;
-        offset += 3;
-    }
-    if (piece->begin == 0 && d->source->csv.skip_first) {
-        newline = memchr(bytes, '\n', length);
-        offset += newline != NULL ? (uint64_t)(newline + 1 - bytes) : length;
-        length -= newline != NULL ? (size_t)(newline + 1 - bytes) : length;
-        bytes = newline != NULL ? newline + 1 : bytes;
-    }
-    csv_begin(d->csv, bytes, length, d->source->files[piece->extra[0]].path, offset, piece->step);
+    d->inner->vtable->begin(d->inner, &part);
 }
 
 static int file_decode(struct decoder *decoder, struct batch *out, struct mill_error *error)
 {
-    return csv_decode(((struct file_decoder *)decoder)->csv, out, error);
+    struct format_decoder *inner = ((struct file_decoder *)decoder)->inner;
+
+    return inner->vtable->decode(inner, out, error);
 }
 
 static void file_release(struct source *source, struct piece *piece)
@@ -709,6 +680,8 @@ static void file_close(struct source *source)
     for (uint32_t i = 0; i < s->count; i++)
         file_close_one(s, &s->files[i]);
     heap_free(heap, s->files, s->room * sizeof *s->files);
+    if (s->format != NULL)
+        s->format->vtable->close(s->format);
     arena_close(&s->arena);
     heap_free(heap, s, sizeof *s);
 }

@@ -15,13 +15,17 @@ static int keep(struct bad_rows *self, const struct bad_row *row, struct mill_er
 }
 
 static uint64_t rows_of(struct heap *heap, struct csv_decoder *decoder, const char *bytes,
-                        size_t length)
+                        size_t length, uint64_t offset)
 {
     struct mill_error error = {0};
     uint64_t rows = 0;
     int more = 1;
 
-    csv_begin(decoder, bytes, length, "fuzz", 0, 0);
+    csv_begin(decoder, &(struct format_piece){.bytes = bytes,
+                                              .length = length,
+                                              .file = "fuzz",
+                                              .offset = offset,
+                                              .first_line = 1});
     while (more == 1) {
         struct batch *batch = batch_new(heap, 7, 8);
 
@@ -64,15 +68,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     heap_open_shared(&heap, env_real(), &budget);
     decoder = csv_decoder_new(&heap, &config, &options);
     const char *bytes = (const char *)data + 1;
-    const uint64_t whole = rows_of(&heap, decoder, bytes, size - 1);
+    const uint64_t whole = rows_of(&heap, decoder, bytes, size - 1, 0);
     const size_t cut = options.escape == '\0' && !options.comments
                            ? csv_cut(config.kernels, &options, bytes, size - 1, size / 2)
                            : 0;
 
     /* a cut at a row's end changes nothing, where quotes pair up as RFC 4180 has them */
     if (cut > 0 && memchr(bytes, '"', size - 1) == NULL &&
-        rows_of(&heap, decoder, bytes, cut) +
-                rows_of(&heap, decoder, bytes + cut, size - 1 - cut) !=
+        rows_of(&heap, decoder, bytes, cut, 0) +
+                rows_of(&heap, decoder, bytes + cut, size - 1 - cut, cut) !=
             whole)
         __builtin_trap();
     csv_decoder_free(decoder);
