@@ -50,7 +50,7 @@ TEST_FUZZ := $(patsubst tests/%.c,%,$(wildcard tests/fuzz_*.c))
 TEST_KIT := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/test_%.c tests/stress_%.c tests/fuzz_%.c,$(wildcard tests/*.c)))
 BENCHES := $(patsubst bench/%.cc,%,$(wildcard bench/bench_*.cc))
 
-.PHONY: all deps deps-test check test unit stress sql-quick fuzz bench lint ci demo help install clean
+.PHONY: all deps deps-test check test unit stress sql-quick fuzz bench lint analyze ci demo help install clean
 .DEFAULT_GOAL := all
 .SECONDARY:
 
@@ -130,6 +130,11 @@ demo: all                              ## generate NEXMark events, run a window 
 lint:                                  ## include direction, atomics, the world behind env, function length
 	@tools/install-packages.sh ci
 	@tools/lint.sh
+
+# gcc's analyzer without the checks that cannot see through longjmp, vtables and memory that grows.
+analyze: $(GEN)/lexer.c                ## static analysis: cppcheck, gcc -fanalyzer
+	@tools/install-packages.sh ci
+	@BUILD=$(BUILD) tools/analyze.sh
 
 ci:                                    ## exactly what CI runs
 	@.ci/run

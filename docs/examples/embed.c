@@ -35,7 +35,10 @@ int main(void)
                                         {3, .inlined = "ABC"}};
     const double prices[] = {10, 11, 12};
     const int64_t volumes[] = {100, 300, 50}, times[] = {100000, 900000, 1500000};
-    const struct mill_column columns[] = {{symbols}, {prices}, {volumes}, {times}};
+    const struct mill_column columns[] = {{.values = symbols},
+                                          {.values = prices},
+                                          {.values = volumes},
+                                          {.values = times}};
     const struct mill_batch batch = {.rows = 3, .column_count = 4, .columns = columns};
     const struct mill_callbacks callbacks = {.on_batch = on_batch};
     struct mill_config config;
