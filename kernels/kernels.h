@@ -7,12 +7,15 @@
 #ifndef MILL_KERNELS_H
 #define MILL_KERNELS_H
 
+#include "kernels/agg.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct mk_table {
     const char *isa;
+    const struct mk_agg *agg; /* kernels/agg.h */
     /* Ascending positions of the bytes equal to @a, @b or @c. @positions has room for @length entries and 64 more.
      * Returns how many. @length below 2^32; no alignment is needed, nothing past @length is read. */
     uint32_t (*find_any3)(const char *bytes, size_t length, char a, char b, char c,

@@ -76,6 +76,7 @@ static void bounds_i64_avx2(const int64_t *values, size_t count, int64_t *least,
 }
 
 const struct mk_table mk_avx2 = {.isa = "avx2",
+                                 .agg = &mk_agg_avx2,
                                  .find_any3 = find_any3_avx2,
                                  .count_byte = count_byte_avx2,
                                  .bounds_i64 = bounds_i64_avx2};

@@ -76,6 +76,7 @@ static void bounds_i64_avx512(const int64_t *values, size_t count, int64_t *leas
 }
 
 const struct mk_table mk_avx512 = {.isa = "avx512",
+                                   .agg = &mk_agg_avx512,
                                    .find_any3 = find_any3_avx512,
                                    .count_byte = count_byte_avx512,
                                    .bounds_i64 = bounds_i64_avx512};

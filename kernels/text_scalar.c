@@ -32,6 +32,7 @@ static void bounds_i64_scalar(const int64_t *values, size_t count, int64_t *leas
 }
 
 const struct mk_table mk_scalar = {.isa = "scalar",
+                                   .agg = &mk_agg_scalar,
                                    .find_any3 = find_any3_scalar,
                                    .count_byte = count_byte_scalar,
                                    .bounds_i64 = bounds_i64_scalar};

@@ -1,0 +1,251 @@
+/* kernels/agg_avx2.c - aggregating kernels with AVX2: four words of a state at a time. Built with its own flags. */
+#include "kernels/agg.h"
+
+#include <immintrin.h>
+#include <string.h>
+
+/* One half of struct mk_fold as vectors: all ones in the words of a set. */
+struct half {
+    __m256i ones, sums, low, high, real, least, most;
+};
+
+static __m256i words_of(uint32_t set)
+{
+    return _mm256_set_epi64x(-(int64_t)(set >> 3 & 1), -(int64_t)(set >> 2 & 1),
+                             -(int64_t)(set >> 1 & 1), -(int64_t)(set & 1));
+}
+
+static struct half half_of(const struct mk_fold *f, unsigned h)
+{
+    const unsigned by = h * 4;
+
+    return (struct half){.ones = _mm256_srli_epi64(words_of(f->ones >> by), 63),
+                         .sums = words_of((uint32_t)(f->ones | f->add | f->low | f->high) >> by),
+                         .low = words_of(f->low >> by),
+                         .high = words_of(f->high >> by),
+                         .real = words_of(f->real >> by),
+                         .least = words_of(f->least >> by),
+                         .most = words_of(f->most >> by)};
+}
+
+static inline __m256i fold_words(const struct half *h, __m256i s, __m256i x, __m256i *carry)
+{
+    const __m256i top = _mm256_set1_epi64x(INT64_MIN);
+    __m256i r, sum;
+
+    r = _mm256_blendv_epi8(s,
+                           _mm256_castpd_si256(
+                               _mm256_add_pd(_mm256_castsi256_pd(s), _mm256_castsi256_pd(x))),
+                           h->real);
+    x = _mm256_blendv_epi8(x, _mm256_cmpgt_epi64(_mm256_setzero_si256(), x), h->high);
+    sum = _mm256_add_epi64(r, _mm256_and_si256(x, h->sums));
+    *carry = _mm256_and_si256(h->low, _mm256_cmpgt_epi64(_mm256_xor_si256(x, top),
+                                                         _mm256_xor_si256(sum, top)));
+    r = _mm256_blendv_epi8(r, sum, h->sums);
+    r = _mm256_blendv_epi8(r, x, _mm256_and_si256(h->least, _mm256_cmpgt_epi64(r, x)));
+    return _mm256_blendv_epi8(r, x, _mm256_and_si256(h->most, _mm256_cmpgt_epi64(x, r)));
+}
+
+static inline void roll_step(const struct mk_fold *f, char *state)
+{
+    int64_t *words = (int64_t *)(state + f->at);
+
+    if (words[f->step_word] == (int64_t)f->step)
+        return;
+    for (uint32_t set = f->real; set != 0; set &= set - 1) {
+        double *sum = (double *)(words + __builtin_ctz(set));
+
+        sum[-1] += sum[0];
+        sum[0] = -0.0;
+    }
+    words[f->step_word] = (int64_t)f->step;
+}
+
+static void fold_avx2(const struct mk_fold *f, char *const *states, size_t count)
+{
+    const struct half a = half_of(f, 0), b = half_of(f, 1);
+    __m256i take_a[MK_FOLD_WORDS], take_b[MK_FOLD_WORDS];
+
+    for (uint32_t s = 0; s < f->source_count; s++) {
+        take_a[s] = words_of(f->sources[s].words);
+        take_b[s] = words_of((uint32_t)f->sources[s].words >> 4);
+    }
+    for (size_t i = 0; i < count; i++) {
+        int64_t *at = (int64_t *)(states[i] + f->at);
+        __m256i xa = a.ones, xb = b.ones, ra, rb, carry_a, carry_b;
+
+        if (f->roll)
+            roll_step(f, states[i]);
+        at[0] |= (int64_t)f->seen;
+        for (uint32_t s = 0; s < f->source_count; s++) {
+            const __m256i v = _mm256_set1_epi64x(f->sources[s].values[i]);
+
+            xa = _mm256_blendv_epi8(xa, v, take_a[s]);
+            xb = _mm256_blendv_epi8(xb, v, take_b[s]);
+        }
+        ra = fold_words(&a, _mm256_loadu_si256((const __m256i *)at), xa, &carry_a);
+        rb = fold_words(&b, _mm256_loadu_si256((const __m256i *)(at + 4)), xb, &carry_b);
+        _mm256_storeu_si256((__m256i *)at, ra);
+        _mm256_storeu_si256((__m256i *)(at + 4), rb);
+        for (uint32_t m = (uint32_t)_mm256_movemask_pd(_mm256_castsi256_pd(carry_a)) |
+                          (uint32_t)_mm256_movemask_pd(_mm256_castsi256_pd(carry_b)) << 4;
+             m != 0; m &= m - 1)
+            at[__builtin_ctz(m) + 1] += 1;
+    }
+}
+
+#define AHEAD 16
+
+static inline uint32_t bucket_match(const int64_t *words, int64_t key)
+{
+    const __m256i wanted = _mm256_set1_epi64x(key);
+    const __m256i a = _mm256_cmpeq_epi64(_mm256_load_si256((const __m256i *)words), wanted);
+    const __m256i b = _mm256_cmpeq_epi64(_mm256_load_si256((const __m256i *)words + 1), wanted);
+
+    return (uint32_t)_mm256_movemask_pd(_mm256_castsi256_pd(a)) |
+           (uint32_t)_mm256_movemask_pd(_mm256_castsi256_pd(b)) << 4;
+}
+
+static size_t probe_i64_avx2(const struct mk_buckets *t, const int64_t *keys, size_t count,
+                             uint32_t *ids)
+{
+    size_t missing = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        const uint64_t b = mk_hash_word(keys[i], t->seed) >> t->shift;
+        const uint32_t match = bucket_match(t->words + b * 8, keys[i]);
+
+        if (t->far && i + AHEAD < count) {
+            const uint64_t next = mk_hash_word(keys[i + AHEAD], t->seed) >> t->shift;
+
+            __builtin_prefetch(t->words + next * 8);
+            __builtin_prefetch(t->ids + next * 8);
+        }
+        ids[i] = match != 0 ? t->ids[b * 8 + (uint32_t)__builtin_ctz(match)] : 0;
+        missing += ids[i] == 0;
+    }
+    return missing;
+}
+
+/* 64-bit products by 32-bit ones. */
+static inline __m256i multiply(__m256i a, uint64_t by)
+{
+    const __m256i b = _mm256_set1_epi64x((int64_t)by);
+    const __m256i cross = _mm256_add_epi64(_mm256_mul_epu32(_mm256_srli_epi64(a, 32), b),
+                                           _mm256_mul_epu32(a, _mm256_srli_epi64(b, 32)));
+
+    return _mm256_add_epi64(_mm256_mul_epu32(a, b), _mm256_slli_epi64(cross, 32));
+}
+
+static inline __m256i mix(__m256i x)
+{
+    x = _mm256_xor_si256(x, _mm256_srli_epi64(x, 33));
+    x = multiply(x, 0xff51afd7ed558ccdull);
+    x = _mm256_xor_si256(x, _mm256_srli_epi64(x, 33));
+    x = multiply(x, 0xc4ceb9fe1a85ec53ull);
+    return _mm256_xor_si256(x, _mm256_srli_epi64(x, 33));
+}
+
+static void hash_i64_avx2(const int64_t *values, size_t count, uint64_t seed, uint64_t *out)
+{
+    const __m256i s = _mm256_set1_epi64x((int64_t)seed);
+    size_t i = 0;
+
+    for (; i + 4 <= count; i += 4) {
+        const __m256i v = _mm256_loadu_si256((const __m256i *)(values + i));
+
+        _mm256_storeu_si256((__m256i *)(out + i), mix(_mm256_xor_si256(v, s)));
+    }
+    for (; i < count; i++)
+        out[i] = mk_mix((uint64_t)values[i] ^ seed);
+}
+
+static void hash_join_avx2(const uint64_t *hashes, size_t count, uint64_t *inout)
+{
+    size_t i = 0;
+
+    for (; i + 4 <= count; i += 4) {
+        const __m256i old = _mm256_loadu_si256((const __m256i *)(inout + i));
+        const __m256i by31 = _mm256_sub_epi64(_mm256_slli_epi64(old, 5), old);
+        const __m256i h = _mm256_loadu_si256((const __m256i *)(hashes + i));
+
+        _mm256_storeu_si256((__m256i *)(inout + i), mix(_mm256_add_epi64(by31, h)));
+    }
+    for (; i < count; i++)
+        inout[i] = mk_mix(inout[i] * 31 + hashes[i]);
+}
+
+static void order_f64_avx2(const double *values, size_t count, int64_t *out)
+{
+    const __m256i nan = _mm256_set1_epi64x(0x7ff8000000000000);
+    size_t i = 0;
+
+    for (; i + 4 <= count; i += 4) {
+        const __m256d v = _mm256_loadu_pd(values + i);
+        const __m256i bits = _mm256_castpd_si256(v);
+        const __m256i sign = _mm256_cmpgt_epi64(_mm256_setzero_si256(), bits);
+        const __m256i key = _mm256_xor_si256(bits, _mm256_srli_epi64(sign, 1));
+
+        _mm256_storeu_si256((__m256i *)(out + i),
+                            _mm256_blendv_epi8(key, nan,
+                                               _mm256_castpd_si256(
+                                                   _mm256_cmp_pd(v, v, _CMP_UNORD_Q))));
+    }
+    mk_agg_scalar.order_f64(values + i, count - i, out + i);
+}
+
+static void sum_lanes_f64_avx2(const double *values, size_t count, size_t first, double lanes[8])
+{
+    __m256d a, b;
+    size_t i = 0;
+
+    for (; i < count && (first + i) % 8 != 0; i++)
+        lanes[(first + i) % 8] += values[i];
+    a = _mm256_loadu_pd(lanes);
+    b = _mm256_loadu_pd(lanes + 4);
+    for (; i + 8 <= count; i += 8) {
+        a = _mm256_add_pd(a, _mm256_loadu_pd(values + i));
+        b = _mm256_add_pd(b, _mm256_loadu_pd(values + i + 4));
+    }
+    _mm256_storeu_pd(lanes, a);
+    _mm256_storeu_pd(lanes + 4, b);
+    for (; i < count; i++)
+        lanes[(first + i) % 8] += values[i];
+}
+
+static void sum_i64_avx2(const int64_t *values, size_t count, int64_t halves[2])
+{
+    const __m256i below = _mm256_set1_epi64x(0xffffffff);
+    __m256i low = _mm256_setzero_si256(), high = low;
+    int64_t l[4], h[4], rest[2];
+    size_t i = 0;
+
+    for (; i + 4 <= count; i += 4) {
+        const __m256i v = _mm256_loadu_si256((const __m256i *)(values + i));
+        const __m256i sign = _mm256_cmpgt_epi64(_mm256_setzero_si256(), v);
+
+        low = _mm256_add_epi64(low, _mm256_and_si256(v, below));
+        high = _mm256_add_epi64(high, _mm256_or_si256(_mm256_srli_epi64(v, 32),
+                                                      _mm256_slli_epi64(sign, 32)));
+    }
+    _mm256_storeu_si256((__m256i *)l, low);
+    _mm256_storeu_si256((__m256i *)h, high);
+    mk_agg_scalar.sum_i64(values + i, count - i, rest);
+    halves[0] = l[0] + l[1] + l[2] + l[3] + rest[0];
+    halves[1] = h[0] + h[1] + h[2] + h[3] + rest[1];
+}
+
+static void partition_avx2(const uint64_t *hashes, size_t count, uint32_t parts, uint32_t *begin,
+                           uint16_t *rows)
+{
+    mk_agg_scalar.partition(hashes, count, parts, begin, rows);
+}
+
+const struct mk_agg mk_agg_avx2 = {.fold = fold_avx2,
+                                   .probe_i64 = probe_i64_avx2,
+                                   .hash_i64 = hash_i64_avx2,
+                                   .hash_join = hash_join_avx2,
+                                   .order_f64 = order_f64_avx2,
+                                   .sum_lanes_f64 = sum_lanes_f64_avx2,
+                                   .sum_i64 = sum_i64_avx2,
+                                   .partition = partition_avx2};
