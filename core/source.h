@@ -55,6 +55,7 @@ struct bad_row {
     const char *reason;
     const char *raw;
     size_t raw_bytes;
+    bool ignorable;                /* the table's format says to go on: counted, never a failure */
     bool computed;                 /* decoded, but an expression failed on it: no file and offset */
     uint32_t sql_line, sql_column; /* of that expression */
 };

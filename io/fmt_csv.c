@@ -198,7 +198,8 @@ static int report(struct csv_decoder *d, const char *row, size_t length, const c
                                 .column = column,
                                 .reason = reason,
                                 .raw = row,
-                                .raw_bytes = length};
+                                .raw_bytes = length,
+                                .ignorable = d->options.ignore_errors};
 
     return d->bad->report(d->bad, &bad, error);
 }
@@ -511,8 +512,6 @@ static int bad_row(struct csv_decoder *d, const char *row, const char *end, uint
 {
     char reason[200], type[60];
 
-    if (d->options.ignore_errors)
-        return MILL_OK;
     if (fault != NULL)
         return report(d, row, (size_t)(end - row), NULL, fault, error);
     if (column == NULL) {

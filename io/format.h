@@ -67,7 +67,7 @@ struct format_vtable {
     void (*finish)(struct format_writer *writer, struct text_buffer *to); /* or NULL */
 };
 
-extern const struct format_vtable format_csv;
+extern const struct format_vtable format_csv, format_json;
 
 /* The format of the table's option 'format', or @fallback's (NULL: the option is needed). NULL: @error says why. */
 const struct format_vtable *format_find(const struct options *options, const char *fallback,

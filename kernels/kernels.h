@@ -22,6 +22,12 @@ struct mk_table {
                           uint32_t *positions);
     /* Bytes equal to @a. */
     size_t (*count_byte)(const char *bytes, size_t length, char a);
+    /* Bit maps of JSON text, bit i & 63 of word i / 64 for byte i, (@length + 63) / 64 words each; bits behind @length
+     * are 0. @stops: what ends a run of plain string bytes, '"', '\\' and all below 0x20. @marks: '"', '{', '}', '[', ']' and
+     * all below 0x20. True: a byte is 0x80 or more. Nothing past @length is read. */
+    bool (*json_marks)(const char *bytes, size_t length, uint64_t *stops, uint64_t *marks);
+    /* Well-formed UTF-8 (Unicode, table 3-7): no surrogates, no overlong forms, nothing cut off. */
+    bool (*utf8_valid)(const char *bytes, size_t length);
     /* *least and *most of @count values, @count > 0. */
     void (*bounds_i64)(const int64_t *values, size_t count, int64_t *least, int64_t *most);
 };

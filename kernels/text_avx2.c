@@ -1,7 +1,9 @@
 /* kernels/text_avx2.c - the kernels with AVX2: 32 bytes at a time. Built with -march=x86-64-v3. */
 #include "kernels/kernels.h"
+#include "kernels/utf8.h"
 
 #include <immintrin.h>
+#include <string.h>
 
 static uint32_t mask32(__m256i v, __m256i a, __m256i b, __m256i c)
 {
@@ -49,6 +51,73 @@ static size_t count_byte_avx2(const char *bytes, size_t length, char a)
     return n;
 }
 
+struct json_masks {
+    uint64_t stops, marks, high;
+};
+
+static struct json_masks json_masks32(__m256i v)
+{
+    const __m256i both =
+        _mm256_or_si256(_mm256_cmpeq_epi8(v, _mm256_set1_epi8('"')),
+                        _mm256_cmpeq_epi8(_mm256_min_epu8(v, _mm256_set1_epi8(0x1f)), v));
+    const __m256i lower = _mm256_or_si256(v, _mm256_set1_epi8(0x20));
+    const __m256i brackets = _mm256_or_si256(_mm256_cmpeq_epi8(lower, _mm256_set1_epi8('{')),
+                                             _mm256_cmpeq_epi8(lower, _mm256_set1_epi8('}')));
+    const __m256i back = _mm256_cmpeq_epi8(v, _mm256_set1_epi8('\\'));
+
+    return (struct json_masks){(uint32_t)_mm256_movemask_epi8(_mm256_or_si256(both, back)),
+                               (uint32_t)_mm256_movemask_epi8(_mm256_or_si256(both, brackets)),
+                               (uint32_t)_mm256_movemask_epi8(v)};
+}
+
+static struct json_masks json_masks64(const char *bytes)
+{
+    const struct json_masks low = json_masks32(_mm256_loadu_si256((const __m256i *)bytes));
+    const struct json_masks high = json_masks32(_mm256_loadu_si256((const __m256i *)(bytes + 32)));
+
+    return (struct json_masks){low.stops | high.stops << 32, low.marks | high.marks << 32,
+                               low.high | high.high};
+}
+
+static bool json_marks_avx2(const char *bytes, size_t length, uint64_t *stops, uint64_t *marks)
+{
+    uint64_t high = 0;
+    size_t w = 0;
+
+    for (; (w + 1) * 64 <= length; w++) {
+        const struct json_masks m = json_masks64(bytes + w * 64);
+
+        stops[w] = m.stops;
+        marks[w] = m.marks;
+        high |= m.high;
+    }
+    if (w * 64 < length) {
+        char rest[64];
+        struct json_masks m;
+
+        memset(rest, ' ', sizeof rest);
+        memcpy(rest, bytes + w * 64, length - w * 64);
+        m = json_masks64(rest);
+        stops[w] = m.stops;
+        marks[w] = m.marks;
+        high |= m.high;
+    }
+    return high != 0;
+}
+
+static bool utf8_valid_avx2(const char *bytes, size_t length)
+{
+    size_t i = 0;
+
+    while (i + 32 <= length) {
+        if (_mm256_movemask_epi8(_mm256_loadu_si256((const __m256i *)(bytes + i))) == 0)
+            i += 32;
+        else if ((i = mk_utf8_run(bytes, i, i + 32, length)) == SIZE_MAX)
+            return false;
+    }
+    return mk_utf8_valid_from(bytes, i, length) == length;
+}
+
 static void bounds_i64_avx2(const int64_t *values, size_t count, int64_t *least, int64_t *most)
 {
     __m256i low = _mm256_set1_epi64x(values[0]), high = low;
@@ -79,4 +148,6 @@ const struct mk_table mk_avx2 = {.isa = "avx2",
                                  .agg = &mk_agg_avx2,
                                  .find_any3 = find_any3_avx2,
                                  .count_byte = count_byte_avx2,
+                                 .json_marks = json_marks_avx2,
+                                 .utf8_valid = utf8_valid_avx2,
                                  .bounds_i64 = bounds_i64_avx2};

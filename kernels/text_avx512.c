@@ -1,5 +1,6 @@
 /* kernels/text_avx512.c - the kernels with AVX-512 BW: 64 bytes at a time. Built with its own flags. */
 #include "kernels/kernels.h"
+#include "kernels/utf8.h"
 
 #include <immintrin.h>
 
@@ -53,6 +54,41 @@ static size_t count_byte_avx512(const char *bytes, size_t length, char a)
     return n;
 }
 
+static bool json_marks_avx512(const char *bytes, size_t length, uint64_t *stops, uint64_t *marks)
+{
+    const __m512i quote = _mm512_set1_epi8('"'), back = _mm512_set1_epi8('\\');
+    const __m512i open = _mm512_set1_epi8('{'), close = _mm512_set1_epi8('}');
+    const __m512i space = _mm512_set1_epi8(' ');
+    __mmask64 high = 0;
+
+    for (size_t w = 0; w * 64 < length; w++) {
+        const size_t left = length - w * 64;
+        const __mmask64 there = left >= 64 ? ~0ull : (1ull << left) - 1;
+        const __m512i v = _mm512_mask_loadu_epi8(space, there, bytes + w * 64);
+        const __m512i lower = _mm512_or_si512(v, space);
+        const __mmask64 both = _mm512_cmpeq_epi8_mask(v, quote) | _mm512_cmplt_epu8_mask(v, space);
+
+        stops[w] = both | _mm512_cmpeq_epi8_mask(v, back);
+        marks[w] =
+            both | _mm512_cmpeq_epi8_mask(lower, open) | _mm512_cmpeq_epi8_mask(lower, close);
+        high |= _mm512_movepi8_mask(v);
+    }
+    return high != 0;
+}
+
+static bool utf8_valid_avx512(const char *bytes, size_t length)
+{
+    size_t i = 0;
+
+    while (i + 64 <= length) {
+        if (_mm512_movepi8_mask(_mm512_loadu_si512(bytes + i)) == 0)
+            i += 64;
+        else if ((i = mk_utf8_run(bytes, i, i + 64, length)) == SIZE_MAX)
+            return false;
+    }
+    return mk_utf8_valid_from(bytes, i, length) == length;
+}
+
 static void bounds_i64_avx512(const int64_t *values, size_t count, int64_t *least, int64_t *most)
 {
     __m512i low = _mm512_set1_epi64(values[0]), high = low;
@@ -79,4 +115,6 @@ const struct mk_table mk_avx512 = {.isa = "avx512",
                                    .agg = &mk_agg_avx512,
                                    .find_any3 = find_any3_avx512,
                                    .count_byte = count_byte_avx512,
+                                   .json_marks = json_marks_avx512,
+                                   .utf8_valid = utf8_valid_avx512,
                                    .bounds_i64 = bounds_i64_avx512};

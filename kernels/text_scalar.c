@@ -1,5 +1,6 @@
 /* kernels/text_scalar.c - the definition of the kernels, on any processor. */
 #include "kernels/kernels.h"
+#include "kernels/utf8.h"
 
 static uint32_t find_any3_scalar(const char *bytes, size_t length, char a, char b, char c,
                                  uint32_t *positions)
@@ -22,6 +23,28 @@ static size_t count_byte_scalar(const char *bytes, size_t length, char a)
     return n;
 }
 
+static bool json_marks_scalar(const char *bytes, size_t length, uint64_t *stops, uint64_t *marks)
+{
+    unsigned char all = 0;
+
+    for (size_t w = 0; w < (length + 63) / 64; w++)
+        stops[w] = marks[w] = 0;
+    for (size_t i = 0; i < length; i++) {
+        const unsigned char c = (unsigned char)bytes[i];
+        const uint64_t both = c == '"' || c < 0x20;
+
+        all |= c;
+        stops[i / 64] |= (both | (c == '\\')) << (i & 63);
+        marks[i / 64] |= (both | ((c | 0x20) == '{') | ((c | 0x20) == '}')) << (i & 63);
+    }
+    return all >= 0x80;
+}
+
+static bool utf8_valid_scalar(const char *bytes, size_t length)
+{
+    return mk_utf8_valid_from(bytes, 0, length) == length;
+}
+
 static void bounds_i64_scalar(const int64_t *values, size_t count, int64_t *least, int64_t *most)
 {
     *least = *most = values[0];
@@ -35,4 +58,6 @@ const struct mk_table mk_scalar = {.isa = "scalar",
                                    .agg = &mk_agg_scalar,
                                    .find_any3 = find_any3_scalar,
                                    .count_byte = count_byte_scalar,
+                                   .json_marks = json_marks_scalar,
+                                   .utf8_valid = utf8_valid_scalar,
                                    .bounds_i64 = bounds_i64_scalar};

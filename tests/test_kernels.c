@@ -98,3 +98,88 @@ Test(kernels, an_unknown_instruction_set_is_refused)
     cr_assert_not_null(strstr(why, "sse9"));
     cr_assert_str_eq(mk_select("scalar", why, sizeof why)->isa, "scalar");
 }
+
+/* Which bits json_marks() must set, by RFC 8259: strings end at quotes, escapes and controls. */
+Test(kernels, json_marks_equal_a_loop)
+{
+    static const char alphabet[] = "\"\\{}[]a\n,\x1f \x7f\x80\xff\0:";
+    const struct mk_table *room[4];
+    const struct mk_table *const *tables = mk_usable(room);
+    char bytes[200];
+    uint64_t stops[3], marks[3];
+
+    for (size_t t = 0; tables[t] != NULL; t++)
+        for (size_t start = 0; start < 8; start++)
+            for (size_t length = 0; length <= 130; length++) {
+                unsigned seed = (unsigned)(length * 13 + start);
+                bool high = false;
+
+                for (size_t i = 0; i < sizeof bytes; i++)
+                    bytes[i] = alphabet[next(&seed) % (length % 3 == 0 ? 12 : 16)];
+                memset(stops, 0xff, sizeof stops);
+                memset(marks, 0xff, sizeof marks);
+                for (size_t i = 0; i < length; i++)
+                    high = high || (bytes[start + i] & 0x80) != 0;
+                cr_assert_eq(tables[t]->json_marks(bytes + start, length, stops, marks), high);
+                for (size_t i = 0; i < (length + 63) / 64 * 64; i++) {
+                    const unsigned char c =
+                        i < length ? (unsigned char)bytes[start + i] : (unsigned char)' ';
+                    const bool both = c == '"' || c < 32;
+
+                    cr_assert_eq(stops[i / 64] >> (i & 63) & 1, both || c == '\\',
+                                 "%s: stops, length %zu start %zu byte %zu", tables[t]->isa, length,
+                                 start, i);
+                    cr_assert_eq(marks[i / 64] >> (i & 63) & 1,
+                                 both || c == '{' || c == '}' || c == '[' || c == ']',
+                                 "%s: marks, length %zu start %zu byte %zu", tables[t]->isa, length,
+                                 start, i);
+                }
+            }
+}
+
+/* Each text is put at every offset among ASCII, so that it crosses every vector's end. */
+Test(kernels, utf8_valid_follows_the_standard)
+{
+    static const struct {
+        const char *text;
+        bool valid;
+    } cases[] = {{"", true},
+                 {"a", true},
+                 {"\xc2\x80", true},
+                 {"\xdf\xbf", true},
+                 {"\xe0\xa0\x80", true},
+                 {"\xed\x9f\xbf", true},
+                 {"\xee\x80\x80", true},
+                 {"\xef\xbf\xbf", true},
+                 {"\xf0\x90\x80\x80", true},
+                 {"\xf4\x8f\xbf\xbf", true},
+                 {"\x80", false},
+                 {"\xbf", false},
+                 {"\xc0\x80", false},
+                 {"\xc1\xbf", false},
+                 {"\xc2", false},
+                 {"\xc2 ", false},
+                 {"\xe0\x9f\xbf", false},
+                 {"\xe1\x80", false},
+                 {"\xed\xa0\x80", false},
+                 {"\xed\xbf\xbf", false},
+                 {"\xf0\x8f\xbf\xbf", false},
+                 {"\xf1\x80\x80", false},
+                 {"\xf4\x90\x80\x80", false},
+                 {"\xf5\x80\x80\x80", false},
+                 {"\xff", false}};
+    const struct mk_table *room[4];
+    const struct mk_table *const *tables = mk_usable(room);
+
+    for (size_t t = 0; tables[t] != NULL; t++)
+        for (size_t k = 0; k < sizeof cases / sizeof *cases; k++)
+            for (size_t length = strlen(cases[k].text); length <= 130; length++)
+                for (size_t at = 0; at + strlen(cases[k].text) <= length; at++) {
+                    char bytes[130];
+
+                    memset(bytes, 'x', sizeof bytes);
+                    memcpy(bytes + at, cases[k].text, strlen(cases[k].text));
+                    cr_assert_eq(tables[t]->utf8_valid(bytes, length), cases[k].valid,
+                                 "%s: case %zu at %zu of %zu", tables[t]->isa, k, at, length);
+                }
+}

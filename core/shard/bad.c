@@ -28,7 +28,8 @@ static int bad_report(struct bad_rows *self, const struct bad_row *row, struct m
     struct bad_row named = *row;
     int code;
 
-    if (policy->node->kind != NODE_SOURCE || policy->node->source.on_error == ON_ERROR_FAIL)
+    if (policy->node->kind != NODE_SOURCE ||
+        (policy->node->source.on_error == ON_ERROR_FAIL && !row->ignorable))
         return fail_with(policy, row, error);
     if (!row->computed)
         at_add_relaxed(&policy->dead, 1);

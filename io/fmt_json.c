@@ -1,0 +1,704 @@
+/* io/fmt_json.c - JSON lines to columns, led by the schema; see json.h. */
+#include "io/json.h"
+
+#include <stdio.h>
+
+/* ---- options ---- */
+
+static const char *const read_options[] = {"json.ignore-parse-errors", "json.fail-on-missing-field",
+                                           "json.timestamp-format.standard", NULL};
+static const char *const write_options[] = {"json.timestamp-format.standard",
+                                            "json.encode.decimal-as-plain-number",
+                                            "json.encode.ignore-null-fields", NULL};
+
+static int times_option(const struct options *options, bool *iso, struct mill_error *error)
+{
+    const struct option *o = option_get(options, "json.timestamp-format.standard");
+
+    *iso = o != NULL && strcmp(o->value, "ISO-8601") == 0;
+    if (o == NULL || *iso || strcmp(o->value, "SQL") == 0)
+        return MILL_OK;
+    return mill_fail(error, MILL_E_OPTION, o->line, o->column,
+                     "'json.timestamp-format.standard' is '%s', need 'SQL' (2024-01-31 "
+                     "23:59:59.999) or "
+                     "'ISO-8601' (2024-01-31T23:59:59.999)",
+                     o->value);
+}
+
+static int map_options(const struct options *options, struct mill_error *error)
+{
+    static const char *const keys[] = {"json.map-null-key.mode", "json.map-null-key.literal"};
+
+    for (size_t i = 0; i < COUNT_OF(keys); i++) {
+        const struct option *o = option_get(options, keys[i]);
+
+        if (o != NULL)
+            return mill_fail(error, MILL_E_UNSUPPORTED, o->line, o->column,
+                             "'%s' is about MAP columns, which are not supported yet", keys[i]);
+    }
+    return MILL_OK;
+}
+
+int json_read_options(const struct options *options, struct json_options *out,
+                      struct mill_error *error)
+{
+    if (map_options(options, error) != MILL_OK ||
+        times_option(options, &out->iso_times, error) != MILL_OK ||
+        option_bool(options, "json.ignore-parse-errors", false, &out->ignore_errors, error) !=
+            MILL_OK ||
+        option_bool(options, "json.fail-on-missing-field", false, &out->fail_on_missing, error) !=
+            MILL_OK)
+        return error->code;
+    if (out->ignore_errors && out->fail_on_missing)
+        return mill_fail(error, MILL_E_OPTION, options->line, options->column,
+                         "table %s: 'json.fail-on-missing-field' and 'json.ignore-parse-errors' "
+                         "cannot both be true",
+                         options->table);
+    return MILL_OK;
+}
+
+int json_write_options(const struct options *options, struct json_options *out,
+                       struct mill_error *error)
+{
+    if (map_options(options, error) != MILL_OK ||
+        times_option(options, &out->iso_times, error) != MILL_OK ||
+        option_bool(options, "json.encode.decimal-as-plain-number", false, &out->plain_decimals,
+                    error) != MILL_OK ||
+        option_bool(options, "json.encode.ignore-null-fields", false, &out->ignore_nulls, error) !=
+            MILL_OK)
+        return error->code;
+    return MILL_OK;
+}
+
+int json_check_type(const struct mill_type *type, const char *path, const struct options *options,
+                    struct mill_error *error)
+{
+    char name[80], below[200];
+
+    switch (type->kind) {
+    case MILL_ARRAY:
+    case MILL_MAP:
+    case MILL_NULL:
+    case MILL_INTERVAL_MONTH:
+    case MILL_INTERVAL_TIME:
+        return mill_fail(error,
+                         type->kind == MILL_ARRAY || type->kind == MILL_MAP ? MILL_E_UNSUPPORTED
+                                                                            : MILL_E_TYPE,
+                         options->line, options->column, "table %s: column %s is %s, which JSON %s",
+                         options->table, path, type_name(type, name, sizeof name),
+                         type->kind == MILL_ARRAY || type->kind == MILL_MAP
+                             ? "columns cannot be yet"
+                             : "has no form of");
+    case MILL_ROW:
+        for (uint32_t i = 0; i < type->field_count; i++) {
+            int code;
+
+            snprintf(below, sizeof below, "%s.%s", path, type->fields[i].name);
+            code = json_check_type(&type->fields[i].type, below, options, error);
+            if (code != MILL_OK)
+                return code;
+        }
+        return MILL_OK;
+    default: return MILL_OK;
+    }
+}
+
+/* ---- objects of the schema ---- */
+
+static uint32_t name_hash(const char *name, size_t length)
+{
+    uint64_t h = length * 0x9e3779b97f4a7c15ull;
+
+    for (size_t i = 0; i < length; i++)
+        h = (h ^ (unsigned char)name[i]) * 0x100000001b3ull;
+    return (uint32_t)(h ^ h >> 29);
+}
+
+/* Makes "name": comparable by words, unless it is long or must be escaped. */
+static void set_key(struct json_member *m)
+{
+    char key[JSON_KEY_WORDS * 8] = {0}, mask[JSON_KEY_WORDS * 8] = {0};
+    const uint32_t length = m->name_length + 3;
+
+    if (length > sizeof key)
+        return;
+    for (uint32_t i = 0; i < m->name_length; i++)
+        if ((unsigned char)m->name[i] < 0x20 || m->name[i] == '"' || m->name[i] == '\\')
+            return;
+    key[0] = '"';
+    memcpy(key + 1, m->name, m->name_length);
+    memcpy(key + 1 + m->name_length, "\":", 2);
+    memset(mask, 0xff, length);
+    memcpy(m->key, key, sizeof key);
+    memcpy(m->mask, mask, sizeof mask);
+    m->key_length = length;
+}
+
+static void prepare_values(struct json_member *m)
+{
+    const struct mill_type *type = m->type;
+
+    if (type->kind == MILL_TIMESTAMP && type->precision >= 3)
+        m->milli = type_is_nanos(type) ? 1000000 : 1000;
+    if (type->kind != MILL_DECIMAL)
+        return;
+    m->limit = decimal_power(type->precision);
+    for (uint32_t places = 0; places < COUNT_OF(m->scale_up) && places <= type->scale; places++)
+        if (type->scale - places <= 18)
+            m->scale_up[places] = (uint64_t)decimal_power(type->scale - places);
+}
+
+static bool seen_name(struct json_object *o, const char *name, uint32_t length, uint32_t *index)
+{
+    for (uint32_t at = name_hash(name, length) & o->slot_mask; o->slots[at] != 0;
+         at = (at + 1) & o->slot_mask) {
+        const struct json_member *m = &o->members[o->slots[at] - 1];
+
+        if (m->name_length == length && memcmp(m->name, name, length) == 0) {
+            *index = o->slots[at] - 1;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void add_name(struct json_object *o, uint32_t index)
+{
+    const struct json_member *m = &o->members[index];
+    uint32_t at = name_hash(m->name, m->name_length) & o->slot_mask;
+
+    while (o->slots[at] != 0)
+        at = (at + 1) & o->slot_mask;
+    o->slots[at] = index + 1;
+}
+
+/* @wanted: per field, or NULL: all. NULL without memory. */
+static struct json_object *object_new(struct arena *arena, const struct mill_field *fields,
+                                      uint32_t count, const bool *wanted, const char *path)
+{
+    struct json_object *o = arena_new(arena, struct json_object);
+    uint32_t slots = 16;
+
+    while (slots < (count + JSON_LEARNED_MAX) * 2)
+        slots *= 2;
+    if (o == NULL)
+        return NULL;
+    o->members = arena_array(arena, struct json_member, count + JSON_LEARNED_MAX);
+    o->slots = arena_array(arena, uint32_t, slots);
+    o->met = arena_array(arena, uint64_t, (count + JSON_LEARNED_MAX) / 64 + 1);
+    o->slot_mask = slots - 1;
+    if (o->members == NULL || o->slots == NULL || o->met == NULL)
+        return NULL;
+    for (uint32_t i = 0; i < count; i++) {
+        struct json_member *m = &o->members[i];
+
+        m->name = fields[i].name;
+        m->name_length = (uint32_t)strlen(fields[i].name);
+        m->type = &fields[i].type;
+        m->wanted = wanted == NULL || wanted[i];
+        m->next = i + 1 < count ? i + 1 : 0;
+        m->path = path == NULL ? m->name : arena_format(arena, "%s.%s", path, m->name);
+        if (m->path == NULL)
+            return NULL;
+        o->wanted += m->wanted;
+        set_key(m);
+        prepare_values(m);
+        add_name(o, i);
+        if (m->type->kind == MILL_ROW) {
+            m->object = object_new(arena, m->type->fields, m->type->field_count, NULL, m->path);
+            if (m->object == NULL)
+                return NULL;
+        }
+    }
+    o->count = count;
+    return o;
+}
+
+/* ---- one object ---- */
+
+static inline bool key_matches(const struct json_member *m, const char *p)
+{
+    uint64_t differ =
+        ((json_load8(p) ^ m->key[0]) & m->mask[0]) | ((json_load8(p + 8) ^ m->key[1]) & m->mask[1]);
+
+    if (m->key_length > 16)
+        differ |= ((json_load8(p + 16) ^ m->key[2]) & m->mask[2]) |
+                  ((json_load8(p + 24) ^ m->key[3]) & m->mask[3]);
+    return differ == 0 && m->key_length != 0;
+}
+
+/* A member that the schema does not have, remembered so that the next line expects it. */
+static uint32_t learn(struct json_reader *r, struct json_object *o, const char *name,
+                      uint32_t length)
+{
+    struct json_member *m = &o->members[o->count + o->learned];
+
+    if (o->learned == JSON_LEARNED_MAX || length + 3 > JSON_KEY_WORDS * 8)
+        return UINT32_MAX;
+    m->name = arena_text(&r->arena, name, length);
+    if (m->name == NULL)
+        return UINT32_MAX;
+    m->name_length = length;
+    set_key(m);
+    add_name(o, o->count + o->learned);
+    return o->count + o->learned++;
+}
+
+/* The member whose name is at @p, found by name. Returns behind its colon; *index UINT32_MAX: unknown. */
+static const char *find_member(struct json_reader *r, struct json_object *o, const char *p,
+                               uint32_t *index)
+{
+    const char *end;
+    struct json_text name;
+
+    if (*p != '"')
+        return json_broken(r, p,
+                           *p == '}' ? "a member is missing behind a comma"
+                                     : "a member's name in quotes is missing");
+    end = json_skip_string(r, p);
+    if (end == NULL)
+        return NULL;
+    name = json_unescape(r, &r->out->bytes, p + 1, end - 1);
+    if (name.length == UINT32_MAX)
+        return NULL;
+    p = json_space(end);
+    if (*p != ':')
+        return json_broken(r, p, "a colon is missing behind a member's name");
+    if (!seen_name(o, name.bytes, name.length, index))
+        *index = learn(r, o, name.bytes, name.length);
+    return p + 1;
+}
+
+static void set_all_null(struct json_reader *r, struct json_member *m, uint32_t row)
+{
+    json_set_null(r, m, row);
+}
+
+/* Wanted members that did not come. */
+static void fill_missing(struct json_reader *r, struct json_object *o, uint32_t row)
+{
+    for (uint32_t i = 0; i < o->count; i++) {
+        struct json_member *m = &o->members[i];
+
+        if (!m->wanted || (o->met[i / 64] >> (i & 63) & 1) != 0)
+            continue;
+        if (r->options.fail_on_missing)
+            json_conflict(r, m, NULL, 0, "is missing ('json.fail-on-missing-field' is true)", row);
+        else
+            set_all_null(r, m, row);
+    }
+}
+
+static const char *read_object(struct json_reader *r, struct json_object *o, const char *p,
+                               uint32_t row);
+
+static inline const char *read_wanted(struct json_reader *r, struct json_member *m, const char *p,
+                                      uint32_t row)
+{
+    const char *end;
+
+    if (m->object == NULL && *p != 'n')
+        return json_value(r, m, p, row);
+    if (json_is_null(p)) {
+        json_set_null(r, m, row);
+        return r->no_memory ? NULL : p + 4;
+    }
+    if (m->object == NULL)
+        return json_value(r, m, p, row);
+    if (UNLIKELY(m->column->validity != NULL))
+        m->column->validity[row >> 6] |= 1ull << (row & 63);
+    if (*p == '{')
+        return read_object(r, m->object, p, row);
+    end = json_skip(r, p);
+    if (end != NULL)
+        json_conflict(r, m, p, (uint32_t)(end - p), NULL, row);
+    return end;
+}
+
+/* Behind the ',' (true) or '}' (false, *p behind it) that must follow a value. */
+static inline bool another(struct json_reader *r, const char **at)
+{
+    const char *p = *at;
+
+    if (UNLIKELY(json_is_space(*p)))
+        p = json_space(p);
+    if (*p == ',') {
+        *at = json_is_space(p[1]) ? json_space(p + 1) : p + 1;
+        return true;
+    }
+    *at = *p == '}' ? p + 1 : json_broken(r, p, "a comma or } is missing behind a value");
+    return false;
+}
+
+/* The object whose '{' is at @p; returns behind its '}'. */
+static const char *read_object(struct json_reader *r, struct json_object *o, const char *p,
+                               uint32_t row)
+{
+    uint32_t *expected = &o->first, found = 0;
+
+    if (UNLIKELY(r->depth == JSON_DEPTH_MAX))
+        return json_broken(r, p, "objects and arrays are nested deeper than 64");
+    r->depth++;
+    for (uint32_t w = 0; w <= o->count / 64; w++)
+        o->met[w] = 0;
+    p++;
+    if (UNLIKELY(json_is_space(*p)))
+        p = json_space(p);
+    if (UNLIKELY(*p == '}')) {
+        p++;
+    } else {
+        do {
+            uint32_t index = *expected;
+            struct json_member *m = &o->members[index];
+
+            if (LIKELY(key_matches(m, p))) {
+                p += m->key_length;
+            } else {
+                p = find_member(r, o, p, &index);
+                if (p == NULL)
+                    return NULL;
+                if (index ==
+                    UINT32_MAX) { /* too many or too long to remember: nothing follows it */
+                    p = json_skip(r, json_space(p));
+                    continue;
+                }
+                *expected = index;
+                m = &o->members[index];
+            }
+            expected = &m->next;
+            if (json_is_space(*p))
+                p = json_space(p);
+            if (m->wanted) {
+                const uint64_t bit = 1ull << (index & 63);
+
+                found += (o->met[index / 64] & bit) == 0; /* the last of the same name stays */
+                o->met[index / 64] |= bit;
+                p = read_wanted(r, m, p, row);
+            } else {
+                p = json_skip(r, p);
+            }
+        } while (LIKELY(p != NULL) && another(r, &p));
+        if (p == NULL)
+            return NULL;
+    }
+    r->depth--;
+    if (UNLIKELY(found != o->wanted))
+        fill_missing(r, o, row);
+    return r->no_memory ? NULL : p;
+}
+
+/* ---- lines ---- */
+
+/* A line's bits of NULLs were set as it was read, and it is not a row after all. */
+static void forget_row(struct json_object *o, uint32_t row)
+{
+    for (uint32_t i = 0; i < o->count; i++) {
+        struct json_member *m = &o->members[i];
+
+        if (!m->wanted)
+            continue;
+        if (m->column->validity != NULL)
+            m->column->validity[row >> 6] |= 1ull << (row & 63);
+        if (m->object != NULL)
+            forget_row(m->object, row);
+    }
+}
+
+static int report(struct json_reader *r, const char *end, struct mill_error *error)
+{
+    struct bad_row bad = {.step = r->piece.step,
+                          .place = r->row,
+                          .file = r->piece.file,
+                          .raw_bytes = (size_t)(end - r->line),
+                          .raw = r->line,
+                          .ignorable = r->options.ignore_errors};
+    const char *const lies = r->next; /* where the line lies in the piece; r->line may be a copy */
+    char reason[300], type[100];
+
+    if (bad.raw_bytes > 0 && bad.raw[bad.raw_bytes - 1] == '\r')
+        bad.raw_bytes--;
+    bad.offset = r->piece.offset + (uint64_t)(lies - r->piece.bytes);
+    bad.line = format_line(&r->piece, lies, &r->seen_at, &r->seen_line);
+    if (r->reason != NULL)
+        snprintf(reason, sizeof reason, "%s, at byte %zu of the line", r->reason,
+                 (size_t)(r->at - r->line) + 1);
+    else if (r->conflict == NULL)
+        snprintf(reason, sizeof reason, "the line is no well-formed UTF-8");
+    else if (r->conflict_text == NULL)
+        snprintf(reason, sizeof reason, "it %s", r->conflict_reason);
+    else if (r->conflict_reason != NULL)
+        snprintf(reason, sizeof reason, "%.*s %s", (int)min_u32(r->conflict_length, 60),
+                 r->conflict_text, r->conflict_reason);
+    else
+        snprintf(reason, sizeof reason, "%.*s is no %s", (int)min_u32(r->conflict_length, 60),
+                 r->conflict_text, type_name(r->conflict->type, type, sizeof type));
+    bad.reason = reason;
+    bad.column = r->reason == NULL && r->conflict != NULL ? r->conflict->path : NULL;
+    return r->bad->report(r->bad, &bad, error);
+}
+
+/* The line at r->next as it can be read: where it lies, or a copy with padding. NULL without memory. */
+static const char *line_begin(struct json_reader *r)
+{
+    const char *newline;
+    size_t length;
+    char *copy;
+
+    if (LIKELY(r->next < r->safe))
+        return r->next;
+    newline = memchr(r->next, '\n', (size_t)(r->end - r->next));
+    length = (size_t)((newline != NULL ? newline : r->end) - r->next);
+    copy = arena_alloc(&r->out->bytes, length + 1 + JSON_PADDING);
+    if (copy == NULL)
+        return NULL;
+    memcpy(copy, r->next, length);
+    memset(copy + length, 0, 1 + JSON_PADDING);
+    copy[length] = '\n';
+    r->base = NULL;
+    r->indexed = 0;
+    r->limit = copy + length + 1;
+    return copy;
+}
+
+/* Reads the line into @row. Returns behind what was read; NULL: it is broken. */
+static const char *read_line(struct json_reader *r, uint32_t row)
+{
+    const char *p = json_space(r->line);
+
+    r->reason = r->at = NULL;
+    r->conflict = NULL;
+    r->depth = 0;
+    if (UNLIKELY(*p != '{'))
+        return json_broken(r, p, "the line is no JSON object");
+    p = read_object(r, r->root, p, row);
+    if (p == NULL)
+        return NULL;
+    if (UNLIKELY(*p != '\n'))
+        p = json_space(p);
+    return *p == '\n' ? p : json_broken(r, p, "something follows the object");
+}
+
+/* The line's '\n', from a place in it. */
+static const char *line_end(const struct json_reader *r, const char *from)
+{
+    return memchr(from, '\n', (size_t)(r->limit - from));
+}
+
+static bool own_columns(struct json_reader *r, struct json_object *o, struct column *columns,
+                        bool nested)
+{
+    for (uint32_t i = 0; i < o->count; i++) {
+        struct json_member *m = &o->members[i];
+
+        m->column = &columns[i];
+        if (!m->wanted)
+            continue;
+        if (!nested && !column_own(r->out, m->column, m->type))
+            return false;
+        if (nested && m->column->values != NULL) /* NULL ROWs leave their fields as they are */
+            memset(m->column->values, 0, (size_t)r->out->capacity * type_width(m->type));
+        if (m->object != NULL && !own_columns(r, m->object, m->column->children, true))
+            return false;
+    }
+    return true;
+}
+
+/* The fields of a NULL ROW are NULL. */
+static bool spread_nulls(struct json_reader *r, struct json_object *o, const struct column *parent)
+{
+    const uint32_t words = (r->out->rows + 63) / 64;
+
+    for (uint32_t i = 0; i < o->count; i++) {
+        struct json_member *m = &o->members[i];
+
+        if (!m->wanted)
+            continue;
+        if (parent != NULL && parent->validity != NULL) {
+            if (m->column->validity == NULL && !column_own_validity(r->out, m->column))
+                return false;
+            for (uint32_t w = 0; w < words; w++)
+                m->column->validity[w] &= parent->validity[w];
+        }
+        if (m->object != NULL && !spread_nulls(r, m->object, m->column))
+            return false;
+    }
+    return true;
+}
+
+/* One line. 1: a row; 0: a bad one; <0: -code. */
+static int decode_line(struct json_reader *r, uint32_t row, struct mill_error *error)
+{
+    const char *p, *end;
+    int code;
+
+    p = read_line(r, row);
+    if (r->no_memory)
+        return -mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory to decode JSON");
+    end = p != NULL ? p : line_end(r, r->at);
+    if (LIKELY(p != NULL && r->conflict == NULL &&
+               (!r->high || r->kernels->utf8_valid(r->line, (size_t)(end - r->line))))) {
+        r->next += end - r->line + 1;
+        r->row++;
+        return 1;
+    }
+    forget_row(r->root, row);
+    code = report(r, end, error);
+    r->next += end - r->line + 1;
+    r->row++;
+    return -code;
+}
+
+static bool blank_line(struct json_reader *r)
+{
+    const char *p = r->next;
+
+    while (p < r->end && json_is_space(*p))
+        p++;
+    if (p < r->end && *p != '\n')
+        return false;
+    r->next = p < r->end ? p + 1 : r->end;
+    return true;
+}
+
+static int json_decode(struct format_decoder *decoder, struct batch *out, struct mill_error *error)
+{
+    struct json_reader *r = (struct json_reader *)decoder;
+    uint32_t n = 0;
+
+    r->out = out;
+    r->no_memory = !own_columns(r, r->root, out->columns, false);
+    while (!r->no_memory && r->next < r->end && n < out->capacity) {
+        int code;
+
+        if (UNLIKELY(*r->next != '{') && blank_line(r))
+            continue;
+        r->line = line_begin(r);
+        if (r->line == NULL) {
+            r->no_memory = true;
+            break;
+        }
+        code = decode_line(r, n, error);
+        if (code < 0)
+            return code;
+        n += (uint32_t)code;
+    }
+    if (r->next > r->end) /* the last line had no '\n' */
+        r->next = r->end;
+    out->rows = out->live = n;
+    if (r->no_memory || !spread_nulls(r, r->root, NULL))
+        return -mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory to decode JSON");
+    return r->next < r->end;
+}
+
+static void json_begin(struct format_decoder *decoder, const struct format_piece *piece)
+{
+    struct json_reader *r = (struct json_reader *)decoder;
+    const char *newline = NULL;
+
+    r->piece = *piece;
+    r->next = piece->bytes;
+    r->end = piece->bytes + piece->length;
+    if (piece->offset == 0 && piece->length >= 3 && memcmp(r->next, "\xef\xbb\xbf", 3) == 0)
+        r->next += 3;
+    if (piece->length > JSON_PADDING)
+        newline = memrchr(piece->bytes, '\n', piece->length - JSON_PADDING);
+    r->safe = newline != NULL ? newline + 1 : piece->bytes;
+    r->seen_at = NULL;
+    r->row = 0;
+    r->base = NULL;
+    r->indexed = 0;
+    r->limit = r->safe;
+    r->high = false;
+}
+
+/* ---- the format ---- */
+
+struct json_format {
+    struct format format;
+    struct source_config config;
+    struct json_options options;
+};
+
+static int json_open(const struct source_config *config, struct format **out,
+                     struct mill_error *error)
+{
+    struct json_format *f = heap_zalloc(config->heap, sizeof *f);
+    int code = MILL_OK;
+
+    if (f == NULL)
+        return mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory for a source");
+    f->format.vtable = &format_json;
+    f->config = *config;
+    *out = &f->format;
+    for (uint32_t i = 0; code == MILL_OK && i < config->schema->field_count; i++)
+        code = json_check_type(&config->schema->fields[i].type, config->schema->fields[i].name,
+                               config->options, error);
+    return code != MILL_OK ? code : json_read_options(config->options, &f->options, error);
+}
+
+static void json_close(struct format *format)
+{
+    struct json_format *f = (struct json_format *)format;
+
+    heap_free(f->config.heap, f, sizeof *f);
+}
+
+/* No newline can stand in a row. */
+static size_t json_cut(const struct format *format, uint64_t offset, const char *bytes,
+                       size_t length, size_t want)
+{
+    const size_t near = want < length ? want : length;
+    const char *newline = memrchr(bytes, '\n', near);
+
+    (void)format;
+    (void)offset;
+    if (newline == NULL)
+        newline = memchr(bytes + near, '\n', length - near);
+    return newline != NULL ? (size_t)(newline - bytes) + 1 : 0;
+}
+
+static void json_decoder_free(struct format_decoder *decoder)
+{
+    struct json_reader *r = (struct json_reader *)decoder;
+
+    arena_close(&r->arena);
+    heap_free(r->heap, r, sizeof *r);
+}
+
+static struct format_decoder *json_decoder_new(const struct format *format, struct heap *heap)
+{
+    const struct json_format *f = (const struct json_format *)format;
+    struct json_reader *r = heap_zalloc(heap, sizeof *r);
+
+    if (r == NULL)
+        return NULL;
+    r->decoder.vtable = &format_json;
+    r->heap = heap;
+    arena_open(&r->arena, heap);
+    r->kernels = f->config.kernels;
+    r->schema = f->config.schema;
+    r->bad = f->config.bad;
+    r->options = f->options;
+    r->root =
+        object_new(&r->arena, r->schema->fields, r->schema->field_count, f->config.wanted, NULL);
+    if (r->root == NULL) {
+        json_decoder_free(&r->decoder);
+        return NULL;
+    }
+    return &r->decoder;
+}
+
+const struct format_vtable format_json = {.name = "json",
+                                          .extension = "json",
+                                          .read_options = read_options,
+                                          .write_options = write_options,
+                                          .open = json_open,
+                                          .close = json_close,
+                                          .cut = json_cut,
+                                          .decoder_new = json_decoder_new,
+                                          .decoder_free = json_decoder_free,
+                                          .begin = json_begin,
+                                          .decode = json_decode,
+                                          .writer_open = json_writer_open,
+                                          .writer_close = json_writer_close,
+                                          .write = json_write};

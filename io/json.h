@@ -1,0 +1,187 @@
+/* io/json.h - JSON lines: what the decoder's files share. fmt_json.c walks objects, json_value.c reads values,
+ * json_write.c writes rows.
+ *
+ * A line is read in one pass, led by the schema: the member that followed this one in the line before is expected to
+ * follow again, and is compared as a whole ("name":); else a hash table finds it. Ends of strings come from bit maps of a
+ * kernel, made 16 KiB at a time, so that text is still in the first cache when it is read.
+ *   Every line lies in memory with its '\n' and 64 readable bytes behind it: the last lines of a piece are copied.
+ *   No token crosses the '\n', which every string and scalar stops at.
+ * Includes: format.h
+ */
+#ifndef MILL_JSON_H
+#define MILL_JSON_H
+
+#include "core/values.h"
+#include "io/format.h"
+#include "kernels/kernels.h"
+
+#define JSON_DEPTH_MAX 64u
+#define JSON_PADDING 64u
+#define JSON_CHUNK ((size_t)16 << 10)
+#define JSON_KEY_WORDS 4u    /* keys up to 32 bytes, quotes and colon too, are compared by words */
+#define JSON_LEARNED_MAX 32u /* unknown members remembered per object */
+
+struct json_options {
+    bool ignore_errors, fail_on_missing, iso_times;
+    bool plain_decimals, ignore_nulls; /* writing */
+};
+
+/* A member of an object: a column, a field of a ROW, or (index >= object's count) one that the schema does not have. */
+struct json_member {
+    uint64_t key[JSON_KEY_WORDS], mask[JSON_KEY_WORDS]; /* "name": as words */
+    uint32_t key_length;                                /* 0: only found by name */
+    uint32_t next;                                      /* what followed it last: an index */
+    bool wanted;                                        /* else it is stepped over */
+    const char *name, *path;                            /* path: bid.price */
+    uint32_t name_length;
+    const struct mill_type *type;
+    struct json_object *object; /* ROW */
+    struct column *column;      /* of the batch being filled */
+    /* the last time's first 16 bytes (to the minute) and their value; a date's first 10 */
+    uint64_t seen[2];
+    int64_t seen_value;
+    int64_t milli;         /* TIMESTAMP: values per millisecond, 0: the type is coarser */
+    int128 limit;          /* DECIMAL: 10^precision */
+    uint64_t scale_up[19]; /* DECIMAL: 10^(scale - places) for places <= scale, 0: not in 64 bits */
+};
+
+struct json_object {
+    struct json_member *members; /* count of the schema, then learned ones */
+    uint32_t count, learned, wanted;
+    uint32_t first;  /* what came first last time */
+    uint32_t *slots; /* hash table of indexes + 1 by name; slot_mask + 1 of them */
+    uint32_t slot_mask;
+    uint64_t *met; /* bit: this member stood in the object being read */
+};
+
+struct json_reader {
+    struct format_decoder decoder;
+    struct heap *heap;
+    struct arena arena; /* objects, members */
+    const struct mk_table *kernels;
+    const struct mill_schema *schema;
+    struct bad_rows *bad;
+    struct json_options options;
+    struct json_object *root;
+
+    struct format_piece piece;
+    const char *end, *next; /* of the piece; next line */
+    const char *safe;       /* lines before it are read where they lie */
+    const char *seen_at;    /* format_line() */
+    uint64_t seen_line;
+    uint32_t row; /* lines of the piece so far, bad ones too, blank ones not */
+
+    /* the bit maps: @indexed bytes from base on, and where what may be indexed ends */
+    const char *base, *limit;
+    size_t indexed;
+    bool high; /* a byte of 0x80 or more was seen in this piece */
+
+    /* the line being read */
+    struct batch *out;
+    const char *line;
+    uint32_t depth;
+    const char *reason; /* it is no JSON, at: */
+    const char *at;
+    const struct json_member *conflict; /* or: the first value that does not fit its column */
+    const char *conflict_text;
+    uint32_t conflict_length;
+    const char *conflict_reason; /* or NULL: is no TYPE */
+    bool no_memory;
+
+    uint64_t stops[JSON_CHUNK / 64], marks[JSON_CHUNK / 64];
+};
+
+/* ---- scanning (inline: one of these per value) ---- */
+
+/* Makes the bit maps for the bytes from @p on. */
+void json_index(struct json_reader *r, const char *p);
+const char *json_next_far(struct json_reader *r, const uint64_t *map, const char *p);
+
+static inline uint64_t json_load8(const char *p)
+{
+    uint64_t v;
+
+    memcpy(&v, p, 8);
+    return v;
+}
+static inline uint32_t json_load4(const char *p)
+{
+    uint32_t v;
+
+    memcpy(&v, p, 4);
+    return v;
+}
+
+/* The first byte at or behind @p whose bit is set in @map (r->stops or r->marks). */
+static inline const char *json_next(struct json_reader *r, const uint64_t *map, const char *p)
+{
+    const size_t at = (size_t)(p - r->base);
+
+    if (LIKELY(at < r->indexed)) {
+        const uint64_t word = map[at / 64] >> (at & 63);
+
+        if (LIKELY(word != 0))
+            return p + __builtin_ctzll(word);
+    }
+    return json_next_far(r, map, p);
+}
+
+static inline bool json_is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r';
+}
+static inline const char *json_space(const char *p)
+{
+    while (json_is_space(*p))
+        p++;
+    return p;
+}
+/* What may stand behind a number or word. */
+extern const bool json_ends[256];
+static inline bool json_ends_scalar(char c)
+{
+    return json_ends[(unsigned char)c];
+}
+static inline bool json_is_null(const char *p)
+{
+    return json_load4(p) == 0x6c6c756e && json_ends_scalar(p[4]); /* "null" */
+}
+
+/* ---- json_value.c ---- */
+
+/* The line is no JSON: @reason at @at. Returns NULL. */
+const char *json_broken(struct json_reader *r, const char *at, const char *reason);
+/* Reads the value at @p into the member's column. Returns behind it, NULL: the line is broken, or no memory. A value that
+ * does not fit becomes the line's conflict, or NULL where errors are ignored. */
+const char *json_value(struct json_reader *r, struct json_member *m, const char *p, uint32_t row);
+void json_set_null(struct json_reader *r, struct json_member *m, uint32_t row);
+void json_conflict(struct json_reader *r, struct json_member *m, const char *text, uint32_t length,
+                   const char *reason, uint32_t row);
+/* Behind the value at @p, whatever it is; strings, brackets and their order are checked, what is in scalars is not. */
+const char *json_skip(struct json_reader *r, const char *p);
+/* Behind the string whose opening quote is at @p. */
+const char *json_skip_string(struct json_reader *r, const char *p);
+/* The text of a string's inside: as it lies there, or without its escapes in the arena. Length UINT32_MAX: broken, or no
+ * memory. */
+struct json_text {
+    const char *bytes;
+    uint32_t length;
+};
+struct json_text json_unescape(struct json_reader *r, struct arena *arena, const char *from,
+                               const char *to);
+
+/* ---- fmt_json.c and json_write.c ---- */
+
+int json_read_options(const struct options *options, struct json_options *out,
+                      struct mill_error *error);
+int json_write_options(const struct options *options, struct json_options *out,
+                       struct mill_error *error);
+/* Refuses what JSON columns cannot be. @path: the column's name. */
+int json_check_type(const struct mill_type *type, const char *path, const struct options *options,
+                    struct mill_error *error);
+int json_writer_open(const struct sink_config *config, struct format_writer **out,
+                     struct mill_error *error);
+void json_writer_close(struct format_writer *writer);
+void json_write(struct format_writer *writer, const struct batch *batch, struct text_buffer *to);
+
+#endif
