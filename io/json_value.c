@@ -662,7 +662,7 @@ static const char *store_bytes(struct json_reader *r, struct column *c, uint32_t
             return "is no base64 text, which BYTES are in JSON";
         bits = bits << 6 | (uint32_t)digit;
         if (++digits % 4 != 1)
-            to[n++] = (char)(bits >> (6 - digits * 2 % 8) % 8);
+            to[n++] = (char)(bits >> (8 - digits * 2 % 8) % 8);
     }
     if (digits % 4 == 1)
         return "is no base64 text, which BYTES are in JSON";
