@@ -2,7 +2,7 @@
 """Cases taken from other engines' tests (MILL_CONFORMANCE, default ../shared/conformance): their rows, DDL, SQL and answers.
 
 Skipped when the folder is absent. A case that needs what is "not supported yet" is skipped by name. Answers are compared as multisets at
-1, 2 and 3 shards.
+1, 2 and 3 shards, with batches of 1, 2 and 4,096 rows, and for every instruction set the CPU has.
 """
 import csv, glob, io, json, os, re, subprocess, sys, tempfile
 
@@ -37,6 +37,28 @@ def to_ms(x):
     return str(int(m.group(1)) * 1000 + int(m.group(2))) if m else x
 
 
+def plain_cases(name, case):
+    """Cases of the plain form out of the folder's other forms: (name, case)."""
+    if "cases" in case:                    # Scotty: [value, ms] rows; the union of the windows over all its watermarks
+        for c in case["cases"]:
+            windows = [w for _, reported in c["watermarks"] for w in reported]
+            yield name + " " + c["test"], {**case, "rows": c["rows"], "columns": [["v", "INT"], ["ts", "BIGINT"]], "time_column": "ts",
+                                           "expected": windows}
+    elif "merges" in case:                 # two answers: ours is Flink's
+        yield name, {**case, "rows": [[t] for t in case["rows"]], "columns": [["ts", "BIGINT"]], "time_column": "ts",
+                     "expected": case["merges"]["expected"]}
+    elif "rows" in case and "expected" in case:
+        yield name, case
+
+
+def configurations():
+    for shards in "123":
+        for batch in ("1", "2", "4096"):
+            yield ["--shards", shards, "--set", "batch-rows=" + batch], {}
+    for isa in ("scalar", "avx2", "avx512"):
+        yield ["--shards", "2"], {"MILL_ISA": isa}
+
+
 def tables_of(case):
     rows = case["rows"]
     if case.get("time_unit") != "ms":
@@ -54,8 +76,10 @@ def run_case(case, directory):
             w.writerow([cell(x) for x in row])
     ddl = case["ddl"][0].rstrip(";") + " WITH ('connector'='filesystem','format'='csv','path'='%s','csv.null-literal'='\\N');\n" % path
     expected = sorted([[plain(x) for x in r] for r in case["expected"]], key=repr)
-    for shards in "123":
-        p = subprocess.run([COMMAND, "run", "-c", ddl + case["sql"], "--quiet", "--shards", shards], capture_output=True, text=True)
+    for options, env in configurations():
+        p = subprocess.run([COMMAND, "run", "-c", ddl + case["sql"], "--quiet", *options], capture_output=True, text=True, env={**os.environ, **env})
+        if p.returncode == 78 and env and "this CPU has no" in p.stderr:
+            continue
         if p.returncode == 78 and "not supported yet" in p.stderr:
             return "skip", p.stderr.split("\n")[0]
         got = list(csv.reader(io.StringIO(p.stdout)))[1:]
@@ -63,7 +87,7 @@ def run_case(case, directory):
             got = [[to_ms(x) for x in r] for r in got]
         got = sorted([[plain(x) for x in r] for r in got], key=repr)
         if p.returncode != 0 or got != expected:
-            return "%s shards, exit %d\n  got      %s\n  expected %s\n  %s" % (shards, p.returncode, got, expected, p.stderr.strip())
+            return "%s %s, exit %d\n  got      %s\n  expected %s\n  %s" % (" ".join(options), env, p.returncode, got, expected, p.stderr.strip())
     return None
 
 
@@ -74,18 +98,16 @@ def main():
         print("sql_conformance: skipped, there is no folder %s" % FOLDER)
     with tempfile.TemporaryDirectory() as directory:
         for name in files:
-            case = json.load(open(name))
-            if "rows" not in case or "expected" not in case or "feldera" in name:
-                continue                   # another form: updating inputs, several answers
-            result = run_case(case, directory)
-            if result is None:
-                passed += 1
-            elif isinstance(result, tuple):
-                skipped += 1
-                print("skipped:", os.path.basename(name), result[1])
-            else:
-                failed += 1
-                print("FAILED:", os.path.basename(name), result)
+            for title, case in plain_cases(os.path.basename(name), json.load(open(name))):
+                result = run_case(case, directory)
+                if result is None:
+                    passed += 1
+                elif isinstance(result, tuple):
+                    skipped += 1
+                    print("skipped:", title, result[1])
+                else:
+                    failed += 1
+                    print("FAILED:", title, result)
     print("sql_conformance: %d passed, %d failed, %d skipped" % (passed, failed, skipped))
     return 1 if failed else 0
 
