@@ -130,3 +130,8 @@ const char *nearest_name(const char *wanted, const char *const *names, size_t co
     }
     return found;
 }
+
+const char *mill_nearest_name(const char *word, const char *const *names, size_t count)
+{
+    return nearest_name(word, names, count);
+}

@@ -265,6 +265,9 @@ MILL_API void mill_build_info(char *text, size_t bytes);
 MILL_API void mill_functions(void (*each)(void *user, const char *name, const char *signature,
                                           const char *description, const char *category),
                              void *user);
+/* The nearest of @names (@count) to a word that is none of them, for "did you mean"; NULL: none is near. Borrows. */
+MILL_API const char *mill_nearest_name(const char *word, const char *const *names, size_t count);
+
 /* ---- user functions in C ----------------------------------------------------------------- */
 
 /* What CREATE FUNCTION ... LANGUAGE C USING LIBRARY names: a symbol of this type in a shared

@@ -17,6 +17,7 @@
 
 #define EXIT_USAGE 64
 #define EXIT_NO_INPUT 66
+#define EXIT_OUTPUT 74
 #define EXIT_SETTING 78
 
 struct progress;
@@ -67,6 +68,17 @@ static int bad_usage(const char *what, const char *value)
 {
     fprintf(stderr, "millstream: %s%s%s; millstream help shows how it is called\n", what,
             value != NULL ? " " : "", value != NULL ? value : "");
+    return EXIT_USAGE;
+}
+
+/* A word that is none of @known: with the one the user may have meant. */
+static int unknown_word(const char *what, const char *word, const char *const *known, size_t count)
+{
+    const char *nearest = mill_nearest_name(word, known, count);
+
+    fprintf(stderr, "millstream: there is no %s %s%s%s%s; millstream help shows how it is called\n",
+            what, word, nearest != NULL ? ", did you mean " : "", nearest != NULL ? nearest : "",
+            nearest != NULL ? "?" : "");
     return EXIT_USAGE;
 }
 
@@ -182,6 +194,9 @@ static int take_option(struct command *c, const char *name, const char *value)
 
 static int parse_options(struct command *c, int count, char **args)
 {
+    static const char *const known[] = {"--shards",       "--set", "-D",     "--format",
+                                        "--json-summary", "-c",    "--quiet"};
+
     for (int i = 0; i < count; i++) {
         const int taken = take_option(c, args[i], i + 1 < count ? args[i + 1] : NULL);
 
@@ -192,7 +207,7 @@ static int parse_options(struct command *c, int count, char **args)
         else if (strcmp(args[i], "--quiet") == 0)
             c->quiet = true;
         else if (args[i][0] == '-' && args[i][1] != '\0')
-            return bad_usage("there is no option", args[i]);
+            return unknown_word("option", args[i], known, sizeof known / sizeof *known);
         else if (c->file != NULL)
             return bad_usage("one script is run at a time; what is", args[i]);
         else
@@ -253,12 +268,17 @@ static int report(const struct command *c, const struct mill_error *error)
 {
     const char *name = c->file != NULL && strcmp(c->file, "-") != 0 ? c->file : "SQL";
 
+    const char *no_color =
+        getenv("NO_COLOR"); /* https://no-color.org: any text that is not empty */
+    const bool colored = isatty(2) && (no_color == NULL || *no_color == '\0');
+    const char *red = colored ? "\033[1;31m" : "", *plain = colored ? "\033[0m" : "";
+
     fflush(stdout);
     if (error->line > 0)
-        fprintf(stderr, "millstream: %s:%u:%u: %s\n", name, error->line, error->column,
-                error->message);
+        fprintf(stderr, "%smillstream:%s %s:%u:%u: %s\n", red, plain, name, error->line,
+                error->column, error->message);
     else
-        fprintf(stderr, "millstream: %s\n", error->message);
+        fprintf(stderr, "%smillstream:%s %s\n", red, plain, error->message);
     if (error->excerpt[0] != '\0')
         fprintf(stderr, "%s\n", error->excerpt);
     if (stopped_by != 0)
@@ -283,22 +303,60 @@ struct progress {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    bool started, over, shown;
+    bool terminal, started, over, shown, said;
+    uint64_t rows_seen;
+    time_t moved_at;
 };
+
+/* After 5 s without a row: once, which split holds the watermark back and why. */
+static void show_holding(struct progress *p, const struct mill_stats *s)
+{
+    const time_t now = time(NULL);
+
+    if (s->rows_in + s->rows_out != p->rows_seen) {
+        p->rows_seen = s->rows_in + s->rows_out;
+        p->moved_at = now;
+        p->said = false;
+    } else if (!p->said && now - p->moved_at >= 5 && s->holding[0] != '\0') {
+        fprintf(stderr, "%smillstream: no progress for 5 s: %s\n", p->terminal ? "\r\033[K" : "",
+                s->holding);
+        p->said = true;
+    }
+}
+
+/* "watermark 2015-07-15 00:03:20, lag 3 s": lag is how far the wall clock is ahead; none for old data. */
+static void put_watermark(char *to, size_t bytes, int64_t watermark_us)
+{
+    const time_t at = (time_t)(watermark_us / 1000000), now = time(NULL);
+    struct tm tm;
+    size_t n;
+
+    *to = '\0';
+    if (watermark_us == INT64_MIN || watermark_us == INT64_MAX || gmtime_r(&at, &tm) == NULL)
+        return;
+    n = strftime(to, bytes, ", watermark %Y-%m-%d %H:%M:%S", &tm);
+    if (now >= at && now - at < 86400)
+        snprintf(to + n, bytes - n, ", lag %ld s", (long)(now - at));
+}
 
 static void show_progress(struct progress *p)
 {
     mill_query *query = mill_running(p->command->engine);
     struct mill_stats s;
+    char watermark[80];
 
     if (query == NULL)
         return;
     mill_query_stats(query, &s);
+    put_watermark(watermark, sizeof watermark, s.watermark_us);
+    show_holding(p, &s);
+    if (!p->terminal)
+        return;
     fprintf(stderr,
             "\r%" PRIu64 " rows in, %.1f M rows/s, %.1f MB/s, %" PRIu64
-            " rows out, state %.1f MB \033[K",
+            " rows out%s, state %.1f MB\033[K",
             s.rows_in, s.seconds > 0 ? (double)s.rows_in / s.seconds / 1e6 : 0.0,
-            s.seconds > 0 ? (double)s.bytes_in / s.seconds / 1e6 : 0.0, s.rows_out,
+            s.seconds > 0 ? (double)s.bytes_in / s.seconds / 1e6 : 0.0, s.rows_out, watermark,
             (double)s.state_bytes / 1e6);
     p->shown = true;
 }
@@ -330,7 +388,9 @@ static void progress_start(struct progress *p, struct command *c)
     *p = (struct progress){.command = c};
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->wake, NULL);
-    if (!c->quiet && isatty(2) && getenv("NO_COLOR") == NULL)
+    p->terminal = isatty(2) != 0;
+    p->moved_at = time(NULL);
+    if (!c->quiet)
         p->started = pthread_create(&p->thread, NULL, progress_main, p) == 0;
 }
 
@@ -344,7 +404,8 @@ static void progress_end(struct progress *p)
         pthread_join(p->thread, NULL);
 }
 
-static void summary(const struct command *c, const struct mill_stats *s)
+/* 0, or an exit code: the summary could not be written. */
+static int summary(const struct command *c, const struct mill_stats *s)
 {
     const double rate = s->seconds > 0 ? (double)s->rows_in / s->seconds : 0;
     struct rusage usage;
@@ -357,12 +418,16 @@ static void summary(const struct command *c, const struct mill_stats *s)
                 " dead, %.3f s, %.2f M rows/s, %ld MB peak, %u shards\n",
                 s->rows_in, s->rows_out, s->late, s->dead, s->seconds, rate / 1e6,
                 usage.ru_maxrss / 1024, s->shard_count);
+    if (!c->quiet && s->held > 0)
+        fprintf(stderr,
+                "millstream: %" PRIu64 " rows were held back and are not in the result%s%s\n",
+                s->held, s->holding[0] != '\0' ? ": " : "", s->holding);
     if (c->json_summary == NULL)
-        return;
+        return 0;
     to = fopen(c->json_summary, "we");
     if (to == NULL) {
         fprintf(stderr, "millstream: cannot write %s: %s\n", c->json_summary, strerror(errno));
-        return;
+        return EXIT_OUTPUT;
     }
     fprintf(to,
             "{\"rows_in\": %" PRIu64 ", \"rows_out\": %" PRIu64 ", \"late\": %" PRIu64
@@ -371,7 +436,10 @@ static void summary(const struct command *c, const struct mill_stats *s)
             "\"shards\": %u}\n",
             s->rows_in, s->rows_out, s->late, s->dead, s->bytes_in, s->seconds, rate,
             usage.ru_maxrss * 1024L, s->shard_count);
-    fclose(to);
+    if (fclose(to) == 0)
+        return 0;
+    fprintf(stderr, "millstream: cannot write %s: %s\n", c->json_summary, strerror(errno));
+    return EXIT_OUTPUT;
 }
 
 /* ---- verbs ---- */
@@ -409,6 +477,9 @@ static void on_end(void *user, mill_query *query, int code)
     c->total.bytes_in += s.bytes_in;
     c->total.seconds += s.seconds;
     c->total.shard_count = s.shard_count;
+    c->total.held += s.held;
+    if (s.holding[0] != '\0')
+        memcpy(c->total.holding, s.holding, sizeof s.holding);
 }
 
 static int verb_run(struct command *c)
@@ -420,7 +491,7 @@ static int verb_run(struct command *c)
                                              .on_end = on_end};
     struct mill_error error = {0};
     struct progress progress;
-    int code = open_engine(c, &error);
+    int code = open_engine(c, &error), unwritten;
 
     if (code == MILL_OK) {
         running_engine = c->engine;
@@ -435,8 +506,8 @@ static int verb_run(struct command *c)
         code = MILL_OK; /* the reader of a pipe has gone: nobody wants the rest */
     if (code != MILL_OK)
         code = report(c, &error);
-    summary(c, &c->total);
-    return code;
+    unwritten = summary(c, &c->total);
+    return code != 0 ? code : unwritten;
 }
 
 static int verb_check(struct command *c, bool explain)
@@ -533,6 +604,8 @@ static int verb_script(const char *verb, int count, char **args)
 
 int main(int count, char **args)
 {
+    static const char *const verbs[] = {"run", "check",     "explain", "convert", "info",
+                                        "gen", "functions", "version", "help"};
     const char *verb = count > 1 ? args[1] : "";
     char text[1024];
 
@@ -562,5 +635,5 @@ int main(int count, char **args)
         fputs(help_text, stderr);
         return EXIT_USAGE;
     }
-    return bad_usage("there is no verb", verb);
+    return unknown_word("verb", verb, verbs, sizeof verbs / sizeof *verbs);
 }
