@@ -1,5 +1,6 @@
 /* tests/opkit.c - the harness of operator tests. */
 #include "tests/opkit.h"
+#include "kernels/kernels.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,6 +48,8 @@ static struct batch *kit_take(struct op_context *context, uint32_t columns)
 
 void opkit_open(struct opkit *kit, uint64_t seed, uint32_t batch_rows)
 {
+    char why[100];
+
     memset(kit, 0, sizeof *kit);
     kit->env.alloc = (struct env_alloc){kit_alloc, kit_free, kit_heap_open, kit_heap_close};
     kit->env.self = kit;
@@ -54,6 +57,7 @@ void opkit_open(struct opkit *kit, uint64_t seed, uint32_t batch_rows)
     kit->random = seed * 0x9e3779b97f4a7c15u + 88172645463325252u;
     heap_open(&kit->heap, &kit->env, &kit->budget);
     kit->context = (struct op_context){.heap = &kit->heap,
+                                       .kernels = mk_select(getenv("MILL_ISA"), why, sizeof why),
                                        .shard_count = 1,
                                        .batch_rows = batch_rows,
                                        .seed = seed,

@@ -4,17 +4,7 @@
  * take (NULL, FILTER) is left out beforehand: the loops see values only.
  */
 #include "core/ops/agg_impl.h"
-
-/* What one slot adds of one block: states[i] gets row rows[i] in lane lane[i]. */
-struct block {
-    const struct batch *batch;
-    char *const *states;
-    const uint16_t *rows;
-    const uint8_t *lane;
-    uint32_t count;
-    bool one;        /* all states are states[0] */
-    uint64_t marked; /* aggregates whose seen bits are set already */
-};
+#include "kernels/kernels.h"
 
 void agg_roll(const struct agg_set *set, void *state, uint64_t step)
 {
@@ -71,7 +61,7 @@ void agg_roll(const struct agg_set *set, void *state, uint64_t step)
 #define I64_AT (*(int64_t *)at)
 #define I128_AT (*(int128_at8 *)at)
 
-static void add_sum(const struct agg_slot *slot, const struct block *b, const void *values)
+static void add_sum(const struct agg_slot *slot, const struct agg_block *b, const void *values)
 {
     const uint16_t *rows = b->rows;
 
@@ -98,7 +88,7 @@ static void add_sum(const struct agg_slot *slot, const struct block *b, const vo
     }
 }
 
-static void add_min(const struct agg_slot *slot, const struct block *b, const void *values)
+static void add_min(const struct agg_slot *slot, const struct agg_block *b, const void *values)
 {
     const uint16_t *rows = b->rows;
 
@@ -115,7 +105,7 @@ static void add_min(const struct agg_slot *slot, const struct block *b, const vo
     }
 }
 
-static void add_max(const struct agg_slot *slot, const struct block *b, const void *values)
+static void add_max(const struct agg_slot *slot, const struct agg_block *b, const void *values)
 {
     const uint16_t *rows = b->rows;
 
@@ -132,8 +122,8 @@ static void add_max(const struct agg_slot *slot, const struct block *b, const vo
     }
 }
 
-static void add_fsum(const struct agg_set *set, const struct agg_slot *slot, const struct block *b,
-                     const void *values)
+static void add_fsum(const struct agg_set *set, const struct agg_slot *slot,
+                     const struct agg_block *b, const void *values)
 {
     const uint16_t *rows = b->rows;
     const uint8_t *lane = b->lane;
@@ -161,7 +151,7 @@ static double decimal_double(int128 value, uint32_t scale)
 }
 
 static void add_moments(const struct agg_set *set, const struct agg_slot *slot,
-                        const struct block *b, const struct column *column)
+                        const struct agg_block *b, const struct column *column)
 {
     for (uint32_t i = 0; i < b->count; i++) {
         char *at = b->states[i] + slot->at;
@@ -216,7 +206,7 @@ void agg_slot_add(const struct agg_set *set, const struct agg_slot *slot, enum a
     }
 }
 
-static bool add_views(struct agg_set *set, const struct agg_slot *slot, const struct block *b,
+static bool add_views(struct agg_set *set, const struct agg_slot *slot, const struct agg_block *b,
                       const struct mill_view *values, uint32_t number)
 {
     for (uint32_t i = 0; i < b->count; i++) {
@@ -236,7 +226,7 @@ static bool add_views(struct agg_set *set, const struct agg_slot *slot, const st
     return true;
 }
 
-static bool add_placed(struct agg_set *set, const struct agg_slot *slot, const struct block *b,
+static bool add_placed(struct agg_set *set, const struct agg_slot *slot, const struct agg_block *b,
                        const struct column *column, uint32_t number)
 {
     const uint32_t width = slot->phys == PHYS_VIEW ? 16 : type_width(&slot->spec.arg_type);
@@ -266,7 +256,7 @@ static bool add_placed(struct agg_set *set, const struct agg_slot *slot, const s
     return true;
 }
 
-static bool add_hanging(struct agg_set *set, const struct agg_slot *slot, const struct block *b,
+static bool add_hanging(struct agg_set *set, const struct agg_slot *slot, const struct agg_block *b,
                         const struct column *column)
 {
     for (uint32_t i = 0; i < b->count; i++) {
@@ -289,7 +279,7 @@ static bool add_hanging(struct agg_set *set, const struct agg_slot *slot, const 
 }
 
 /* Leaves out rows that the slot does not take; true: the block has been narrowed. */
-static void narrow(struct agg_set *set, const struct agg_slot *slot, struct block *b)
+static void narrow(struct agg_set *set, const struct agg_slot *slot, struct agg_block *b)
 {
     const struct column *value = slot->spec.arg < 0 ? NULL : &b->batch->columns[slot->spec.arg];
     const struct column *filter =
@@ -314,9 +304,10 @@ static void narrow(struct agg_set *set, const struct agg_slot *slot, struct bloc
     b->lane = set->kept_lane;
     b->count = n;
     b->one = b->one && n > 0;
+    b->contiguous = false;
 }
 
-static void add_counts(const struct block *b, uint32_t at)
+static void add_counts(const struct agg_block *b, uint32_t at)
 {
     if (b->one) {
         *agg_i64(b->states[0], at) += b->count;
@@ -326,7 +317,7 @@ static void add_counts(const struct block *b, uint32_t at)
         *agg_i64(b->states[i], at) += 1;
 }
 
-static void mark_seen(const struct block *b, uint32_t number)
+static void mark_seen(const struct agg_block *b, uint32_t number)
 {
     const uint64_t bit = 1ull << (number & 63);
 
@@ -336,11 +327,46 @@ static void mark_seen(const struct block *b, uint32_t number)
         *agg_seen(b->states[i], number) |= bit;
 }
 
-static bool add_slot(struct agg_set *set, uint32_t number, struct block b)
+/* Numbers of one state, none left out: whole arrays at a time. False: not such a slot. */
+static bool add_whole(struct agg_set *set, const struct agg_slot *slot, const struct agg_block *b)
+{
+    const struct mk_table *kernels = set->kernels;
+    char *at = b->states[0] + slot->at;
+    const int64_t *values;
+    int64_t low, high, halves[2];
+
+    if (!b->one || !agg_slot_folds(slot) || (slot->acc == ACC_FSUM && set->lanes == 1))
+        return false;
+    values = agg_block_values(set, slot, b);
+    if (values == NULL)
+        return false;
+    switch (slot->acc) {
+    case ACC_FSUM:
+        kernels->agg->sum_lanes_f64((const double *)values, b->count, b->lane[0], (double *)at + 1);
+        return true;
+    case ACC_MIN64:
+    case ACC_MAX64:
+        kernels->bounds_i64(values, b->count, &low, &high);
+        I64_AT = slot->acc == ACC_MIN64 ? min_i64(I64_AT, low) : max_i64(I64_AT, high);
+        return true;
+    case ACC_SUM64:
+        kernels->agg->sum_i64(values, b->count, halves);
+        I64_AT += halves[1] * ((int64_t)1 << 32) + halves[0];
+        return true;
+    default:
+        kernels->agg->sum_i64(values, b->count, halves);
+        *(uint128_at8 *)at += ((uint128)(int128)halves[1] << 32) + (uint128)(int128)halves[0];
+        return true;
+    }
+}
+
+static bool add_slot(struct agg_set *set, uint32_t number, struct agg_block b)
 {
     const struct agg_slot *slot = &set->slots[number];
     const struct column *column = slot->spec.arg < 0 ? NULL : &b.batch->columns[slot->spec.arg];
     const bool constant = column != NULL && column->constant;
+
+    const uint32_t all = b.count;
 
     narrow(set, slot, &b);
     if (b.count == 0)
@@ -363,6 +389,8 @@ static bool add_slot(struct agg_set *set, uint32_t number, struct block b)
     default: break;
     }
     mark_seen(&b, number);
+    if (b.count == all && add_whole(set, slot, &b))
+        return true;
     if (constant)
         b.rows = set->zeros;
     switch (slot->acc) {
@@ -393,8 +421,7 @@ static uint64_t takes_all(const struct agg_set *set, const struct batch *batch)
     return mask;
 }
 
-/* The seen bits and the step of each state, and the lanes of its rows. */
-static void enter_step(struct agg_set *set, const struct block *b)
+void agg_enter_step(struct agg_set *set, const struct agg_block *b)
 {
     const uint64_t step = b->batch->step;
 
@@ -409,16 +436,35 @@ static void enter_step(struct agg_set *set, const struct block *b)
     }
 }
 
-static bool add_block(struct agg_set *set, struct block *b)
+/* The same for one state. */
+static void enter_one(struct agg_set *set, struct agg_block *b)
 {
+    uint64_t *head = (uint64_t *)(b->states[0] + set->step_at);
+
+    *(uint64_t *)b->states[0] |= b->marked;
+    if (head[0] != b->batch->step)
+        agg_roll(set, b->states[0], b->batch->step);
+    b->lane = set->lanes_in_turn + head[1] % AGG_LANES;
+    head[1] += set->lanes > 1 ? b->count : 0;
+}
+
+static bool add_block(struct agg_set *set, struct agg_block *b)
+{
+    uint64_t folded = 0;
+
     b->marked = takes_all(set, b->batch);
-    if (set->step_at != 0)
-        enter_step(set, b);
+    set->source_count = 0;
+    if (!b->one && set->fold_lines > 0)
+        folded = agg_fold_block(set, b);
+    else if (set->step_at != 0 && b->one)
+        enter_one(set, b);
+    else if (set->step_at != 0)
+        agg_enter_step(set, b);
     else if (b->marked != 0)
         for (uint32_t i = 0; i < (b->one ? 1 : b->count); i++)
             *(uint64_t *)b->states[i] |= b->marked;
     for (uint32_t s = 0; s < set->count; s++)
-        if (!add_slot(set, s, *b))
+        if ((s >= 64 || (folded >> s & 1) == 0) && !add_slot(set, s, *b))
             return false;
     return true;
 }
@@ -438,11 +484,12 @@ bool agg_add(struct agg_set *set, void *const *states, const struct batch *batch
 {
     for (uint32_t i = 0; i < count; i += AGG_BLOCK) {
         const uint32_t n = min_u32(AGG_BLOCK, count - i);
-        struct block b = {.batch = batch,
-                          .states = (char *const *)states + i,
-                          .rows = block_rows(set, rows, i, n),
-                          .lane = set->lane,
-                          .count = n};
+        struct agg_block b = {.batch = batch,
+                              .states = (char *const *)states + i,
+                              .rows = block_rows(set, rows, i, n),
+                              .lane = set->lane,
+                              .count = n,
+                              .contiguous = rows == NULL};
 
         if (!add_block(set, &b))
             return false;
@@ -459,12 +506,13 @@ bool agg_add_one(struct agg_set *set, void *state, const struct batch *batch, co
         states[i] = state;
     for (uint32_t i = 0; i < count; i += AGG_BLOCK) {
         const uint32_t n = min_u32(AGG_BLOCK, count - i);
-        struct block b = {.batch = batch,
-                          .states = states,
-                          .rows = block_rows(set, rows, i, n),
-                          .lane = set->lane,
-                          .count = n,
-                          .one = true};
+        struct agg_block b = {.batch = batch,
+                              .states = states,
+                              .rows = block_rows(set, rows, i, n),
+                              .lane = set->lane,
+                              .count = n,
+                              .one = true,
+                              .contiguous = rows == NULL};
 
         if (!add_block(set, &b))
             return false;

@@ -8,10 +8,13 @@
 #define MILL_AGG_IMPL_H
 
 #include "core/ops/aggregate.h"
+#include "kernels/agg.h"
 
 #define AGG_LANES 8u   /* keyless float sums, on every machine */
 #define AGG_BLOCK 512u /* rows per pass over the slots: their states stay in L1 */
 #define AGG_NO_STEP UINT64_MAX
+#define AGG_FOLD_WORDS_MIN 3u /* fewer words: slot by slot is as fast, and the state stays small */
+#define AGG_FOLD_LINES_MAX 16u
 
 typedef int128 __attribute__((aligned(8))) int128_at8;
 typedef uint128 __attribute__((aligned(8))) uint128_at8;
@@ -47,6 +50,26 @@ struct agg_slot {
     uint32_t separator_bytes;
 };
 
+/* An argument of the block at hand as 64-bit values. */
+struct agg_source {
+    int32_t arg;
+    bool ordered; /* doubles as integers that order like them */
+    const int64_t *values;
+};
+
+/* What one block adds: states[i] gets row rows[i] in lane lane[i]. */
+struct agg_block {
+    const struct batch *batch;
+    char *const *states;
+    const uint16_t *rows;
+    const uint8_t *lane;
+    uint32_t count;
+    bool one;        /* all states are states[0]; lane[i] = (lane[0] + i) % AGG_LANES */
+    bool contiguous; /* rows[i] = rows[0] + i */
+    uint64_t marked; /* aggregates whose seen bits are set already */
+};
+
+/* With fold_lines > 0 the state is that many lines of 64 bytes, and no sum lies across two. */
 struct agg_set {
     struct heap *heap;
     const struct mk_table *kernels;
@@ -55,11 +78,15 @@ struct agg_set {
     uint32_t step_at;          /* offset of { step, rows of the step }, 0: no float sums */
     uint32_t lanes;            /* 1 or AGG_LANES */
     uint32_t *sums, sum_count; /* offsets of all float sums, at most 2 per slot */
+    uint32_t fold_lines;       /* 0: slot by slot */
     uint64_t overflows;
     /* Scratch of one block. */
     uint16_t rows[AGG_BLOCK], kept_rows[AGG_BLOCK], zeros[AGG_BLOCK];
     char *kept[AGG_BLOCK];
-    uint8_t lane[AGG_BLOCK], kept_lane[AGG_BLOCK];
+    uint8_t lane[AGG_BLOCK], kept_lane[AGG_BLOCK], lanes_in_turn[AGG_BLOCK + AGG_LANES];
+    uint32_t source_count;
+    struct agg_source sources[MK_FOLD_WORDS];
+    int64_t scratch[MK_FOLD_WORDS + 1][AGG_BLOCK];
 };
 
 /* Values of one group in order of arrival, each once. Normalised: see agg_normal(). */
@@ -135,6 +162,14 @@ static inline void agg_add192(void *at, int128 value)
     *high += (value < 0 ? -1 : 0) + (*low < old);
 }
 
+/* agg_fold.c */
+bool agg_slot_folds(const struct agg_slot *slot);
+const int64_t *agg_block_values(struct agg_set *set, const struct agg_slot *slot,
+                                const struct agg_block *b);
+/* Adds the block to all slots that the kernel can fold; returns their bits. */
+uint64_t agg_fold_block(struct agg_set *set, const struct agg_block *b);
+/* agg_add.c. The seen bits and the step of each state, and the lanes of its rows. */
+void agg_enter_step(struct agg_set *set, const struct agg_block *b);
 /* Puts total and partial of all float sums of @state into total: its step is over. */
 void agg_roll(const struct agg_set *set, void *state, uint64_t step);
 /* Sets a slot to no rows. */

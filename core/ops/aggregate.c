@@ -1,5 +1,6 @@
 /* core/ops/aggregate.c - sets of aggregates: layout, merging, results, snapshots. */
 #include "core/ops/agg_impl.h"
+#include "kernels/kernels.h"
 
 #include <math.h>
 #include <strings.h>
@@ -137,9 +138,22 @@ static uint32_t acc_bytes(enum acc acc, enum phys phys, uint32_t lanes)
     }
 }
 
+/* Whether states are lines for the folding kernel. */
+static bool in_lines(const struct agg_set *set)
+{
+    uint32_t words = 0;
+
+    for (uint32_t i = 0; i < set->count; i++)
+        if (agg_slot_folds(&set->slots[i]))
+            words += acc_bytes(set->slots[i].acc, set->slots[i].phys, 1) / 8 +
+                     (set->slots[i].spec.kind == AGG_AVG);
+    return set->lanes == 1 && set->count <= 32 && words >= AGG_FOLD_WORDS_MIN;
+}
+
 static void lay_out(struct agg_set *set, const struct agg_spec *specs)
 {
     uint32_t at = set->seen_words * 8;
+    bool lines;
 
     for (uint32_t i = 0; i < set->count; i++) {
         struct agg_slot *slot = &set->slots[i];
@@ -158,9 +172,12 @@ static void lay_out(struct agg_set *set, const struct agg_spec *specs)
             at += 16;
         }
     }
+    lines = in_lines(set);
     for (uint32_t i = 0; i < set->count; i++) {
         struct agg_slot *slot = &set->slots[i];
 
+        if (lines && at % 64 == 56 && (slot->acc == ACC_FSUM || slot->acc == ACC_SUM128))
+            at += 8;
         slot->at = at;
         slot->plain_bytes = acc_bytes(slot->plain, slot->phys, set->lanes) + 8;
         at += acc_bytes(slot->acc, slot->phys, set->lanes);
@@ -175,7 +192,8 @@ static void lay_out(struct agg_set *set, const struct agg_spec *specs)
             set->sums[set->sum_count++] = slot->at + 8 + 8 * (1 + set->lanes);
         }
     }
-    set->state_bytes = max_u32(at, 8);
+    set->state_bytes = lines ? ALIGN_UP(at, 64u) : max_u32(at, 8);
+    set->fold_lines = lines && at <= AGG_FOLD_LINES_MAX * 64 ? set->state_bytes / 64 : 0;
 }
 
 struct agg_set *agg_set_new(struct heap *heap, const struct mk_table *kernels,
@@ -186,7 +204,7 @@ struct agg_set *agg_set_new(struct heap *heap, const struct mk_table *kernels,
     if (set == NULL)
         return NULL;
     set->heap = heap;
-    set->kernels = kernels;
+    set->kernels = kernels != NULL ? kernels : &mk_scalar;
     set->count = count;
     set->seen_words = (count + 63) / 64;
     set->lanes = keyless ? AGG_LANES : 1;
@@ -196,6 +214,8 @@ struct agg_set *agg_set_new(struct heap *heap, const struct mk_table *kernels,
         agg_set_free(set);
         return NULL;
     }
+    for (uint32_t i = 0; i < COUNT_OF(set->lanes_in_turn); i++)
+        set->lanes_in_turn[i] = (uint8_t)(i % AGG_LANES);
     lay_out(set, specs);
     return set;
 }

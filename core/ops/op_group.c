@@ -239,6 +239,7 @@ struct op *op_group_new(struct op_context *context, const struct phys_node *node
                          a->key_count) ||
         !key_batch_open(&g->batch_keys, context->heap))
         goto fail;
+    g->keys.kernels = context->kernels;
     g->set = agg_set_new(context->heap, context->kernels, a->aggs, a->agg_count, a->key_count == 0);
     if (g->set == NULL)
         goto fail;

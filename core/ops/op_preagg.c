@@ -315,6 +315,7 @@ struct op *op_preagg_new(struct op_context *context, const struct phys_node *nod
     if (!key_layout_open(&p->keys, context->heap, &p->input, p->key_columns, p->key_count) ||
         !key_batch_open(&p->batch_keys, context->heap))
         goto fail;
+    p->keys.kernels = context->kernels;
     return &p->op;
 fail:
     mill_fail(context->error, MILL_E_MEMORY, 0, 0, "no memory for partial aggregates");

@@ -8,6 +8,7 @@
  */
 #include "core/ops/op.h"
 #include "core/ops/window.h"
+#include "kernels/kernels.h"
 
 #define TURN_BATCHES 4u
 
@@ -123,18 +124,6 @@ static uint32_t take_times(struct window_op *w, const struct batch *batch)
     w->op.counters.null_time += batch->live - n;
     w->op.counters.filtered += batch->live - n;
     return n;
-}
-
-static void time_bounds(const int64_t *times, uint32_t n, int64_t *least, int64_t *greatest)
-{
-    int64_t low = times[0], high = times[0];
-
-    for (uint32_t i = 1; i < n; i++) {
-        low = times[i] < low ? times[i] : low;
-        high = times[i] > high ? times[i] : high;
-    }
-    *least = low;
-    *greatest = high;
 }
 
 /* The slice that takes row @i, or NULL: late; *failed: no memory. */
@@ -254,7 +243,7 @@ static int push_plain(struct window_op *w, const struct batch *batch, const stru
     if (c == NULL || c->constant || c->validity != NULL || batch->selection != NULL ||
         batch->behind != NULL || batch->live == 0)
         return 0;
-    time_bounds(c->values, batch->live, &least, &greatest);
+    w->op.context->kernels->bounds_i64(c->values, batch->live, &least, &greatest);
     if (least <= time_add(bound, s->unit) ||
         windows_slice(&w->windows, least) != windows_slice(&w->windows, greatest))
         return 0;
@@ -278,7 +267,7 @@ static bool push_rows(struct window_op *w, const struct batch *batch, const stru
         return true;
     if (!keys_prepare(&w->keys, batch, w->rows, n, &w->batch_keys))
         return false;
-    time_bounds(w->times, n, &least, &greatest);
+    w->op.context->kernels->bounds_i64(w->times, n, &least, &greatest);
     bound = max_i64(t->w_before, min_i64(t->g_split, t->g_others));
     /* attached: a window's end lies a unit above its last time */
     on_time = !event_time || (batch->behind == NULL && least > time_add(bound, windows->spec.unit));
@@ -818,6 +807,7 @@ static bool open_keys(struct window_op *w)
         !key_layout_open(&w->partial_keys, heap, &w->input, w->key_columns, w->key_count))
         return false;
     partial = w->key_columns + w->key_count + 1;
+    w->keys.kernels = w->partial_keys.kernels = w->op.context->kernels;
     for (uint32_t i = 0; i < w->key_count; i++)
         w->partial_keys.parts[i].column = partial[i] = i;
     return key_batch_open(&w->batch_keys, heap);

@@ -4,6 +4,7 @@
  * before any filter, and notes g where a row may be behind (protocol: rows with time <= g + u carry g).
  */
 #include "core/shard/job.h"
+#include "kernels/kernels.h"
 
 struct source_op {
     struct op op;
@@ -86,15 +87,15 @@ static bool take_watermarks(struct source_op *s, struct batch *batch, const int6
     int64_t g = *g_step;
     bool behind = false;
 
-    if (batch->selection == NULL) {
-        int64_t least = TIME_MAX, most = TIME_MIN;
+    if (batch->selection == NULL && batch->rows > 0) {
+        const struct mk_table *kernels = s->op.context->kernels;
+        int64_t least, most, other;
 
-        for (uint32_t i = 0; i < batch->rows; i++) {
-            least = times[i] < least ? times[i] : least;
-            most = marks[i] > most ? marks[i] : most;
-        }
+        kernels->bounds_i64(times, batch->rows, &least, &most);
+        if (marks != times)
+            kernels->bounds_i64(marks, batch->rows, &other, &most);
         /* No row can be behind: even the least time is ahead of everything the step has shown. */
-        if (batch->rows > 0 && least > time_add(max_i64(g, time_add(most, -mark_delay)), s->unit)) {
+        if (least > time_add(max_i64(g, time_add(most, -mark_delay)), s->unit)) {
             *g_step = max_i64(g, time_add(most, -mark_delay));
             return true;
         }

@@ -1,6 +1,8 @@
 /* core/state/key.c - key layouts; keys of batches; encoding, decoding and sorting of keys. */
 #include "core/state/key.h"
 
+#include "kernels/kernels.h"
+
 #include <stdlib.h>
 
 static bool fits_word(enum phys phys)
@@ -11,7 +13,7 @@ static bool fits_word(enum phys phys)
 bool key_layout_open(struct key_layout *layout, struct heap *heap, const struct mill_schema *schema,
                      const uint32_t *columns, uint32_t count)
 {
-    *layout = (struct key_layout){.heap = heap, .count = count};
+    *layout = (struct key_layout){.heap = heap, .count = count, .kernels = &mk_scalar};
     layout->parts = heap_zalloc(heap, max_u32(count, 1) * sizeof *layout->parts);
     if (layout->parts == NULL)
         return false;
@@ -36,18 +38,21 @@ void key_layout_close(struct key_layout *layout)
 bool key_batch_open(struct key_batch *keys, struct heap *heap)
 {
     *keys = (struct key_batch){.heap = heap};
-    keys->words = heap_alloc(heap, BATCH_ROWS_MAX * sizeof *keys->words);
+    keys->words = keys->own_words = heap_alloc(heap, BATCH_ROWS_MAX * sizeof *keys->own_words);
+    keys->picked = heap_alloc(heap, BATCH_ROWS_MAX * sizeof *keys->picked);
     keys->nulls = heap_zalloc(heap, BATCH_ROWS_MAX);
     keys->views = heap_alloc(heap, BATCH_ROWS_MAX * sizeof *keys->views);
     keys->ids = heap_alloc(heap, BATCH_ROWS_MAX * sizeof *keys->ids);
-    return keys->words != NULL && keys->nulls != NULL && keys->views != NULL && keys->ids != NULL;
+    return keys->own_words != NULL && keys->picked != NULL && keys->nulls != NULL &&
+           keys->views != NULL && keys->ids != NULL;
 }
 
 void key_batch_close(struct key_batch *keys)
 {
     if (keys->heap == NULL)
         return;
-    heap_free(keys->heap, keys->words, BATCH_ROWS_MAX * sizeof *keys->words);
+    heap_free(keys->heap, keys->own_words, BATCH_ROWS_MAX * sizeof *keys->own_words);
+    heap_free(keys->heap, keys->picked, BATCH_ROWS_MAX * sizeof *keys->picked);
     heap_free(keys->heap, keys->nulls, BATCH_ROWS_MAX);
     heap_free(keys->heap, keys->views, BATCH_ROWS_MAX * sizeof *keys->views);
     heap_free(keys->heap, keys->ids, BATCH_ROWS_MAX * sizeof *keys->ids);
@@ -224,20 +229,21 @@ static void prepare_narrow(const struct key_layout *layout, const struct column 
                            const uint16_t *rows, uint32_t count, struct key_batch *keys)
 {
     keys->any_null = false;
+    keys->words = keys->own_words;
     if (layout->phys == PHYS_I64 && !c->constant) {
         const int64_t *values = c->values;
 
         if (rows == NULL)
-            memcpy(keys->words, values, count * sizeof *values);
+            keys->words = values;
         else
             for (uint32_t i = 0; i < count; i++)
-                keys->words[i] = values[rows[i]];
+                keys->own_words[i] = values[rows[i]];
     } else {
         for (uint32_t i = 0; i < count; i++)
-            keys->words[i] = word_at(layout->phys, c->values,
-                                     c->constant    ? 0
-                                     : rows != NULL ? rows[i]
-                                                    : i);
+            keys->own_words[i] = word_at(layout->phys, c->values,
+                                         c->constant    ? 0
+                                         : rows != NULL ? rows[i]
+                                                        : i);
     }
     if (c->validity == NULL)
         return;
@@ -290,6 +296,7 @@ bool keys_prepare(const struct key_layout *layout, const struct batch *batch, co
     if (!room_for_keys(layout, batch, rows, count, keys))
         return false;
     next = keys->bytes;
+    keys->words = keys->own_words;
     for (uint32_t i = 0; i < count; i++) {
         const uint32_t row = rows != NULL ? rows[i] : i;
         char *start = next;
@@ -298,7 +305,7 @@ bool keys_prepare(const struct key_layout *layout, const struct batch *batch, co
             next = put_value(next, type_phys(&layout->parts[p].type),
                              &batch->columns[layout->parts[p].column], row);
         keys->views[i] = view_of(start, (uint32_t)(next - start));
-        keys->words[i] = key_view_hash(&keys->views[i]);
+        keys->own_words[i] = key_view_hash(&keys->views[i]);
     }
     return true;
 }

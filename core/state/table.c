@@ -3,14 +3,14 @@
 
 #include "core/state/key.h"
 
-#if defined(__SSE4_1__)
-#include <smmintrin.h>
-#endif
+#include "kernels/kernels.h"
 
 #define BUCKET 8u
 #define PROBE_MAX 64u /* buckets; more means a bad seed: the table is rebuilt with another */
 #define PREFETCH_BYTES (1u << 20) /* tables larger than this are prefetched */
 #define AHEAD 16u
+#define PROBE_ROWS 512u
+#define INDEX_MAX (1u << 16) /* keys in the range of an array by key */
 
 void table_open(struct table *table, struct heap *heap, const struct key_layout *layout,
                 uint32_t state_bytes, uint64_t seed)
@@ -34,6 +34,7 @@ void table_close(struct table *table)
     if (table->heap == NULL)
         return;
     free_buckets(table);
+    heap_free(table->heap, table->index, table->index_room * sizeof *table->index);
     heap_free(table->heap, table->states, (size_t)table->capacity * table->state_bytes);
     heap_free(table->heap, table->group_words, table->capacity * sizeof *table->group_words);
     if (table->group_views != NULL)
@@ -44,38 +45,14 @@ void table_close(struct table *table)
 
 uint64_t table_bytes(const struct table *table)
 {
-    return table->buckets * BUCKET * 12 + (uint64_t)table->capacity * (table->state_bytes + 8) +
+    return table->buckets * BUCKET * 12 + table->index_room * 4ull +
+           (uint64_t)table->capacity * (table->state_bytes + 8) +
            (table->group_views != NULL ? table->capacity * 16ull : 0) + table->bytes.bytes;
 }
 
 static inline uint64_t bucket_of(const struct table *table, int64_t word)
 {
-    uint64_t h = ((uint64_t)word ^ table->seed) * 0x9e3779b97f4a7c15u;
-
-    h = (h ^ h >> 32) * 0xd6e8feb86659fd93u;
-    return h >> table->shift;
-}
-
-/* Bits of the slots of a bucket that hold @word; empty slots may show up behind the filled ones. */
-static inline uint32_t bucket_match(const int64_t *words, int64_t word)
-{
-#if defined(__SSE4_1__)
-    const __m128i wanted = _mm_set1_epi64x(word);
-    const __m128i *w = (const __m128i *)words;
-    const __m128i a = _mm_packs_epi32(_mm_cmpeq_epi64(_mm_load_si128(w), wanted),
-                                      _mm_cmpeq_epi64(_mm_load_si128(w + 1), wanted));
-    const __m128i b = _mm_packs_epi32(_mm_cmpeq_epi64(_mm_load_si128(w + 2), wanted),
-                                      _mm_cmpeq_epi64(_mm_load_si128(w + 3), wanted));
-
-    /* every slot is 16 bits now twice over: 4 bytes a slot in 2 registers, then 2 bytes in one */
-    return (uint32_t)_mm_movemask_epi8(_mm_packs_epi16(_mm_packs_epi32(a, b), _mm_setzero_si128()));
-#else
-    uint32_t bits = 0;
-
-    for (uint32_t i = 0; i < BUCKET; i++)
-        bits |= (uint32_t)(words[i] == word) << i;
-    return bits;
-#endif
+    return mk_hash_word(word, table->seed) >> table->shift;
 }
 
 /* Puts a group that is not there; false: the chain is too long. */
@@ -174,7 +151,72 @@ bool table_reserve(struct table *table, uint32_t groups)
         buckets *= 2;
     if (groups > table->capacity && !grow_groups(table, max_u32(groups, 16)))
         return false;
-    return buckets == table->buckets || table->layout->count == 0 || rebuild(table, buckets);
+    return buckets == table->buckets || table->index != NULL || table->layout->count == 0 ||
+           rebuild(table, buckets);
+}
+
+/* ---- the array by key ---- */
+
+static void drop_index(struct table *table)
+{
+    heap_free(table->heap, table->index, table->index_room * sizeof *table->index);
+    table->index = NULL;
+    table->index_room = 0;
+}
+
+/* Range of the keys least .. most with those already there; false: too wide for @rows more rows. */
+static bool index_range(const struct table *table, int64_t *least, int64_t *most, uint32_t rows)
+{
+    uint64_t span;
+
+    if (table->index != NULL && table->groups > 0) {
+        *least = min_i64(*least, table->index_base);
+        *most = max_i64(*most, table->index_base + (int64_t)table->index_room - 1);
+    }
+    span = (uint64_t)*most - (uint64_t)*least;
+    return span < INDEX_MAX && span < 64 + 8 * ((uint64_t)table->groups + rows);
+}
+
+/* The array over least .. most (the old range included), with what is in it. False without memory. */
+static bool make_index(struct table *table, int64_t least, int64_t most)
+{
+    const uint64_t span = (uint64_t)most - (uint64_t)least + 1;
+    const uint32_t room = max_u32(64, (uint32_t)min_u64(2 * span, INDEX_MAX));
+    uint32_t *index = heap_zalloc(table->heap, room * sizeof *index);
+
+    if (index == NULL)
+        return false;
+    least = min_i64(least, INT64_MAX - (int64_t)room + 1);
+    for (uint32_t id = 0; id < table->groups; id++)
+        if (id != table->null_group)
+            index[(uint64_t)table->group_words[id] - (uint64_t)least] = id + 1;
+    drop_index(table);
+    table->index = index;
+    table->index_base = least;
+    table->index_room = room;
+    return true;
+}
+
+static inline bool in_index(const struct table *table, int64_t word)
+{
+    return (uint64_t)word - (uint64_t)table->index_base < table->index_room;
+}
+
+/* From the array to buckets. */
+static bool leave_index(struct table *table)
+{
+    drop_index(table);
+    return table_reserve(table, max_u32(8, table->groups * 2));
+}
+
+/* Makes the array hold least .. most too, or gives it up. False without memory. */
+static bool fit_index(struct table *table, int64_t least, int64_t most, uint32_t rows)
+{
+    if (table->index != NULL && in_index(table, least) && in_index(table, most))
+        return true;
+    if (index_range(table, &least, &most, rows))
+        return make_index(table, least, most);
+    return table->index == NULL || leave_index(table);
 }
 
 /* A new group; TABLE_NO_GROUP without memory. */
@@ -182,7 +224,8 @@ static uint32_t add_group(struct table *table, int64_t word, const struct mill_v
 {
     const uint32_t id = table->groups;
 
-    if ((id == table->capacity || id >= table->buckets * BUCKET * 5 / 8) &&
+    if ((id == table->capacity ||
+         (table->index == NULL && id >= table->buckets * BUCKET * 5 / 8)) &&
         !table_reserve(table, max_u32(8, id * 2 + 1)))
         return TABLE_NO_GROUP;
     if (view != NULL) {
@@ -201,22 +244,41 @@ static uint32_t add_group(struct table *table, int64_t word, const struct mill_v
     return id;
 }
 
+static uint32_t find_indexed(struct table *table, int64_t word)
+{
+    uint32_t *at = &table->index[(uint64_t)word - (uint64_t)table->index_base];
+
+    if (*at == 0) {
+        const uint32_t id = add_group(table, word, NULL);
+
+        if (id == TABLE_NO_GROUP)
+            return id;
+        *at = id + 1;
+    }
+    return *at - 1;
+}
+
 static uint32_t find_or_add(struct table *table, int64_t word, const struct mill_view *view)
 {
-    uint64_t b = table->buckets > 0 ? bucket_of(table, word) : 0;
+    uint64_t b;
     uint32_t id;
 
+    if (table->index != NULL) {
+        if (!fit_index(table, word, word, 1))
+            return TABLE_NO_GROUP;
+        if (table->index != NULL)
+            return find_indexed(table, word);
+    }
+    b = table->buckets > 0 ? bucket_of(table, word) : 0;
+
     for (uint32_t probes = 0; probes <= PROBE_MAX && table->buckets > 0; probes++) {
-        uint32_t match = bucket_match(table->words + b * BUCKET, word);
+        const int64_t *words = table->words + b * BUCKET;
+        const uint32_t *ids = table->ids + b * BUCKET;
 
-        for (; match != 0; match &= match - 1) {
-            const uint32_t at = table->ids[b * BUCKET + (uint32_t)__builtin_ctz(match)];
-
-            if (at == 0)
-                break;
-            if (view == NULL || view_equal(view, &table->group_views[at - 1]))
-                return at - 1;
-        }
+        for (uint32_t s = 0; s < BUCKET && ids[s] != 0; s++)
+            if (words[s] == word &&
+                (view == NULL || view_equal(view, &table->group_views[ids[s] - 1])))
+                return ids[s] - 1;
         if (table->ids[b * BUCKET + BUCKET - 1] == 0)
             break;
         b = (b + 1) & (table->buckets - 1);
@@ -244,47 +306,72 @@ static uint32_t null_group(struct table *table)
     return table->null_group;
 }
 
-/* Narrow keys, none of them NULL: the hot loop. The first slot that matches decides nearly always. */
-static bool lookup_narrow(struct table *table, const int64_t *keys, const uint16_t *which,
-                          uint32_t count, uint32_t *ids)
+static bool lookup_indexed(struct table *table, const int64_t *keys, uint32_t count, uint32_t *ids)
 {
-    const bool far = table_bytes(table) > PREFETCH_BYTES;
+    const uint64_t base = (uint64_t)table->index_base;
 
-    if (table->buckets == 0 && !table_reserve(table, 8))
-        return false;
     for (uint32_t i = 0; i < count; i++) {
-        const int64_t key = keys[which != NULL ? which[i] : i];
-        const uint64_t b = bucket_of(table, key);
-        uint32_t match, id;
+        ids[i] = table->index[(uint64_t)keys[i] - base];
+        if (UNLIKELY(ids[i] == 0)) {
+            const uint32_t id = find_indexed(table, keys[i]);
 
-        if (far && i + AHEAD < count) {
-            const uint64_t next =
-                bucket_of(table, keys[which != NULL ? which[i + AHEAD] : i + AHEAD]);
-
-            __builtin_prefetch(table->words + next * BUCKET);
-            __builtin_prefetch(table->ids + next * BUCKET);
-        }
-        match = bucket_match(table->words + b * BUCKET, key);
-        id = match != 0 ? table->ids[b * BUCKET + (uint32_t)__builtin_ctz(match)] : 0;
-        if (UNLIKELY(id == 0)) {
-            id = find_or_add(table, key, NULL) + 1;
-            if (id == 0)
+            if (id == TABLE_NO_GROUP)
                 return false;
+            ids[i] = id + 1;
         }
-        ids[i] = id - 1;
     }
     return true;
 }
 
+/* Narrow keys, none of them NULL: ids + 1. The first bucket decides nearly always. */
+static bool lookup_narrow(struct table *table, const int64_t *keys, uint32_t count, uint32_t *ids)
+{
+    const struct mk_table *kernels = table->layout->kernels;
+    int64_t least, most;
+
+    if (table->buckets == 0) {
+        kernels->bounds_i64(keys, count, &least, &most);
+        if (!fit_index(table, least, most, count))
+            return false;
+        if (table->index != NULL)
+            return lookup_indexed(table, keys, count, ids);
+        if (!table_reserve(table, 8))
+            return false;
+    }
+    for (uint32_t first = 0; first < count; first += PROBE_ROWS) {
+        const uint32_t n = min_u32(PROBE_ROWS, count - first);
+        const struct mk_buckets buckets = {.words = table->words,
+                                           .ids = table->ids,
+                                           .seed = table->seed,
+                                           .shift = table->shift,
+                                           .far = table->buckets * BUCKET * 12 > PREFETCH_BYTES};
+
+        if (kernels->agg->probe_i64(&buckets, keys + first, n, ids + first) == 0)
+            continue;
+        for (uint32_t i = first; i < first + n; i++)
+            if (ids[i] == 0) {
+                const uint32_t id = find_or_add(table, keys[i], NULL);
+
+                if (id == TABLE_NO_GROUP)
+                    return false;
+                ids[i] = id + 1;
+            }
+    }
+    return true;
+}
+
+/* Wide keys, and narrow ones with NULLs among them. */
 static bool lookup_any(struct table *table, const struct key_batch *keys, const uint16_t *which,
                        uint32_t count, uint32_t *ids)
 {
-    const bool far = table_bytes(table) > PREFETCH_BYTES;
+    const bool narrow = table->layout->narrow;
+    const bool far = table->buckets * BUCKET * 12 > PREFETCH_BYTES;
 
-    if (table->buckets == 0 && !table_reserve(table, 8))
+    if (table->buckets == 0 && table->index == NULL && !table_reserve(table, 8))
         return false;
     for (uint32_t i = 0; i < count; i++) {
         const uint32_t k = which != NULL ? which[i] : i;
+        uint32_t id;
 
         if (far && i + AHEAD < count) {
             const uint64_t next =
@@ -293,15 +380,25 @@ static bool lookup_any(struct table *table, const struct key_batch *keys, const 
             __builtin_prefetch(table->words + next * BUCKET);
             __builtin_prefetch(table->ids + next * BUCKET);
         }
-        if (table->layout->narrow && keys->nulls[k])
-            ids[i] = null_group(table);
+        if (narrow && keys->nulls[k])
+            id = null_group(table);
         else
-            ids[i] =
-                find_or_add(table, keys->words[k], table->layout->narrow ? NULL : &keys->views[k]);
-        if (ids[i] == TABLE_NO_GROUP)
+            id = find_or_add(table, keys->words[k], narrow ? NULL : &keys->views[k]);
+        if (id == TABLE_NO_GROUP)
             return false;
+        ids[i] = id + 1;
     }
     return true;
+}
+
+static const int64_t *pick_words(const struct key_batch *keys, const uint16_t *which,
+                                 uint32_t count)
+{
+    if (which == NULL)
+        return keys->words;
+    for (uint32_t i = 0; i < count; i++)
+        keys->picked[i] = keys->words[which[i]];
+    return keys->picked;
 }
 
 bool table_lookup(struct table *table, const struct key_batch *keys, const uint16_t *which,
@@ -309,8 +406,9 @@ bool table_lookup(struct table *table, const struct key_batch *keys, const uint1
 {
     uint32_t *ids = keys->ids;
     const size_t bytes = table->state_bytes;
-    const bool plain = table->layout->narrow && !keys->any_null;
 
+    if (count == 0)
+        return true;
     if (table->layout->count == 0) {
         if (!table_single(table))
             return false;
@@ -318,18 +416,30 @@ bool table_lookup(struct table *table, const struct key_batch *keys, const uint1
             states[i] = table->states;
         return true;
     }
-    if (plain ? !lookup_narrow(table, keys->words, which, count, ids)
-              : !lookup_any(table, keys, which, count, ids))
+    if (table->layout->narrow && !keys->any_null
+            ? !lookup_narrow(table, pick_words(keys, which, count), count, ids)
+            : !lookup_any(table, keys, which, count, ids))
         return false;
     if ((size_t)table->groups * bytes > PREFETCH_BYTES)
         for (uint32_t i = 0; i < count; i++) {
-            states[i] = table->states + ids[i] * bytes;
+            states[i] = table->states + (ids[i] - 1) * bytes;
             __builtin_prefetch(states[i], 1);
         }
     else
         for (uint32_t i = 0; i < count; i++)
-            states[i] = table->states + ids[i] * bytes;
+            states[i] = table->states + (ids[i] - 1) * bytes;
     return true;
+}
+
+void table_reset(struct table *table)
+{
+    table->groups = 0;
+    table->null_group = TABLE_NO_GROUP;
+    if (table->ids != NULL)
+        memset(table->ids, 0, table->buckets * BUCKET * sizeof *table->ids);
+    if (table->index != NULL)
+        memset(table->index, 0, table->index_room * sizeof *table->index);
+    arena_reset(&table->bytes);
 }
 
 bool table_single(struct table *table)
@@ -359,6 +469,15 @@ bool table_valid(const struct table *table)
 
     if (table->layout->count == 0)
         return table->groups <= 1;
+    for (uint32_t i = 0; i < table->index_room; i++)
+        if (table->index[i] != 0) {
+            const uint32_t id = table->index[i] - 1;
+
+            if (id >= table->groups ||
+                table->group_words[id] != (int64_t)((uint64_t)table->index_base + i))
+                return false;
+            filled++;
+        }
     for (uint64_t b = 0; b < table->buckets; b++)
         for (uint32_t s = 0; s < BUCKET; s++) {
             const uint32_t id = table->ids[b * BUCKET + s];

@@ -5,6 +5,7 @@
  * Keys of a batch are prepared once (keys_prepare) and then looked up in any number of tables.
  *
  *   buckets of 8 words and 8 ids fill from the left, so an empty id ends the search
+ *   while all narrow keys lie in a small range, an array by key stands for the buckets: index[key - base] = id + 1
  *   group ids are dense: 0 .. groups-1 in order of appearance; state of group id = states + id * state_bytes
  *   state pointers are good until the next table_lookup()
  *
@@ -28,8 +29,9 @@ struct key_layout {
     struct heap *heap;
     struct key_part *parts;
     uint32_t count;
-    bool narrow;    /* one column of up to 8 bytes */
-    enum phys phys; /* of a narrow key */
+    bool narrow;                    /* one column of up to 8 bytes */
+    enum phys phys;                 /* of a narrow key */
+    const struct mk_table *kernels; /* the plain ones, until the owner sets better ones */
 };
 
 bool key_layout_open(struct key_layout *layout, struct heap *heap, const struct mill_schema *schema,
@@ -39,7 +41,8 @@ void key_layout_close(struct key_layout *layout);
 /* The prepared keys of up to BATCH_ROWS_MAX rows. */
 struct key_batch {
     struct heap *heap;
-    int64_t *words; /* narrow: the key; wide: its hash */
+    const int64_t *words; /* narrow: the key (may lie in the batch); wide: its hash */
+    int64_t *own_words, *picked;
     uint8_t *nulls; /* narrow: 1 where the key is NULL */
     bool any_null;
     struct mill_view *views; /* wide: the encoded key */
@@ -65,6 +68,9 @@ struct table {
     uint64_t buckets;          /* power of two, 0: none yet */
     int64_t *words;            /* buckets x 8 */
     uint32_t *ids;             /* buckets x 8: id + 1, 0 = empty */
+    uint32_t *index;           /* by key, NULL: buckets */
+    int64_t index_base;
+    uint32_t index_room;
     char *states;
     int64_t *group_words;          /* narrow key or hash of each group */
     struct mill_view *group_views; /* wide keys */
@@ -75,6 +81,8 @@ struct table {
 void table_open(struct table *table, struct heap *heap, const struct key_layout *layout,
                 uint32_t state_bytes, uint64_t seed);
 void table_close(struct table *table); /* frees no state's hangings */
+/* Forgets all groups and keeps the memory for about as many again. Frees no state's hangings. */
+void table_reset(struct table *table);
 bool table_reserve(struct table *table, uint32_t groups);
 /* Finds or adds the keys at which[0 .. count) (NULL: 0 .. count-1) of @keys; states[i] receives the state of the i-th.
  * New groups have the ids from the old table->groups on; their states are not initialised. */
