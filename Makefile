@@ -142,7 +142,12 @@ ci:                                    ## exactly what CI runs
 $(BUILD)/bench_memory: bench/bench_memory.c $(LIB)
 	$(Q)$(CC) -std=c17 -O2 -Wall -Wextra -I. -o $@ $< $(LIB) $(LIBS)
 
-bench: all $(BUILD)/bench_memory       ## measure the engine on generated data, answers checked
+$(BUILD)/bench_json: bench/bench_json.c bench/simdjson_shim.cc $(LIB)
+	@tools/install-packages.sh bench
+	$(Q)$(CXX) -std=c++17 -O2 -march=native -Wall -c -o $@.o bench/simdjson_shim.cc
+	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE $(ARCH) -O2 -Wall -Wextra -I. -o $@ bench/bench_json.c $@.o $(LIB) -lsimdjson $(LIBS)
+
+bench: all $(BUILD)/bench_memory $(BUILD)/bench_json       ## measure the engine on generated data, answers checked
 	@BUILD=$(BUILD) bench/run.sh
 
 install: all                           ## to PREFIX (default /usr/local)

@@ -31,3 +31,4 @@ done
 for keys in 0 100 10000 1000000; do
     for n in 1 2; do "${BUILD:-build}/bench_memory" $keys 20 $n; done
 done
+"${BUILD:-build}/bench_json"

@@ -1,5 +1,5 @@
 /* io/fmt_json.c - JSON lines to columns, led by the schema; see json.h. */
-#include "io/json.h"
+#include "io/json_quick.h"
 
 #include <stdio.h>
 
@@ -134,10 +134,28 @@ static void set_key(struct json_member *m)
     m->key_length = length;
 }
 
+static enum json_way way_of(const struct json_member *m)
+{
+    if (!m->wanted)
+        return WAY_SKIP;
+    switch (m->type->kind) {
+    case MILL_INT: return WAY_I32;
+    case MILL_BIGINT: return WAY_I64;
+    case MILL_DOUBLE: return WAY_DOUBLE;
+    case MILL_DECIMAL: return WAY_DECIMAL;
+    case MILL_TIMESTAMP: return WAY_TIME;
+    case MILL_CHAR:
+    case MILL_VARCHAR: return WAY_TEXT;
+    case MILL_ROW: return WAY_ROW;
+    default: return WAY_OTHER;
+    }
+}
+
 static void prepare_values(struct json_member *m)
 {
     const struct mill_type *type = m->type;
 
+    m->way = way_of(m);
     if (type->kind == MILL_TIMESTAMP && type->precision >= 3)
         m->milli = type_is_nanos(type) ? 1000000 : 1000;
     if (type->kind != MILL_DECIMAL)
@@ -148,18 +166,16 @@ static void prepare_values(struct json_member *m)
             m->scale_up[places] = (uint64_t)decimal_power(type->scale - places);
 }
 
-static bool seen_name(struct json_object *o, const char *name, uint32_t length, uint32_t *index)
+static struct json_member *member_named(struct json_object *o, const char *name, uint32_t length)
 {
     for (uint32_t at = name_hash(name, length) & o->slot_mask; o->slots[at] != 0;
          at = (at + 1) & o->slot_mask) {
-        const struct json_member *m = &o->members[o->slots[at] - 1];
+        struct json_member *m = &o->members[o->slots[at] - 1];
 
-        if (m->name_length == length && memcmp(m->name, name, length) == 0) {
-            *index = o->slots[at] - 1;
-            return true;
-        }
+        if (m->name_length == length && memcmp(m->name, name, length) == 0)
+            return m;
     }
-    return false;
+    return NULL;
 }
 
 static void add_name(struct json_object *o, uint32_t index)
@@ -196,7 +212,8 @@ static struct json_object *object_new(struct arena *arena, const struct mill_fie
         m->name_length = (uint32_t)strlen(fields[i].name);
         m->type = &fields[i].type;
         m->wanted = wanted == NULL || wanted[i];
-        m->next = i + 1 < count ? i + 1 : 0;
+        m->index = i;
+        m->next = &o->members[i + 1 < count ? i + 1 : 0];
         m->path = path == NULL ? m->name : arena_format(arena, "%s.%s", path, m->name);
         if (m->path == NULL)
             return NULL;
@@ -210,6 +227,10 @@ static struct json_object *object_new(struct arena *arena, const struct mill_fie
                 return NULL;
         }
     }
+    for (uint32_t i = 0; i < JSON_LEARNED_MAX; i++)
+        o->members[count + i] =
+            (struct json_member){.index = count + i, .next = &o->members[0], .way = WAY_SKIP};
+    o->first = &o->members[0];
     o->count = count;
     return o;
 }
@@ -228,25 +249,26 @@ static inline bool key_matches(const struct json_member *m, const char *p)
 }
 
 /* A member that the schema does not have, remembered so that the next line expects it. */
-static uint32_t learn(struct json_reader *r, struct json_object *o, const char *name,
-                      uint32_t length)
+static struct json_member *learn(struct json_reader *r, struct json_object *o, const char *name,
+                                 uint32_t length)
 {
     struct json_member *m = &o->members[o->count + o->learned];
 
     if (o->learned == JSON_LEARNED_MAX || length + 3 > JSON_KEY_WORDS * 8)
-        return UINT32_MAX;
+        return NULL;
     m->name = arena_text(&r->arena, name, length);
     if (m->name == NULL)
-        return UINT32_MAX;
+        return NULL;
     m->name_length = length;
     set_key(m);
     add_name(o, o->count + o->learned);
-    return o->count + o->learned++;
+    o->learned++;
+    return m;
 }
 
-/* The member whose name is at @p, found by name. Returns behind its colon; *index UINT32_MAX: unknown. */
+/* The member whose name is at @p, found by name. Returns behind its colon; *out NULL: it is not remembered. */
 static const char *find_member(struct json_reader *r, struct json_object *o, const char *p,
-                               uint32_t *index)
+                               struct json_member **out)
 {
     const char *end;
     struct json_text name;
@@ -264,14 +286,10 @@ static const char *find_member(struct json_reader *r, struct json_object *o, con
     p = json_space(end);
     if (*p != ':')
         return json_broken(r, p, "a colon is missing behind a member's name");
-    if (!seen_name(o, name.bytes, name.length, index))
-        *index = learn(r, o, name.bytes, name.length);
+    *out = member_named(o, name.bytes, name.length);
+    if (*out == NULL)
+        *out = learn(r, o, name.bytes, name.length);
     return p + 1;
-}
-
-static void set_all_null(struct json_reader *r, struct json_member *m, uint32_t row)
-{
-    json_set_null(r, m, row);
 }
 
 /* Wanted members that did not come. */
@@ -285,34 +303,61 @@ static void fill_missing(struct json_reader *r, struct json_object *o, uint32_t 
         if (r->options.fail_on_missing)
             json_conflict(r, m, NULL, 0, "is missing ('json.fail-on-missing-field' is true)", row);
         else
-            set_all_null(r, m, row);
+            json_set_null(r, m, row);
     }
 }
 
 static const char *read_object(struct json_reader *r, struct json_object *o, const char *p,
                                uint32_t row);
 
-static inline const char *read_wanted(struct json_reader *r, struct json_member *m, const char *p,
-                                      uint32_t row)
+/* A ROW's value. */
+static const char *read_row(struct json_reader *r, struct json_member *m, const char *p,
+                            uint32_t row)
 {
     const char *end;
 
-    if (m->object == NULL && *p != 'n')
-        return json_value(r, m, p, row);
+    if (*p == '{')
+        return read_object(r, m->object, p, row);
     if (json_is_null(p)) {
         json_set_null(r, m, row);
         return r->no_memory ? NULL : p + 4;
     }
-    if (m->object == NULL)
-        return json_value(r, m, p, row);
-    if (UNLIKELY(m->column->validity != NULL))
-        m->column->validity[row >> 6] |= 1ull << (row & 63);
-    if (*p == '{')
-        return read_object(r, m->object, p, row);
     end = json_skip(r, p);
     if (end != NULL)
         json_conflict(r, m, p, (uint32_t)(end - p), NULL, row);
     return end;
+}
+
+/* Takes back the NULLs that a line, or the first of two members of the same name, has set. */
+static void forget_row(struct json_object *o, uint32_t row)
+{
+    for (uint32_t i = 0; i < o->count; i++) {
+        struct json_member *m = &o->members[i];
+
+        if (!m->wanted)
+            continue;
+        if (m->column->validity != NULL)
+            m->column->validity[row >> 6] |= 1ull << (row & 63);
+        if (m->object != NULL)
+            forget_row(m->object, row);
+    }
+}
+
+/* A wanted member stands in the object: how many of them that makes. One that comes twice has its last value. */
+static inline uint32_t meet(struct json_object *o, const struct json_member *m, uint32_t row)
+{
+    const uint64_t bit = 1ull << (m->index & 63);
+    uint64_t *met = &o->met[m->index / 64];
+
+    if (LIKELY((*met & bit) == 0)) {
+        *met |= bit;
+        return 1;
+    }
+    if (m->column->validity != NULL)
+        m->column->validity[row >> 6] |= 1ull << (row & 63);
+    if (m->object != NULL)
+        forget_row(m->object, row);
+    return 0;
 }
 
 /* Behind the ',' (true) or '}' (false, *p behind it) that must follow a value. */
@@ -330,11 +375,48 @@ static inline bool another(struct json_reader *r, const char **at)
     return false;
 }
 
+/* The members of an object, from behind its '{'; returns behind its '}'. */
+static const char *read_members(struct json_reader *r, struct json_object *o, const char *p,
+                                uint32_t row, uint32_t *found)
+{
+    struct json_member **expected = &o->first;
+
+    do {
+        struct json_member *m = *expected;
+        const char *value;
+
+        if (LIKELY(key_matches(m, p))) {
+            p += m->key_length;
+        } else {
+            p = find_member(r, o, p, &m);
+            if (p == NULL)
+                return NULL;
+            if (m == NULL) { /* too many or too long to remember: nothing is known to follow it */
+                p = json_skip(r, json_space(p));
+                continue;
+            }
+            *expected = m;
+        }
+        expected = &m->next;
+        if (json_is_space(*p))
+            p = json_space(p);
+        if (m->way != WAY_SKIP)
+            *found += meet(o, m, row);
+        value = quick_value(r, m, p, row);
+        if (UNLIKELY(value == NULL))
+            value = m->way == WAY_ROW    ? read_row(r, m, p, row)
+                    : m->way == WAY_SKIP ? json_skip(r, p)
+                                         : json_value(r, m, p, row);
+        p = value;
+    } while (LIKELY(p != NULL) && another(r, &p));
+    return p;
+}
+
 /* The object whose '{' is at @p; returns behind its '}'. */
 static const char *read_object(struct json_reader *r, struct json_object *o, const char *p,
                                uint32_t row)
 {
-    uint32_t *expected = &o->first, found = 0;
+    uint32_t found = 0;
 
     if (UNLIKELY(r->depth == JSON_DEPTH_MAX))
         return json_broken(r, p, "objects and arrays are nested deeper than 64");
@@ -344,43 +426,9 @@ static const char *read_object(struct json_reader *r, struct json_object *o, con
     p++;
     if (UNLIKELY(json_is_space(*p)))
         p = json_space(p);
-    if (UNLIKELY(*p == '}')) {
-        p++;
-    } else {
-        do {
-            uint32_t index = *expected;
-            struct json_member *m = &o->members[index];
-
-            if (LIKELY(key_matches(m, p))) {
-                p += m->key_length;
-            } else {
-                p = find_member(r, o, p, &index);
-                if (p == NULL)
-                    return NULL;
-                if (index ==
-                    UINT32_MAX) { /* too many or too long to remember: nothing follows it */
-                    p = json_skip(r, json_space(p));
-                    continue;
-                }
-                *expected = index;
-                m = &o->members[index];
-            }
-            expected = &m->next;
-            if (json_is_space(*p))
-                p = json_space(p);
-            if (m->wanted) {
-                const uint64_t bit = 1ull << (index & 63);
-
-                found += (o->met[index / 64] & bit) == 0; /* the last of the same name stays */
-                o->met[index / 64] |= bit;
-                p = read_wanted(r, m, p, row);
-            } else {
-                p = json_skip(r, p);
-            }
-        } while (LIKELY(p != NULL) && another(r, &p));
-        if (p == NULL)
-            return NULL;
-    }
+    p = *p == '}' ? p + 1 : read_members(r, o, p, row, &found);
+    if (UNLIKELY(p == NULL))
+        return NULL;
     r->depth--;
     if (UNLIKELY(found != o->wanted))
         fill_missing(r, o, row);
@@ -388,21 +436,6 @@ static const char *read_object(struct json_reader *r, struct json_object *o, con
 }
 
 /* ---- lines ---- */
-
-/* A line's bits of NULLs were set as it was read, and it is not a row after all. */
-static void forget_row(struct json_object *o, uint32_t row)
-{
-    for (uint32_t i = 0; i < o->count; i++) {
-        struct json_member *m = &o->members[i];
-
-        if (!m->wanted)
-            continue;
-        if (m->column->validity != NULL)
-            m->column->validity[row >> 6] |= 1ull << (row & 63);
-        if (m->object != NULL)
-            forget_row(m->object, row);
-    }
-}
 
 static int report(struct json_reader *r, const char *end, struct mill_error *error)
 {
@@ -495,6 +528,7 @@ static bool own_columns(struct json_reader *r, struct json_object *o, struct col
             continue;
         if (!nested && !column_own(r->out, m->column, m->type))
             return false;
+        m->values = m->column->values;
         if (nested && m->column->values != NULL) /* NULL ROWs leave their fields as they are */
             memset(m->column->values, 0, (size_t)r->out->capacity * type_width(m->type));
         if (m->object != NULL && !own_columns(r, m->object, m->column->children, true))

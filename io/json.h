@@ -26,13 +26,29 @@ struct json_options {
     bool plain_decimals, ignore_nulls; /* writing */
 };
 
+/* How a member's usual form is read. */
+enum json_way {
+    WAY_SKIP, /* nobody wants it, or the schema does not have it */
+    WAY_I64,
+    WAY_I32,
+    WAY_DOUBLE,
+    WAY_DECIMAL,
+    WAY_TIME,
+    WAY_TEXT,
+    WAY_ROW,
+    WAY_OTHER
+};
+
 /* A member of an object: a column, a field of a ROW, or (index >= object's count) one that the schema does not have. */
 struct json_member {
     uint64_t key[JSON_KEY_WORDS], mask[JSON_KEY_WORDS]; /* "name": as words */
     uint32_t key_length;                                /* 0: only found by name */
-    uint32_t next;                                      /* what followed it last: an index */
-    bool wanted;                                        /* else it is stepped over */
-    const char *name, *path;                            /* path: bid.price */
+    struct json_member *next;                           /* what followed it last */
+    void *values;                                       /* of the batch being filled */
+    enum json_way way;
+    uint32_t index;
+    bool wanted;
+    const char *name, *path; /* path: bid.price */
     uint32_t name_length;
     const struct mill_type *type;
     struct json_object *object; /* ROW */
@@ -48,8 +64,8 @@ struct json_member {
 struct json_object {
     struct json_member *members; /* count of the schema, then learned ones */
     uint32_t count, learned, wanted;
-    uint32_t first;  /* what came first last time */
-    uint32_t *slots; /* hash table of indexes + 1 by name; slot_mask + 1 of them */
+    struct json_member *first; /* what came first last time */
+    uint32_t *slots;           /* hash table of indexes + 1 by name; slot_mask + 1 of them */
     uint32_t slot_mask;
     uint64_t *met; /* bit: this member stood in the object being read */
 };
@@ -138,6 +154,7 @@ static inline const char *json_space(const char *p)
 }
 /* What may stand behind a number or word. */
 extern const bool json_ends[256];
+extern const uint64_t json_tens[19];
 static inline bool json_ends_scalar(char c)
 {
     return json_ends[(unsigned char)c];

@@ -1,6 +1,6 @@
 /* io/json_value.c - JSON values to columns: the usual forms at once, all others by their token.
  *
- * Each kind has a way for the form that data mostly has; what it does not take goes to slow_value(), which finds the
+ * Each kind has a way for the form that data mostly has; what it does not take goes to json_value(), which finds the
  * token's end, checks it against RFC 8259 and converts it as Flink does: a string may stand for a number, a STRING column
  * takes numbers, words and (compact) objects as they are written.
  */
@@ -11,6 +11,32 @@
 
 const bool json_ends[256] = {[','] = true,  ['}'] = true,  [']'] = true, ['\n'] = true,
                              ['\r'] = true, ['\t'] = true, [' '] = true};
+
+#define LOW(n) ((1ull << (n)*8) - 1)
+const uint64_t json_view_masks[13][2] = {{0, 0},           {LOW(1), 0},      {LOW(2), 0},
+                                         {LOW(3), 0},      {LOW(4), 0},      {LOW(4), LOW(1)},
+                                         {LOW(4), LOW(2)}, {LOW(4), LOW(3)}, {LOW(4), LOW(4)},
+                                         {LOW(4), LOW(5)}, {LOW(4), LOW(6)}, {LOW(4), LOW(7)},
+                                         {LOW(4), ~0ull}};
+const uint64_t json_tens[19] = {1ull,
+                                10ull,
+                                100ull,
+                                1000ull,
+                                10000ull,
+                                100000ull,
+                                1000000ull,
+                                10000000ull,
+                                100000000ull,
+                                1000000000ull,
+                                10000000000ull,
+                                100000000000ull,
+                                1000000000000ull,
+                                10000000000000ull,
+                                100000000000000ull,
+                                1000000000000000ull,
+                                10000000000000000ull,
+                                100000000000000000ull,
+                                1000000000000000000ull};
 
 const char *json_broken(struct json_reader *r, const char *at, const char *reason)
 {
@@ -225,165 +251,6 @@ struct json_text json_unescape(struct json_reader *r, struct arena *arena, const
     return (struct json_text){copy, (uint32_t)(out - copy)};
 }
 
-/* view_of() without a call: 16 bytes from @p may be read. */
-static inline struct mill_view quick_view(const char *p, uint32_t length)
-{
-    struct mill_view v = {.length = length};
-
-    if (length <= 12) {
-        const uint64_t low = length >= 8 ? ~0ull : (1ull << length * 8) - 1;
-        const uint32_t high = length >= 12 ? ~0u : length > 8 ? (1u << (length - 8) * 8) - 1 : 0;
-        const uint64_t a = json_load8(p) & low;
-        const uint32_t b = json_load4(p + 8) & high;
-
-        memcpy(v.inlined, &a, 8);
-        memcpy(v.inlined + 8, &b, 4);
-    } else {
-        memcpy(v.far.prefix, p, 4);
-        v.far.data = p;
-    }
-    return v;
-}
-
-/* ---- numbers ---- */
-
-#define ONES 0x0101010101010101ull
-
-/* How many of the 8 bytes at @p are digits, from the first on; *t: their values, first in the lowest byte. */
-static inline uint32_t digits8(const char *p, uint64_t *t)
-{
-    const uint64_t v = json_load8(p) ^ 0x30 * ONES;
-    const uint64_t other = ((v + 0x76 * ONES) | v) & 0x80 * ONES;
-
-    *t = v;
-    return other == 0 ? 8 : (uint32_t)__builtin_ctzll(other) / 8;
-}
-/* The number of 8 digit values, the first of which weighs most. */
-static inline uint64_t number8(uint64_t t)
-{
-    t = (t * 10 + (t >> 8)) & 0x00ff00ff00ff00ffull;
-    t = (t * 100 + (t >> 16)) & 0x0000ffff0000ffffull;
-    return (t * 10000 + (t >> 32)) & 0xffffffffull;
-}
-
-static const uint64_t tens[] = {1ull,
-                                10ull,
-                                100ull,
-                                1000ull,
-                                10000ull,
-                                100000ull,
-                                1000000ull,
-                                10000000ull,
-                                100000000ull,
-                                1000000000ull,
-                                10000000000ull,
-                                100000000000ull,
-                                1000000000000ull,
-                                10000000000000ull,
-                                100000000000000ull,
-                                1000000000000000ull,
-                                10000000000000000ull,
-                                100000000000000000ull,
-                                1000000000000000000ull};
-
-/* Up to 18 digits. Returns how many there were; 19: more. */
-static inline uint32_t take_digits(const char *p, uint64_t *out)
-{
-    uint64_t t;
-    uint32_t n = digits8(p, &t), count = n;
-
-    if (LIKELY(n < 8)) {
-        *out = n == 0 ? 0 : number8(t << (8 - n) * 8);
-        return n;
-    }
-    *out = number8(t);
-    n = digits8(p + 8, &t);
-    if (LIKELY(n < 8)) {
-        if (n > 0)
-            *out = *out * tens[n] + number8(t << (8 - n) * 8);
-        return count + n;
-    }
-    *out = *out * tens[8] + number8(t);
-    for (count = 16; p[count] >= '0' && p[count] <= '9'; count++) {
-        if (count == 18)
-            return 19;
-        *out = *out * 10 + (uint64_t)(p[count] - '0');
-    }
-    return count;
-}
-
-/* -?digits of at most 18; NULL: another form. */
-static inline const char *quick_integer(const char *p, int64_t *out)
-{
-    const bool negative = *p == '-';
-    uint64_t v;
-    uint32_t n;
-
-    p += negative;
-    n = take_digits(p, &v);
-    if (UNLIKELY(n == 0 || n == 19 || (*p == '0' && n > 1) || !json_ends_scalar(p[n])))
-        return NULL;
-    *out = negative ? -(int64_t)v : (int64_t)v;
-    return p + n;
-}
-
-/* A number without exponent and at most 18 digits, as digits and places behind the point. NULL: another form. */
-static inline const char *quick_fixed(const char *p, bool *negative, uint64_t *digits,
-                                      uint32_t *places)
-{
-    uint64_t fraction;
-    uint32_t n;
-
-    *negative = *p == '-';
-    p += *negative;
-    n = take_digits(p, digits);
-    if (n == 0 || n == 19 || (*p == '0' && n > 1))
-        return NULL;
-    p += n;
-    *places = 0;
-    if (*p == '.') {
-        *places = take_digits(++p, &fraction);
-        if (*places == 0 || n + *places > 18)
-            return NULL;
-        *digits = *digits * tens[*places] + fraction;
-        p += *places;
-    }
-    return json_ends_scalar(*p) ? p : NULL;
-}
-
-/* Exact: the digits and the power of ten are doubles, and one division rounds once. */
-static inline const char *quick_double(const char *p, double *out)
-{
-    bool negative;
-    uint64_t digits;
-    uint32_t places;
-
-    p = quick_fixed(p, &negative, &digits, &places);
-    if (p == NULL || digits > 1ull << 53)
-        return NULL;
-    *out = (double)digits / (double)tens[places];
-    if (negative)
-        *out = -*out;
-    return p;
-}
-
-static inline const char *quick_decimal(const struct json_member *m, const char *p, int128 *out)
-{
-    bool negative;
-    uint64_t digits;
-    uint32_t places;
-
-    p = quick_fixed(p, &negative, &digits, &places);
-    if (p == NULL || places > m->type->scale || m->scale_up[places] == 0)
-        return NULL;
-    *out = (int128)digits * m->scale_up[places];
-    if (*out >= m->limit)
-        return NULL;
-    if (negative)
-        *out = -*out;
-    return p;
-}
-
 /* ---- times ---- */
 
 static inline bool all_digits(const char *p, uint32_t n)
@@ -474,28 +341,6 @@ static const char *strict_time(const struct json_reader *r, const struct mill_ty
     return NULL;
 }
 
-/* 'yyyy-MM-dd HH:mm:ss.SSS' in the minute of the last time; NULL: another form or minute. @p at the opening quote. */
-static inline const char *quick_time(const struct json_member *m, const char *p, int64_t *out)
-{
-    const uint64_t rest = json_load8(p + 17); /* :ss.SSS" */
-
-    if (json_load8(p + 1) != m->seen[0] || json_load8(p + 9) != m->seen[1])
-        return NULL;
-    if (UNLIKELY((rest & 0xff000000ff0000ffull) != 0x220000002e00003aull))
-        return NULL;
-    const uint64_t v = (rest & 0x00ffffff00ffff00ull) ^ 0x0030303000303000ull;
-
-    if (UNLIKELY((((v + 0x76 * ONES) | v) & 0x80 * ONES) != 0))
-        return NULL;
-    const uint64_t second = (v >> 8 & 15) * 10 + (v >> 16 & 15);
-    const uint64_t milli = (v >> 32 & 15) * 100 + (v >> 40 & 15) * 10 + (v >> 48 & 15);
-
-    if (UNLIKELY(second > 59))
-        return NULL;
-    *out = (int64_t)(second * 1000 + milli);
-    return p + 25;
-}
-
 static void remember_minute(struct json_member *m, const char *p, uint32_t length, int64_t value)
 {
     const int64_t minute = 60000 * m->milli;
@@ -508,12 +353,6 @@ static void remember_minute(struct json_member *m, const char *p, uint32_t lengt
 }
 
 /* ---- any form ---- */
-
-static inline void set_valid(struct column *c, uint32_t row)
-{
-    if (UNLIKELY(c->validity != NULL))
-        c->validity[row >> 6] |= 1ull << (row & 63);
-}
 
 void json_set_null(struct json_reader *r, struct json_member *m, uint32_t row)
 {
@@ -754,20 +593,18 @@ static const char *store_text(struct json_reader *r, struct json_member *m, uint
     }
 }
 
-/* Any value by its token. */
-static const char *slow_value(struct json_reader *r, struct json_member *m, const char *p,
-                              uint32_t row)
+const char *json_value(struct json_reader *r, struct json_member *m, const char *p, uint32_t row)
 {
-    const char *end = json_skip(r, p), *why;
+    const char *end, *why;
     struct json_text text;
 
-    if (end == NULL)
-        return NULL;
     if (json_is_null(p)) {
         json_set_null(r, m, row);
-        return r->no_memory ? NULL : end;
+        return r->no_memory ? NULL : p + 4;
     }
-    set_valid(m->column, row);
+    end = json_skip(r, p);
+    if (end == NULL)
+        return NULL;
     text = (struct json_text){p, (uint32_t)(end - p)};
     if (*p == '"') {
         text = json_unescape(r, &r->out->bytes, p + 1, end - 1);
@@ -792,68 +629,4 @@ static const char *slow_value(struct json_reader *r, struct json_member *m, cons
     else if (m->type->kind == MILL_TIMESTAMP && text.bytes == p + 1)
         remember_minute(m, p + 1, text.length, ((int64_t *)m->column->values)[row]);
     return end;
-}
-
-#define STORED(type, value)                                                                        \
-    {                                                                                              \
-        ((type *)c->values)[row] = (type)(value);                                                  \
-        set_valid(c, row);                                                                         \
-        return end;                                                                                \
-    }
-
-const char *json_value(struct json_reader *r, struct json_member *m, const char *p, uint32_t row)
-{
-    struct column *c = m->column;
-    const char *end = NULL;
-    int64_t v;
-    int128 d;
-    double f;
-
-    switch (m->type->kind) {
-    case MILL_BIGINT:
-        if (LIKELY((end = quick_integer(p, &v)) != NULL))
-            STORED(int64_t, v)
-        break;
-    case MILL_INT:
-        if (LIKELY((end = quick_integer(p, &v)) != NULL && v == (int32_t)v))
-            STORED(int32_t, v)
-        break;
-    case MILL_SMALLINT:
-        if (LIKELY((end = quick_integer(p, &v)) != NULL && v == (int16_t)v))
-            STORED(int16_t, v)
-        break;
-    case MILL_TINYINT:
-        if (LIKELY((end = quick_integer(p, &v)) != NULL && v == (int8_t)v))
-            STORED(int8_t, v)
-        break;
-    case MILL_DOUBLE:
-        if (LIKELY((end = quick_double(p, &f)) != NULL))
-            STORED(double, f)
-        break;
-    case MILL_FLOAT:
-        if (LIKELY((end = quick_double(p, &f)) != NULL))
-            STORED(float, f)
-        break;
-    case MILL_DECIMAL:
-        if (LIKELY((end = quick_decimal(m, p, &d)) != NULL))
-            STORED(int128, d)
-        break;
-    case MILL_TIMESTAMP:
-        if (LIKELY(*p == '"' && (end = quick_time(m, p, &v)) != NULL))
-            STORED(int64_t, m->seen_value + v * m->milli)
-        break;
-    case MILL_CHAR:
-    case MILL_VARCHAR:
-        if (UNLIKELY(*p != '"'))
-            break;
-        end = json_next(r, r->stops, p + 1);
-        if (LIKELY(*end == '"')) {
-            ((struct mill_view *)c->values)[row] = quick_view(p + 1, (uint32_t)(end - p - 1));
-            set_valid(c, row);
-            return end + 1;
-        }
-        break;
-    default: break;
-    }
-    return slow_value(r, m, p, row);
 }
