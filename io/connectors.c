@@ -10,8 +10,10 @@ static const struct connector print = {.name = "print", .sink = &print_sink};
 static const struct connector blackhole = {.name = "blackhole", .sink = &blackhole_sink};
 static const struct connector nexmark = {.name = "nexmark", .source = &nexmark_source};
 static const struct connector datagen = {.name = "datagen", .source = &datagen_source};
+static const struct connector pcap = {.name = "pcap", .source = &pcap_source};
 static const struct connector memory = {.name = "memory"};
 
 const struct connector *const mill_connectors[] = {&filesystem, &standard_input, &standard_output,
                                                    &print,      &blackhole,      &nexmark,
-                                                   &datagen,    &memory,         NULL};
+                                                   &datagen,    &pcap,           &memory,
+                                                   NULL};

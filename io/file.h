@@ -4,7 +4,8 @@
 
 #include "core/source.h"
 
-extern const struct source_vtable filesystem_source, stdin_source, datagen_source, nexmark_source;
+extern const struct source_vtable filesystem_source, pcap_source, stdin_source, datagen_source,
+    nexmark_source;
 extern const struct sink_vtable filesystem_sink, print_sink, stdout_sink, blackhole_sink;
 
 #endif

@@ -28,9 +28,21 @@ struct format_piece {
     uint64_t step;
     uint64_t first_line;    /* number of the first line, from 1; 0: not counted */
     const char *file_bytes; /* the file's byte 0 where the whole file is mapped; else NULL */
+    uint64_t context[3];    /* from the format's cutter */
+};
+
+/* What a cutter looks at: @length bytes at @offset of a file; @ended: no more follow. */
+struct format_bytes {
+    uint64_t offset;
+    const char *bytes;
+    size_t length, want;
+    bool ended;
 };
 
 struct format {
+    const struct format_vtable *vtable;
+};
+struct format_cutter {
     const struct format_vtable *vtable;
 };
 struct format_decoder {
@@ -52,6 +64,14 @@ struct format_vtable {
      * the last end of a row at or before @want, else the first behind it. 0: no row ends in them. */
     size_t (*cut)(const struct format *format, uint64_t offset, const char *bytes, size_t length,
                   size_t want);
+    /* Instead of cut(), where the meaning of a row hangs on what stood before it: a cutter per file, whose calls walk the
+     * file from its begin. cutter_cut() also fills @context for the decoder of the piece, which cutter_release() lets go. 0: more bytes
+     * are needed, or @error: the rest is damaged or, with ended, cut off. */
+    struct format_cutter *(*cutter_new)(const struct format *format, const char *file);
+    void (*cutter_free)(struct format_cutter *cutter);
+    size_t (*cutter_cut)(struct format_cutter *cutter, const struct format_bytes *bytes,
+                         uint64_t context[3], struct mill_error *error);
+    void (*cutter_release)(const struct format *format, uint64_t context[3]);
     struct format_decoder *(*decoder_new)(const struct format *format, struct heap *heap);
     void (*decoder_free)(struct format_decoder *decoder);
     void (*begin)(struct format_decoder *decoder, const struct format_piece *piece);
@@ -67,7 +87,7 @@ struct format_vtable {
     void (*finish)(struct format_writer *writer, struct text_buffer *to); /* or NULL */
 };
 
-extern const struct format_vtable format_csv, format_json;
+extern const struct format_vtable format_pcap, format_csv, format_json;
 
 /* The format of the table's option 'format', or @fallback's (NULL: the option is needed). NULL: @error says why. */
 const struct format_vtable *format_find(const struct options *options, const char *fallback,

@@ -6,6 +6,7 @@
  */
 #include "core/source.h"
 #include "core/values.h"
+#include "io/capture.h"
 
 #include <stdio.h>
 #include <strings.h>
@@ -210,10 +211,13 @@ int infer_file(const struct env *env, const char *path, struct arena *arena,
     bool header;
     int code;
 
-    if (strstr(path, ".json") != NULL || strstr(path, ".pcap") != NULL ||
-        strstr(path, ".gz") != NULL || strstr(path, ".zst") != NULL)
+    if (capture_infer(env, path, arena, schema, options, info, info_bytes))
+        return MILL_OK;
+    if (strstr(path, ".json") != NULL || strstr(path, ".gz") != NULL ||
+        strstr(path, ".zst") != NULL)
         return mill_fail(error, MILL_E_UNSUPPORTED, 0, 0,
-                         "'%s': only plain CSV files can stand in FROM yet; CREATE TABLE reads .gz "
+                         "'%s': only captures and plain CSV files can stand in FROM yet; CREATE "
+                         "TABLE reads .gz "
                          "and .zst",
                          path);
     code = read_sample(env, path, bytes, &length, error);

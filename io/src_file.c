@@ -48,6 +48,7 @@ struct file {
     at_u32 ended;              /* 1: all blocks are in the ring; 2: and then it failed */
     struct mill_error failure; /* before ended = 2 */
     /* the cutter's */
+    struct format_cutter *cutter; /* of the format, or NULL */
     char *carry;
     size_t carry_length, carry_capacity;
     uint64_t lines; /* cut so far, of a stream */
@@ -184,11 +185,42 @@ static int stream_open(struct file_source *s, struct file *file, struct mill_err
     return MILL_OK;
 }
 
+/* A name may hide what a file is. */
+static enum compression compression_of(const struct file_source *s, const struct file *file,
+                                       bool regular)
+{
+    const struct env *env = s->config.env;
+    char begin[4] = "";
+
+    if (ends_with(file->path, ".gz"))
+        return GZIP;
+    if (ends_with(file->path, ".zst"))
+        return ZSTANDARD;
+    if (!regular || env->file.pread(env->self, file->handle, begin, 4, 0) < 4)
+        return PLAIN;
+    return memcmp(begin, "\x1f\x8b\x08", 3) == 0       ? GZIP
+           : memcmp(begin, "\x28\xb5\x2f\xfd", 4) == 0 ? ZSTANDARD
+                                                       : PLAIN;
+}
+
+static int cutter_open(struct file_source *s, struct file *file, struct mill_error *error)
+{
+    if (s->format->vtable->cutter_new == NULL)
+        return MILL_OK;
+    file->cutter = s->format->vtable->cutter_new(s->format, file->path);
+    return file->cutter != NULL
+               ? MILL_OK
+               : mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory to read %s", file->path);
+}
+
 static int file_open(struct file_source *s, struct file *file, struct mill_error *error)
 {
     const struct env *env = s->config.env;
     struct env_stat stat = {0};
     int code;
+
+    if (cutter_open(s, file, error) != MILL_OK)
+        return MILL_E_MEMORY;
 
     file->handle = env->file.open(env->self, file->path, ENV_READ);
     if (file->handle < 0)
@@ -198,9 +230,7 @@ static int file_open(struct file_source *s, struct file *file, struct mill_error
     if (code < 0)
         return mill_fail_os(error, MILL_E_IO, code, "cannot read '%s'", file->path);
     file->size = stat.bytes;
-    file->compression = ends_with(file->path, ".gz")    ? GZIP
-                        : ends_with(file->path, ".zst") ? ZSTANDARD
-                                                        : PLAIN;
+    file->compression = compression_of(s, file, stat.is_regular);
     if (file->compression != PLAIN || !stat.is_regular)
         return stream_open(s, file, error);
     if (file->size == 0)
@@ -209,10 +239,10 @@ static int file_open(struct file_source *s, struct file *file, struct mill_error
     return file->map != NULL ? MILL_OK : stream_open(s, file, error);
 }
 
-static int open_common(const struct source_config *config, struct file_source **out,
-                       struct mill_error *error)
+static int open_common(const struct source_config *config, const char *format_name,
+                       struct file_source **out, struct mill_error *error)
 {
-    const struct format_vtable *format = format_find(config->options, NULL, error);
+    const struct format_vtable *format = format_find(config->options, format_name, error);
     struct file_source *s;
 
     if (format == NULL)
@@ -236,15 +266,15 @@ static int check_options(const struct file_source *s, struct mill_error *error)
     return format_check_options(s->config.options, own, s->format->vtable->read_options, error);
 }
 
-static int filesystem_open(const struct source_config *config, struct source **out,
-                           struct mill_error *error)
+static int folder_open(const struct source_config *config, const struct source_vtable *vtable,
+                       const char *format, struct source **out, struct mill_error *error)
 {
     struct file_source *s = NULL;
     const char *path = option_text(config->options, "path", NULL);
-    int code = open_common(config, &s, error);
+    int code = open_common(config, format, &s, error);
 
     if (s != NULL) {
-        s->source.vtable = &filesystem_source;
+        s->source.vtable = vtable;
         *out = &s->source;
     }
     if (code != MILL_OK)
@@ -264,12 +294,31 @@ static int filesystem_open(const struct source_config *config, struct source **o
     return code;
 }
 
+static int filesystem_open(const struct source_config *config, struct source **out,
+                           struct mill_error *error)
+{
+    return folder_open(config, &filesystem_source, NULL, out, error);
+}
+
+static int pcap_open(const struct source_config *config, struct source **out,
+                     struct mill_error *error)
+{
+    const struct option *format = option_get(config->options, "format");
+
+    if (format != NULL && strcmp(format->value, "pcap") != 0)
+        return mill_fail(error, MILL_E_OPTION, format->line, format->column,
+                         "'format' is '%s': connector 'pcap' reads pcap and pcapng only; "
+                         "'connector' = 'filesystem' reads other formats",
+                         format->value);
+    return folder_open(config, &pcap_source, "pcap", out, error);
+}
+
 static int stdin_open(const struct source_config *config, struct source **out,
                       struct mill_error *error)
 {
     struct file_source *s = NULL;
     struct finding f = {0};
-    int code = open_common(config, &s, error);
+    int code = open_common(config, NULL, &s, error);
 
     if (s != NULL) {
         s->source.vtable = &stdin_source;
@@ -282,6 +331,8 @@ static int stdin_open(const struct source_config *config, struct source **out,
     if (f.failed)
         return mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory to read stdin");
     s->files[0].handle = 0;
+    if (cutter_open(s, &s->files[0], error) != MILL_OK)
+        return MILL_E_MEMORY;
     return stream_open(s, &s->files[0], error);
 }
 
@@ -464,6 +515,18 @@ static enum cut too_long(const struct file *file, struct mill_error *error)
     return CUT_FAILED;
 }
 
+/* 0: more bytes are needed, or with a cutter also @error. */
+static size_t cut_bytes(struct file_source *s, struct file *file, const char *bytes, size_t length,
+                        size_t want, bool ended, struct piece *piece, struct mill_error *error)
+{
+    const struct format_vtable *vtable = s->format->vtable;
+    const struct format_bytes here = {file->position, bytes, length, want, ended};
+
+    if (file->cutter != NULL)
+        return vtable->cutter_cut(file->cutter, &here, &piece->extra[1], error);
+    return vtable->cut(s->format, file->position, bytes, length, want);
+}
+
 static enum cut cut_map(struct file_source *s, struct file *file, struct piece *piece,
                         struct mill_error *error)
 {
@@ -473,15 +536,16 @@ static enum cut cut_map(struct file_source *s, struct file *file, struct piece *
 
     if (file->done || left == 0)
         return CUT_END;
-    if (left > s->config.step_bytes) {
+    if (left > s->config.step_bytes || file->cutter != NULL) {
         const size_t most = left < ROW_BYTES_MAX + s->config.step_bytes
                                 ? left
                                 : ROW_BYTES_MAX + s->config.step_bytes;
 
-        n = s->format->vtable->cut(s->format, file->position, bytes, most, s->config.step_bytes);
-        if (n == 0 && most < left) {
+        n = cut_bytes(s, file, bytes, most, s->config.step_bytes, most == left, piece, error);
+        if (n == 0 && (most < left || file->cutter != NULL)) {
             file->done = true;
-            return too_long(file, error);
+            return file->cutter != NULL && error->code != MILL_OK ? CUT_FAILED
+                                                                  : too_long(file, error);
         }
         if (n == 0)
             n = left;
@@ -516,6 +580,8 @@ static enum cut cut_take(struct file_source *s, struct file *file, size_t n, str
     if (hold == NULL) {
         mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory for a step of %s", file->path);
         file->done = true;
+        if (file->cutter != NULL)
+            s->format->vtable->cutter_release(s->format, &piece->extra[1]);
         return CUT_FAILED;
     }
     memcpy(hold, file->carry, n);
@@ -541,10 +607,14 @@ static enum cut cut_stream(struct file_source *s, struct file *file, struct piec
         if (file->done)
             return CUT_END;
         if (file->carry_length > s->config.step_bytes)
-            n = s->format->vtable->cut(s->format, file->position, file->carry, file->carry_length,
-                                       s->config.step_bytes);
+            n = cut_bytes(s, file, file->carry, file->carry_length, s->config.step_bytes, false,
+                          piece, error);
         if (n > 0)
             return cut_take(s, file, n, piece, error);
+        if (error->code != MILL_OK) {
+            file->done = true;
+            return CUT_FAILED;
+        }
         if (file->carry_length > ROW_BYTES_MAX + s->config.step_bytes) {
             file->done = true;
             return too_long(file, error);
@@ -564,11 +634,13 @@ static enum cut cut_stream(struct file_source *s, struct file *file, struct piec
         if (ended == 0)
             return CUT_WAIT;
         n = file->carry_length;
-        if (ended == 2 && n > 0) /* a row that was cut off is not whole */
-            n = s->format->vtable->cut(s->format, file->position, file->carry, n, n);
+        if (n > 0 && (ended == 2 || file->cutter != NULL)) /* what was cut off is not whole */
+            n = cut_bytes(s, file, file->carry, n, n, ended == 1, piece, error);
         if (n > 0)
             return cut_take(s, file, n, piece, error);
         file->done = true;
+        if (error->code != MILL_OK)
+            return CUT_FAILED;
         if (ended == 1)
             return CUT_END;
         *error = file->failure;
@@ -628,7 +700,9 @@ static void file_begin(struct decoder *decoder, const struct piece *piece)
                                       .offset = piece->begin,
                                       .step = piece->step,
                                       .first_line = piece->first_line,
-                                      .file_bytes = file->map};
+                                      .file_bytes = file->map,
+                                      .context = {piece->extra[1], piece->extra[2],
+                                                  piece->extra[3]}};
 
     d->inner->vtable->begin(d->inner, &part);
 }
@@ -642,6 +716,10 @@ static int file_decode(struct decoder *decoder, struct batch *out, struct mill_e
 
 static void file_release(struct source *source, struct piece *piece)
 {
+    const struct format *format = ((struct file_source *)source)->format;
+
+    if (format->vtable->cutter_release != NULL)
+        format->vtable->cutter_release(format, &piece->extra[1]);
     if (piece->hold != NULL)
         heap_free(((struct file_source *)source)->heap, piece->hold, piece->end - piece->begin);
     piece->hold = NULL;
@@ -666,6 +744,8 @@ static void file_close_one(struct file_source *s, struct file *file)
     ZSTD_freeDStream(file->zstd);
     heap_free(s->heap, file->input, BLOCK_BYTES);
     heap_free(s->heap, file->carry, file->carry_capacity);
+    if (file->cutter != NULL)
+        s->format->vtable->cutter_free(file->cutter);
     if (file->map != NULL)
         env->file.unmap(env->self, file->map, file->size);
     if (file->handle > 0)
@@ -695,4 +775,5 @@ static void file_close(struct source *source)
         .close = file_close                                                                        \
     }
 const struct source_vtable filesystem_source = FILE_SOURCE("filesystem", filesystem_open);
+const struct source_vtable pcap_source = FILE_SOURCE("pcap", pcap_open);
 const struct source_vtable stdin_source = FILE_SOURCE("stdin", stdin_open);
