@@ -1,8 +1,6 @@
 /* core/plan/catalog.c - tables, views, functions, settings; the statements that change and show them. */
 #include "core/plan/catalog.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <strings.h>
 
 struct catalog *catalog_new(struct heap *heap, const struct env *env)
@@ -360,84 +358,11 @@ static int drop(struct catalog *c, const struct ast_statement *s, struct mill_er
                      kinds[s->drop], name);
 }
 
-/* ---- SHOW, DESCRIBE ---- */
-
-struct shown {
-    plan_text text;
-    void *user;
-};
-
-static void line(const struct shown *out, const char *format, ...) PRINTF_LIKE(2, 3);
-static void line(const struct shown *out, const char *format, ...)
-{
-    char buffer[2048];
-    va_list args;
-    int n;
-
-    va_start(args, format);
-    n = vsnprintf(buffer, sizeof buffer - 1, format, args);
-    va_end(args);
-    if (out->text == NULL || n < 0)
-        return;
-    n = n > (int)sizeof buffer - 2 ? (int)sizeof buffer - 2 : n;
-    buffer[n] = '\n';
-    out->text(out->user, buffer, (size_t)n + 1);
-}
-
-static int describe(const struct catalog *c, const struct ast_statement *s, const struct shown *out,
-                    struct mill_error *error)
-{
-    const struct table *t = catalog_table(c, last(&s->name));
-
-    if (t == NULL)
-        return catalog_unknown_table(c, last(&s->name), s->name.at, error);
-    for (uint32_t i = 0; i < t->schema.field_count; i++) {
-        const struct mill_field *f = &t->schema.fields[i];
-        const bool computed = t->ddl->columns[i].kind == COLUMN_COMPUTED;
-        const bool time = t->ddl->watermark_column != NULL &&
-                          strcmp(last(t->ddl->watermark_column), f->name) == 0;
-        char type[400];
-
-        line(out, "%-20s %s%s", f->name,
-             computed ? "computed" : type_name(&f->type, type, sizeof type),
-             time ? " *ROWTIME*" : "");
-    }
-    return MILL_OK;
-}
-
-static int show(const struct catalog *c, const struct ast_statement *s, const struct shown *out,
-                struct mill_error *error)
-{
-    switch (s->show) {
-    case SHOW_TABLES:
-        for (const struct table *t = c->tables; t != NULL; t = t->next)
-            line(out, "%s", t->name);
-        __attribute__((fallthrough)); /* Flink lists views among the tables */
-    case SHOW_VIEWS:
-        for (const struct view *v = c->views; v != NULL; v = v->next)
-            line(out, "%s", v->name);
-        return MILL_OK;
-    case SHOW_FUNCTIONS:
-        for (const struct user_function *f = c->functions; f != NULL; f = f->next)
-            line(out, "%s", f->name);
-        return MILL_OK;
-    case SHOW_SETTINGS:
-        for (const struct setting *k = c->settings; k != NULL; k = k->next)
-            line(out, "'%s' = '%s'", k->key, k->value);
-        return MILL_OK;
-    case SHOW_COLUMNS: return describe(c, s, out, error);
-    default:
-        return mill_fail(error, MILL_E_UNSUPPORTED, s->at.line, s->at.column,
-                         "SHOW CREATE is not supported yet; DESCRIBE shows the columns");
-    }
-}
-
 /* ---- statements ---- */
 
 int catalog_execute(struct catalog *c, const struct ast_statement *s, plan_text text, void *user,
                     bool *is_query, struct mill_error *error)
 {
-    const struct shown out = {text, user};
     jmp_buf full;
     int code;
 
@@ -452,15 +377,10 @@ int catalog_execute(struct catalog *c, const struct ast_statement *s, plan_text 
     case STATEMENT_CREATE_VIEW: code = create_view(c, s, error); break;
     case STATEMENT_CREATE_FUNCTION: code = create_function(c, s, error); break;
     case STATEMENT_DROP: code = drop(c, s, error); break;
-    case STATEMENT_DESCRIBE: code = describe(c, s, &out, error); break;
-    case STATEMENT_SHOW: code = show(c, s, &out, error); break;
+    case STATEMENT_DESCRIBE:
+    case STATEMENT_SHOW: code = catalog_show(c, s, text, user, error); break;
     case STATEMENT_SET:
-        code = MILL_OK;
-        if (s->key != NULL)
-            code = set(c, s, error);
-        else
-            for (const struct setting *k = c->settings; k != NULL; k = k->next)
-                line(&out, "'%s' = '%s'", k->key, k->value);
+        code = s->key != NULL ? set(c, s, error) : catalog_show(c, s, text, user, error);
         break;
     case STATEMENT_RESET:
         reset(c, s->key);

@@ -53,5 +53,8 @@ int catalog_unknown_table(const struct catalog *catalog, const char *name, struc
 /* Options as the connector sees them: without those the planner reads. */
 const struct connector *table_connector(const struct table *table, struct mill_error *error);
 const char *table_option(const struct table *table, const char *key);
+/* DESCRIBE, SHOW and SET without a key (show.c). */
+int catalog_show(struct catalog *catalog, const struct ast_statement *statement, plan_text text,
+                 void *user, struct mill_error *error);
 
 #endif

@@ -115,27 +115,32 @@ static const char *last(const struct ast_name *name)
     return name->parts[name->count - 1];
 }
 
-/* Columns of @table in the order of the INSERT's list. */
+/* For each column of @table the query's column that fills it: -1 none (NULL), -2 it is computed. Columns in the order of
+ * the INSERT's list, or of the table. */
 static void insert_targets(struct planner *p, const struct ast_statement *s,
                            const struct table *table, const struct relation *r, int32_t *from)
 {
-    uint32_t named =
-        s->insert_column_count > 0 ? s->insert_column_count : table->schema.field_count;
+    uint32_t taken = 0;
 
     for (uint32_t i = 0; i < table->schema.field_count; i++)
-        from[i] = s->insert_column_count > 0 ? -1 : (int32_t)i;
-    for (uint32_t i = 0; i < s->insert_column_count; i++) {
-        const int k = schema_find(&table->schema, s->insert_columns[i]);
+        from[i] = table->ddl->columns[i].kind != COLUMN_PHYSICAL ? -2
+                  : s->insert_column_count > 0                   ? -1
+                                                                 : (int32_t)taken++;
+    for (; taken < s->insert_column_count; taken++) {
+        const char *name = s->insert_columns[taken];
+        const int k = schema_find(&table->schema, name);
 
         if (k < 0)
-            plan_fail(p, s->name.at, MILL_E_NAME, "table %s has no column %s", table->name,
-                      s->insert_columns[i]);
-        from[k] = (int32_t)i;
+            plan_fail(p, s->name.at, MILL_E_NAME, "table %s has no column %s", table->name, name);
+        if (from[k] != -1)
+            plan_fail(p, s->name.at, MILL_E_NAME, "column %s of table %s %s", name, table->name,
+                      from[k] == -2 ? "is computed: it takes no values" : "stands twice");
+        from[k] = (int32_t)taken;
     }
-    if (named != r->count)
+    if (taken != r->count)
         plan_fail(p, s->name.at, MILL_E_TYPE,
                   "INSERT INTO %s: the query gives %u columns, the table takes %u", table->name,
-                  r->count, named);
+                  r->count, taken);
 }
 
 static void plan_insert(struct planner *p, const struct ast_statement *s)
@@ -166,23 +171,18 @@ static void plan_insert(struct planner *p, const struct ast_statement *s)
     insert_targets(p, s, table, &r, from);
     for (uint32_t i = 0; i < n; i++) {
         const struct mill_field *f = &table->schema.fields[i];
+        struct expr *e;
 
-        if (table->ddl->columns[i].kind != COLUMN_PHYSICAL)
-            plan_fail(p, s->name.at, MILL_E_UNSUPPORTED,
-                      "table %s has the computed column %s and cannot be a sink", table->name,
-                      f->name);
-        columns[i] = (struct scope_column){.name = f->name, .type = f->type};
-        if (from[i] < 0) {
-            exprs[i] = expr_null(&p->session, &f->type, place(s->name.at));
+        if (from[i] == -2)
             continue;
-        }
-        exprs[i] = expr_column(&p->session, (uint32_t)from[i], &r.columns[from[i]].type,
-                               place(s->query->at));
-        exprs[i] = need(p, expr_coerce(&p->session, exprs[i], &f->type, p->error));
+        e = from[i] < 0 ? expr_null(&p->session, &f->type, place(s->name.at))
+                        : expr_column(&p->session, (uint32_t)from[i], &r.columns[from[i]].type,
+                                      place(s->query->at));
+        exprs[out.count] = need(p, expr_coerce(&p->session, e, &f->type, p->error));
+        columns[out.count++] = (struct scope_column){.name = f->name, .type = f->type};
     }
-    out.node = plan_calc(p, &r, exprs, columns, n);
+    out.node = plan_calc(p, &r, exprs, columns, out.count);
     out.columns = columns;
-    out.count = n;
     add_sink(p, &out, table);
 }
 

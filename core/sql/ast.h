@@ -320,6 +320,7 @@ enum ast_drop { DROP_TABLE, DROP_VIEW, DROP_FUNCTION };
 struct ast_statement {
     enum ast_statement_kind kind;
     struct ast_at at;
+    const char *source; /* as written, ${} replaced; not of statements inside others */
     struct ast_name name;
     bool if_not_exists, if_exists, temporary, or_replace, overwrite, analyze;
     /* CREATE TABLE */

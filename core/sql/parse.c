@@ -591,17 +591,30 @@ static const char *substitute(struct parser *p, const char *sql, size_t bytes,
 
 /* ---- the script ---- */
 
+/* Bytes from @from to the end of a token, its closing quote included. */
+static size_t token_end(const struct token *token, const char *from)
+{
+    const bool quoted = token->kind == TOKEN_QUOTED || token->kind == TOKEN_STRING ||
+                        token->kind == TOKEN_BYTES || token->kind == TOKEN_UNICODE;
+
+    return (size_t)(token->text + token->bytes + quoted - from);
+}
+
 static void parse_script(struct parser *p, struct ast_script *out)
 {
     struct list statements = {0};
 
     while (p->ahead[0].kind != TOKEN_END) {
+        const char *from = p->ahead[0].text;
+        struct ast_statement *s;
+
         if (accept(p, ";"))
             continue;
         p->depth = 0;
-        *LIST_ADD(p, &statements, struct ast_statement *) = parse_statement(p);
+        s = *LIST_ADD(p, &statements, struct ast_statement *) = parse_statement(p);
         if (p->ahead[0].kind != TOKEN_END && !is(p, ";"))
             fail_expected(p, "; or the end of the text");
+        s->source = arena_text(p->arena, from, token_end(&p->last, from));
     }
     out->statements = statements.items;
     out->count = statements.count;
