@@ -114,6 +114,7 @@ def run(sql, shards, r, seed):
     env = dict(os.environ)
     if shards != 1 and r.random() < 0.5:
         env["MILL_ROUNDTRIP"] = str(seed + 1)
+    sql = "SET 'table.optimizer.agg-phase-strategy' = '%s';\n" % r.choice(["AUTO", "ONE_PHASE", "TWO_PHASE"]) + sql
     args = [COMMAND, "run", "-c", sql, "--quiet", "--shards", str(shards), "--set", "batch-rows=%d" % r.choice([1, 7, 4096]),
             "--set", "ring-slots=%d" % r.choice([1, 2, 64]), "--set", "step-bytes=700", "--json-summary", "/dev/fd/2"]
     p = subprocess.run(args, capture_output=True, env=env)

@@ -347,6 +347,8 @@ static struct result run(const struct job *job, const struct stream *s)
     late = (struct op_link){&late_sink->op, 0};
     op = make_window(&kit, &plan, &link, &late);
     if (job->partials) {
+        kit.context.shard_count = 1 + (uint32_t)(job->seed % 2);
+        plan.preagg.aggregate.always = job->seed % 3 != 0;
         front = op_preagg_new(&kit.context, &plan.preagg);
         front->links = &partial;
         front->late_links = &raw;

@@ -7,6 +7,7 @@ import statistics
 import sys
 import time
 
+sys.path = sys.path[1:]  # this script has the package's name
 try:
     import duckdb
 except ImportError:

@@ -2,12 +2,16 @@
  *
  * One partial per (key, slice, class), class = first window end that g has not passed: what the owner needs to judge
  * lateness exactly, and how it groups float sums of raw rows too. All leave at the end of the step. Where keys hardly
- * repeat, whole steps pass through as raw rows: the bytes that come out at the end are the same.
+ * repeat, and with one shard, whole steps pass through as raw rows: the bytes that come out at the end are the same. Which
+ * steps do is told by the step's own first rows.
  */
 #include "core/ops/op.h"
 #include "core/ops/window.h"
+#include "kernels/kernels.h"
 
-#define PASS_STEPS 32u /* after a poor step, before the next try */
+#define SAMPLE_ROWS 1024u   /* of a step's first batch */
+#define SAMPLE_BITS 8192u   /* keys by hash */
+#define ROWS_PER_PARTIAL 4u /* with fewer in the sample, partials cost more than they save */
 
 struct preagg {
     struct op op;
@@ -21,7 +25,7 @@ struct preagg {
     struct key_layout keys;
     struct key_batch batch_keys;
     struct slice_list slices;
-    uint64_t step_rows, pass_steps; /* rows of this step; steps still to pass through */
+    uint64_t step_rows; /* of this step */
     bool passing, ending;
     uint32_t next_slice, next_group;
     struct snapshot_writer image;
@@ -159,6 +163,28 @@ static bool add_rows(struct preagg *p, const struct batch *batch, const struct s
     return true;
 }
 
+/* Whether the step's keys hardly repeat, from the rows of its first batch. Too few rows tell nothing. */
+static bool keys_hardly_repeat(struct preagg *p, const struct batch *batch)
+{
+    uint64_t bits[SAMPLE_BITS / 64] = {0};
+    const uint32_t n = min_u32(batch->live, SAMPLE_ROWS);
+    uint32_t distinct = 0;
+
+    if (p->key_count == 0 || n < SAMPLE_ROWS / 16)
+        return false;
+    for (uint32_t i = 0; i < n; i++)
+        p->rows[i] = (uint16_t)batch_row(batch, i);
+    if (!keys_prepare(&p->keys, batch, p->rows, n, &p->batch_keys))
+        return true;
+    for (uint32_t i = 0; i < n; i++) {
+        const uint64_t h = mk_hash_word(p->batch_keys.words[i], 0) >> 51;
+
+        distinct += (bits[h >> 6] >> (h & 63) & 1) == 0;
+        bits[h >> 6] |= 1ull << (h & 63);
+    }
+    return distinct * ROWS_PER_PARTIAL > n;
+}
+
 static enum op_progress preagg_push(struct op *op, uint32_t port, struct batch *batch,
                                     const struct step_time *t)
 {
@@ -167,8 +193,10 @@ static enum op_progress preagg_push(struct op *op, uint32_t port, struct batch *
 
     (void)port;
     op->counters.in += batch->live;
+    if (p->step_rows == 0 && batch->live > 0)
+        p->passing =
+            !p->node->always && (p->op.context->shard_count == 1 || keys_hardly_repeat(p, batch));
     p->step_rows += batch->live;
-    p->passing = p->pass_steps > 0;
     if (p->passing) {
         op->counters.out += batch->live;
         return op_emit_late(op, batch, t);
@@ -238,7 +266,6 @@ static enum op_progress send_partials(struct preagg *p, const struct step_time *
 static enum op_progress preagg_go_on(struct op *op, const struct step_time *t)
 {
     struct preagg *p = (struct preagg *)op;
-    uint64_t groups = 0;
     enum op_progress progress;
 
     if (!p->ending)
@@ -246,12 +273,6 @@ static enum op_progress preagg_go_on(struct op *op, const struct step_time *t)
     progress = send_partials(p, t);
     if (progress != OP_READY)
         return progress;
-    for (uint32_t i = 0; i < p->slices.count; i++)
-        groups += p->slices.items[i]->table.groups;
-    if (p->passing)
-        p->pass_steps--;
-    else if (p->step_rows > 0 && groups * 2 > p->step_rows)
-        p->pass_steps = PASS_STEPS;
     op->counters.consumed = op->counters.in - op->counters.filtered;
     slices_close(&p->slices, p->set);
     p->step_rows = 0;

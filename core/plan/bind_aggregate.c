@@ -1,4 +1,5 @@
 /* core/plan/bind_aggregate.c - GROUP BY: keys, aggregates, windows; projection before and after. */
+#include "core/ops/op.h"
 #include "core/plan/bind.h"
 
 #include <strings.h>
@@ -375,27 +376,81 @@ static enum node_kind node_kind_of(const struct aggregation *a)
                                             : NODE_WINDOW;
 }
 
+enum phases { PHASES_AUTO, PHASES_ONE, PHASES_TWO };
+
+static enum phases wanted_phases(const struct planner *p)
+{
+    const char *text = catalog_setting(p->catalog, "table.optimizer.agg-phase-strategy");
+
+    if (text == NULL || strcasecmp(text, "auto") == 0)
+        return p->config->two_phase ? PHASES_AUTO : PHASES_ONE;
+    return strcasecmp(text, "two_phase") == 0 ? PHASES_TWO : PHASES_ONE;
+}
+
+/* Partial aggregates per step can stand for the rows: windows over event time, in the front, whose states merge.
+ * Sessions, windows of windows and LISTAGG need the rows themselves. */
+static bool can_be_partial(const struct planner *p, const struct aggregation *a,
+                           const struct phys_node *calc, const struct ast_select *s)
+{
+    if (wanted_phases(p) == PHASES_ONE || node_kind_of(a) != NODE_WINDOW || a->attached ||
+        a->window.time < 0 || calc->stage > 0 || s->late_data_into != NULL)
+        return false;
+    for (uint32_t i = 0; i < a->agg_count; i++)
+        if (a->specs[i].kind == AGG_LISTAGG)
+            return false;
+    return true;
+}
+
+/* The two exchanges of a window that takes partials: rows (port 0), partials (port 1). */
+static void partial_inputs(struct planner *p, struct phys_node *calc,
+                           const struct aggregate_node *aggregate, struct phys_node *inputs[2])
+{
+    struct phys_node *preagg = plan_node(p, NODE_PREAGG, &calc, 1);
+    uint32_t *first = arena_array(p->arena, uint32_t, aggregate->key_count + 1);
+
+    preagg->aggregate = *aggregate;
+    preagg->aggregate.always = wanted_phases(p) == PHASES_TWO;
+    preagg->why = "one partial per key, slice and step, sent at the end of the step";
+    preagg_schema(p->arena, preagg, &preagg->schema);
+    for (uint32_t i = 0; i < aggregate->key_count; i++)
+        first[i] = i;
+    inputs[0] = plan_exchange(p, preagg, aggregate->keys, aggregate->key_count);
+    inputs[0]->schema = calc->schema;
+    inputs[1] = plan_exchange(p, preagg, first, aggregate->key_count);
+    preagg->late_to = arena_array(p->arena, struct phys_node *, 1);
+    preagg->late_to[0] = inputs[0];
+    preagg->late_to_count = 1;
+}
+
 static struct phys_node *aggregate_node(struct planner *p, struct aggregation *a,
                                         struct phys_node *calc, const struct ast_select *s)
 {
     uint32_t *keys = arena_array(p->arena, uint32_t, a->key_count + 1);
     struct agg_spec *specs = arena_array(p->arena, struct agg_spec, a->agg_count + 1);
-    struct phys_node *exchange, *node;
+    struct phys_node *inputs[2], *node;
+    struct aggregate_node aggregate;
     struct out_column *outs;
     uint32_t count;
 
     for (uint32_t i = 0; i < a->key_count; i++)
         keys[i] = argument_of(a, a->keys[i]);
     memcpy(specs, a->specs, a->agg_count * sizeof *specs);
-    exchange = plan_exchange(p, calc, keys, a->key_count);
-    node = plan_node(p, node_kind_of(a), &exchange, 1);
+    aggregate = (struct aggregate_node){.window = a->window,
+                                        .keys = keys,
+                                        .key_count = a->key_count,
+                                        .aggs = specs,
+                                        .agg_count = a->agg_count};
+    if (can_be_partial(p, a, calc, s)) {
+        partial_inputs(p, calc, &aggregate, inputs);
+        node = plan_node(p, NODE_WINDOW, inputs, 2);
+        aggregate.partials = inputs[1]->inputs[0];
+    } else {
+        inputs[0] = plan_exchange(p, calc, keys, a->key_count);
+        node = plan_node(p, node_kind_of(a), inputs, 1);
+    }
     node->schema = results(p, a, &outs, &count);
-    node->aggregate = (struct aggregate_node){.window = a->window,
-                                              .keys = keys,
-                                              .key_count = a->key_count,
-                                              .aggs = specs,
-                                              .agg_count = a->agg_count,
-                                              .outs = outs};
+    aggregate.outs = outs;
+    node->aggregate = aggregate;
     if (!a->windowed)
         node->aggregate.window.time = -1;
     node->rowtime = a->windowed ? (int32_t)result_start(a) + 2 : -1;

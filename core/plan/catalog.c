@@ -309,6 +309,12 @@ static int set(struct catalog *c, const struct ast_statement *s, struct mill_err
                          "the runtime mode '%s' (changelog results) is not supported yet; 'batch' "
                          "gives final rows",
                          s->value);
+    if (strcmp(s->key, "table.optimizer.agg-phase-strategy") == 0 &&
+        strcasecmp(s->value, "auto") != 0 && strcasecmp(s->value, "one_phase") != 0 &&
+        strcasecmp(s->value, "two_phase") != 0)
+        return mill_fail(error, MILL_E_OPTION, s->at.line, s->at.column,
+                         "the aggregation strategy '%s' is none of AUTO, ONE_PHASE, TWO_PHASE",
+                         s->value);
     if (strcmp(s->key, "delivery.guarantee") == 0)
         return mill_fail(error, MILL_E_UNSUPPORTED, s->at.line, s->at.column,
                          "delivery guarantees need checkpoints, which are not supported yet");

@@ -98,17 +98,26 @@ static void put_aggregate(const struct out *o, const struct phys_node *node)
         put(o, "; state: %s", node->why);
 }
 
+static bool takes_partials(const struct phys_node *node)
+{
+    return node->kind == NODE_EXCHANGE && node->inputs[0]->kind == NODE_PREAGG &&
+           node->schema.fields == node->inputs[0]->schema.fields;
+}
+
 static void put_node(const struct out *o, const struct phys_node *node, uint32_t depth)
 {
     put(o, "%*s%s[%u] stage %u", (int)depth * 2, "", names[node->kind], node->id, node->stage);
     switch (node->kind) {
     case NODE_SOURCE: put_source(o, node); break;
     case NODE_CALC: put_calc(o, node); break;
+    case NODE_PREAGG:
     case NODE_WINDOW:
     case NODE_SESSION:
     case NODE_COUNT_WINDOW:
     case NODE_GROUP: put_aggregate(o, node); break;
     case NODE_EXCHANGE:
+        if (node->inputs[0]->kind == NODE_PREAGG)
+            put(o, " of %s", takes_partials(node) ? "partials" : "rows");
         if (node->exchange.key_count == 0)
             put(o, " to one shard");
         for (uint32_t i = 0; i < node->exchange.key_count; i++)
@@ -122,6 +131,8 @@ static void put_node(const struct out *o, const struct phys_node *node, uint32_t
     default: break;
     }
     put(o, "\n");
+    if (takes_partials(node)) /* its input stands above, below the rows */
+        return;
     for (uint32_t i = 0; i < node->input_count; i++)
         put_node(o, node->inputs[i], depth + 1);
 }

@@ -285,12 +285,18 @@ static void node_needs(struct planner *p, struct phys_node *node, struct needs *
             if (node->aggregate.window.time >= 0)
                 input[node->aggregate.window.time] = true;
             break;
+        case NODE_PREAGG: aggregate_needs(node, input); break;
         case NODE_WINDOW:
         case NODE_SESSION:
         case NODE_COUNT_WINDOW:
-        case NODE_GROUP: aggregate_needs(node, input); break;
+        case NODE_GROUP:
+            if (i == 0) /* the other input brings partials: all of their columns */
+                aggregate_needs(node, input);
+            break;
         case NODE_SINK: need_all(node->inputs[i], input); break;
         default: /* exchange, union: as their consumers */
+            if (node->inputs[i]->kind == NODE_PREAGG)
+                break;
             for (uint32_t k = 0; k < node->schema.field_count; k++)
                 input[k] = input[k] || own[k];
             if (node->kind == NODE_EXCHANGE)

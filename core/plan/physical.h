@@ -98,6 +98,7 @@ struct aggregate_node {
     const struct out_column *outs; /* one per column of the node's schema */
     bool distinct_rows;            /* SELECT DISTINCT: no aggregates */
     struct phys_node *partials;    /* the PREAGG node in the front that may feed it, or NULL */
+    bool always;                   /* PREAGG: never passes rows through as they are */
     /* LATE DATA INTO: rows late for all windows, as input columns + late_watermark TIMESTAMP, late_reason STRING */
     bool late_output;
 };
