@@ -14,8 +14,8 @@ static bool usable(const struct mk_table *table)
     if (table == &mk_avx512)
         return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-               __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx2") &&
-               __builtin_cpu_supports("bmi2");
+               __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("pclmul") &&
+               __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2");
     if (table == &mk_avx2)
         return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2");
     return true;

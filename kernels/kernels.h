@@ -13,6 +13,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What mk_csv_marks found. */
+struct mk_csv_marks {
+    uint32_t marks, lines, quotes;
+    bool plain; /* ASCII without NUL */
+};
+
 struct mk_table {
     const char *isa;
     const struct mk_agg *agg; /* kernels/agg.h */
@@ -28,6 +34,25 @@ struct mk_table {
     bool (*json_marks)(const char *bytes, size_t length, uint64_t *stops, uint64_t *marks);
     /* Well-formed UTF-8 (Unicode, table 3-7): no surrogates, no overlong forms, nothing cut off. */
     bool (*utf8_valid)(const char *bytes, size_t length);
+    /* Where fields and rows end. @marks: ascending positions of all quotes, and of the delimiters and newlines with an
+     * even number of quotes before them. @lines: index in @marks of each such newline. @quote '\0': there are no
+     * quotes; a quote that is the delimiter or a newline is a quote. @marks has room for @length + 64 entries, @lines
+     * for @length. @length below 2^32; nothing past it is read. */
+    void (*csv_marks)(const char *bytes, size_t length, char delimiter, char quote, uint32_t *marks,
+                      uint32_t *lines, struct mk_csv_marks *found);
+    /* Fields of one column: field r is bytes[marks[r * stride] + 1 .. marks[r * stride + 1]), where marks[0] may be
+     * UINT32_MAX, for the beginning. The common form is converted; the others have their bit set in @other, (count + 63)
+     * / 64 words, and value 0. All fields lie in bytes[0 .. length), nothing else is read.
+     * parse_i64: [-] and 1 to 16 digits. */
+    void (*parse_i64)(const char *bytes, size_t length, const uint32_t *marks, size_t stride,
+                      size_t count, int64_t *values, uint64_t *other);
+    /* [-]digits[.digits], 1 to 18 digits in all: digits without the point, and how many stood behind it. */
+    void (*parse_number)(const char *bytes, size_t length, const uint32_t *marks, size_t stride,
+                         size_t count, int64_t *values, uint8_t *places, uint64_t *other);
+    /* yyyy-MM-dd HH:mm:ss, 'T' for the blank, then nothing or '.' and 1 to 9 digits, a valid time: seconds since
+     * 1970 and nanoseconds of the second. */
+    void (*parse_time)(const char *bytes, size_t length, const uint32_t *marks, size_t stride,
+                       size_t count, int64_t *seconds, uint32_t *nanos, uint64_t *other);
     /* *least and *most of @count values, @count > 0. */
     void (*bounds_i64)(const int64_t *values, size_t count, int64_t *least, int64_t *most);
 };

@@ -1,5 +1,5 @@
 /* kernels/text_scalar.c - the definition of the kernels, on any processor. */
-#include "kernels/kernels.h"
+#include "kernels/csv.h"
 #include "kernels/utf8.h"
 
 static uint32_t find_any3_scalar(const char *bytes, size_t length, char a, char b, char c,
@@ -60,4 +60,8 @@ const struct mk_table mk_scalar = {.isa = "scalar",
                                    .count_byte = count_byte_scalar,
                                    .json_marks = json_marks_scalar,
                                    .utf8_valid = utf8_valid_scalar,
+                                   .csv_marks = mk_csv_marks_scalar,
+                                   .parse_i64 = mk_parse_i64_scalar,
+                                   .parse_number = mk_parse_number_scalar,
+                                   .parse_time = mk_parse_time_scalar,
                                    .bounds_i64 = bounds_i64_scalar};

@@ -1,0 +1,214 @@
+/* io/csv_columns.c - rows that the index has split, column by column: kernels convert the common forms of values, what
+ * they leave goes field by field. */
+#include "core/values.h"
+#include "io/csv_decode.h"
+
+#include <strings.h>
+
+struct run {
+    const uint32_t
+        *marks; /* of the column: field r is between marks[r * stride] and marks[r * stride + 1] */
+    size_t stride;
+    uint32_t count, at, column;
+};
+
+static struct field run_field(const struct csv_decoder *d, const struct run *run, uint32_t r)
+{
+    const uint32_t from = run->marks[r * run->stride] + 1;
+
+    return (struct field){d->block + from, run->marks[r * run->stride + 1] - from, false};
+}
+
+static void set_other(struct csv_decoder *d, uint32_t r)
+{
+    d->other[r / 64] |= 1ull << r % 64;
+}
+
+/* One field; notes a failure of its row. False without memory. */
+static bool put_one(struct csv_decoder *d, struct batch *out, const struct run *run, uint32_t r)
+{
+    const struct field f = run_field(d, run, r);
+    bool memory = true;
+
+    if (csv_put(d, out, run->column, &f, run->at + r, &memory) || !memory)
+        return memory;
+    if ((d->failed[r / 64] >> r % 64 & 1) == 0) {
+        d->failed[r / 64] |= 1ull << r % 64;
+        d->failed_column[r] = (uint16_t)run->column;
+        d->any_failed = true;
+    }
+    return true;
+}
+
+/* What the kernel left. */
+static bool put_others(struct csv_decoder *d, struct batch *out, const struct run *run)
+{
+    for (uint32_t w = 0; w * 64 < run->count; w++)
+        for (uint64_t bits = d->other[w]; bits != 0; bits &= bits - 1)
+            if (!put_one(d, out, run, w * 64 + (uint32_t)__builtin_ctzll(bits)))
+                return false;
+    return true;
+}
+
+#define NARROW(type, least, most)                                                                  \
+    for (uint32_t r = 0; r < run->count; r++) {                                                    \
+        ((type *)values)[r] = (type)d->values[r];                                                  \
+        if (UNLIKELY(d->values[r] < (least) || d->values[r] > (most)))                             \
+            set_other(d, r);                                                                       \
+    }                                                                                              \
+    break
+
+static void put_integers(struct csv_decoder *d, const struct run *run, const struct mill_type *type,
+                         void *values)
+{
+    d->kernels->parse_i64(d->block, d->block_bytes, run->marks, run->stride, run->count,
+                          type->kind == MILL_BIGINT ? values : d->values, d->other);
+    switch (type->kind) {
+    case MILL_TINYINT: NARROW(int8_t, INT8_MIN, INT8_MAX);
+    case MILL_SMALLINT: NARROW(int16_t, INT16_MIN, INT16_MAX);
+    case MILL_INT: NARROW(int32_t, INT32_MIN, INT32_MAX);
+    default: break;
+    }
+}
+
+/* A quotient of two exact numbers is rounded once. Minus zero has lost its sign on the way. */
+static void put_reals(struct csv_decoder *d, const struct run *run, bool single, void *values)
+{
+    static const double powers[] = {1,    1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8, 1e9,
+                                    1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18};
+    static const float small[] = {1, 1e1f, 1e2f, 1e3f, 1e4f, 1e5f, 1e6f, 1e7f, 1e8f, 1e9f, 1e10f};
+    const int64_t most = single ? 1ll << 24 : 1ll << 53;
+
+    d->kernels->parse_number(d->block, d->block_bytes, run->marks, run->stride, run->count,
+                             d->values, d->places, d->other);
+    for (uint32_t r = 0; r < run->count; r++) {
+        const int64_t v = d->values[r];
+
+        if (UNLIKELY(v == 0 || v > most || v < -most || (single && d->places[r] > 10)))
+            set_other(d, r);
+        else if (single)
+            ((float *)values)[r] = (float)v / small[d->places[r]];
+        else
+            ((double *)values)[r] = (double)v / powers[d->places[r]];
+    }
+}
+
+static void put_decimals(struct csv_decoder *d, const struct run *run, const struct mill_type *type,
+                         int128 *values)
+{
+    d->kernels->parse_number(d->block, d->block_bytes, run->marks, run->stride, run->count,
+                             d->values, d->places, d->other);
+    for (uint32_t r = 0; r < run->count; r++) {
+        const uint32_t more = (uint32_t)type->scale - d->places[r];
+
+        values[r] = 0;
+        if (more <= 18) /* 10^36 at most */
+            values[r] = d->values[r] * decimal_power(more);
+        if (more > 18 || !decimal_fits(values[r], type->precision))
+            set_other(d, r);
+    }
+}
+
+static void put_times(struct csv_decoder *d, const struct run *run, const struct mill_type *type,
+                      int64_t *values)
+{
+    const uint32_t unit = (uint32_t)type_time_unit(type) * (type_is_nanos(type) ? 1 : 1000);
+
+    d->kernels->parse_time(d->block, d->block_bytes, run->marks, run->stride, run->count, d->values,
+                           d->nanos, d->other);
+    if (!type_is_nanos(type)) {
+        for (uint32_t r = 0; r < run->count; r++)
+            values[r] = d->values[r] * 1000000 + (d->nanos[r] - d->nanos[r] % unit) / 1000;
+        return;
+    }
+    for (uint32_t r = 0; r < run->count; r++) {
+        int64_t v = 0;
+
+        if (__builtin_mul_overflow(d->values[r], 1000000000ll, &v) ||
+            __builtin_add_overflow(v, (int64_t)(d->nanos[r] - d->nanos[r] % unit), &v))
+            set_other(d, r);
+        values[r] = v;
+    }
+}
+
+/* Text stays where it is. */
+static bool put_texts(struct csv_decoder *d, struct batch *out, const struct run *run,
+                      struct mill_view *values)
+{
+    if (!d->found.plain || d->options.null_literal != NULL) {
+        for (uint32_t r = 0; r < run->count; r++)
+            if (!put_one(d, out, run, r))
+                return false;
+        return true;
+    }
+    for (uint32_t r = 0; r < run->count; r++) {
+        const struct field f = run_field(d, run, r);
+
+        values[r] = view_of(f.text, f.length);
+    }
+    return true;
+}
+
+static bool put_column(struct csv_decoder *d, struct batch *out, const struct run *run)
+{
+    const struct mill_type *type = &d->schema->fields[run->column].type;
+    char *values = (char *)out->columns[run->column].values + (size_t)run->at * type_width(type);
+
+    memset(d->other, 0, sizeof d->other);
+    switch (d->null_is_number && type_phys(type) != PHYS_VIEW ? MILL_BOOLEAN : type->kind) {
+    case MILL_TINYINT:
+    case MILL_SMALLINT:
+    case MILL_INT:
+    case MILL_BIGINT: put_integers(d, run, type, values); break;
+    case MILL_FLOAT:
+    case MILL_DOUBLE: put_reals(d, run, type->kind == MILL_FLOAT, values); break;
+    case MILL_DECIMAL: put_decimals(d, run, type, (int128 *)values); break;
+    case MILL_TIMESTAMP:
+    case MILL_TIMESTAMP_LTZ: put_times(d, run, type, (int64_t *)values); break;
+    case MILL_CHAR:
+    case MILL_VARCHAR: return put_texts(d, out, run, (struct mill_view *)values);
+    default:
+        for (uint32_t r = 0; r < run->count; r++)
+            set_other(d, r);
+    }
+    return put_others(d, out, run);
+}
+
+/* The last field ends before its row's carriage return. */
+static void trim_returns(struct csv_decoder *d, struct run *run)
+{
+    bool any = false;
+
+    for (uint32_t r = 0; r < run->count; r++) {
+        const uint32_t before = run->marks[r * run->stride], end = run->marks[r * run->stride + 1];
+        const bool returns = end != before + 1 && d->block[end - 1] == '\r';
+
+        d->ends[2 * r] = before;
+        d->ends[2 * r + 1] = end - returns;
+        any = any || returns;
+    }
+    if (!any)
+        return;
+    run->marks = d->ends;
+    run->stride = 2;
+}
+
+bool csv_columns(struct csv_decoder *d, struct batch *out, const uint32_t *marks, uint32_t count,
+                 uint32_t at)
+{
+    const uint32_t columns = d->schema->field_count;
+
+    memset(d->failed, 0, sizeof d->failed);
+    d->any_failed = false;
+    for (uint32_t i = 0; i < columns; i++) {
+        struct run run = {marks + i, columns, count, at, i};
+
+        if (!d->wanted[i])
+            continue;
+        if (i + 1 == columns)
+            trim_returns(d, &run);
+        if (!put_column(d, out, &run))
+            return false;
+    }
+    return true;
+}
