@@ -43,31 +43,92 @@ int csv_options_read(const struct options *options, struct csv_options *out,
 
 /* ---- cutting ---- */
 
+enum place { ROW_BEGIN, FIELD_BEGIN, IN_FIELD, IN_QUOTES, BEHIND_QUOTES, IN_COMMENT };
+
+/* Rows as the decoder reads them, from mark to mark. */
+struct cutter {
+    const struct csv_options *options;
+    const char *bytes;
+    size_t length, want;
+    size_t field; /* where the field begins */
+    enum place place;
+    size_t skip; /* marks before it are plain characters */
+    size_t last; /* behind the last row's newline at or before want */
+};
+
+/* A delimiter, a newline, a quote or an escape character at @at. True: a row ends here, at or behind want. */
+static bool cut_mark(struct cutter *c, size_t at)
+{
+    const struct csv_options *o = c->options;
+    const char mark = c->bytes[at];
+    const bool quote = mark == o->quote && o->quote != '\0';
+
+    if (at < c->skip)
+        return false;
+    if (c->place == ROW_BEGIN)
+        c->place = o->comments && c->bytes[c->field] == '#' ? IN_COMMENT : FIELD_BEGIN;
+    if (c->place == FIELD_BEGIN)
+        c->place = quote && at == c->field ? IN_QUOTES : IN_FIELD;
+    else if (c->place == IN_QUOTES && mark == o->escape && o->escape != '\0')
+        c->skip = at + 2;
+    else if (c->place == IN_QUOTES && quote && at + 1 < c->length && c->bytes[at + 1] == o->quote)
+        c->skip = at + 2;
+    else if (c->place == IN_QUOTES && quote)
+        c->place = BEHIND_QUOTES;
+    if (c->place == IN_QUOTES || (mark != '\n' && (quote || c->place == IN_COMMENT)))
+        return false;
+    if (mark != '\n' && mark != o->delimiter)
+        return false;
+    c->field = at + 1;
+    c->place = mark == '\n' ? ROW_BEGIN : FIELD_BEGIN;
+    if (mark != '\n' || (at + 1 > c->want && c->last > 0))
+        return mark == '\n';
+    c->last = at + 1;
+    return at + 1 >= c->want;
+}
+
+/* Quotes may hold newlines: every row from the first on. */
+static size_t cut_quoted(const struct mk_table *kernels, const struct csv_options *o,
+                         const char *bytes, size_t length, size_t want)
+{
+    struct cutter c = {.options = o, .bytes = bytes, .length = length, .want = want};
+    uint32_t marks[4096 + 64];
+
+    for (size_t i = 0; i < length; i += 4096) {
+        const size_t n = min_u64(length - i, 4096);
+        uint32_t count = 0;
+
+        if (o->escape == '\0')
+            count = kernels->find_any3(bytes + i, n, o->delimiter, '\n', o->quote, marks);
+        else
+            for (uint32_t k = 0; k < n; k++) {
+                const char b = bytes[i + k];
+
+                marks[count] = k;
+                count += b == o->delimiter || b == '\n' || b == o->quote || b == o->escape;
+            }
+        for (uint32_t k = 0; k < count; k++)
+            if (cut_mark(&c, i + marks[k]))
+                return c.last;
+    }
+    return c.last;
+}
+
 size_t csv_cut(const struct mk_table *kernels, const struct csv_options *options, const char *bytes,
                size_t length, size_t want)
 {
     const size_t near = want < length ? want : length;
-    const char quote = options->quote;
-    const char *newline = memrchr(bytes, '\n', near), *from;
-    size_t quotes;
+    const char *newline;
 
-    if (quote != '\0' && newline != NULL && memchr(bytes, quote, near) != NULL)
-        while (newline != NULL &&
-               kernels->count_byte(bytes, (size_t)(newline - bytes), quote) % 2 != 0)
-            newline = memrchr(bytes, '\n', (size_t)(newline - bytes));
+    if (options->quote != '\0' && memchr(bytes, options->quote, near) != NULL)
+        return cut_quoted(kernels, options, bytes, length, want);
+    newline = memrchr(bytes, '\n', near);
     if (newline != NULL)
         return (size_t)(newline - bytes) + 1;
-    /* no row ends in what is wanted: the first that ends behind it */
-    quotes = quote != '\0' ? kernels->count_byte(bytes, near, quote) : 0;
-    for (from = bytes + near;
-         (newline = memchr(from, '\n', (size_t)(bytes + length - from))) != NULL;
-         from = newline + 1) {
-        if (quote != '\0')
-            quotes += kernels->count_byte(from, (size_t)(newline - from), quote);
-        if (quotes % 2 == 0)
-            return (size_t)(newline - bytes) + 1;
-    }
-    return 0;
+    if (options->quote != '\0') /* one may stand behind what is wanted */
+        return cut_quoted(kernels, options, bytes, length, want);
+    newline = memchr(bytes + near, '\n', length - near);
+    return newline != NULL ? (size_t)(newline - bytes) + 1 : 0;
 }
 
 /* ---- writing ---- */
@@ -193,8 +254,12 @@ static size_t format_cut(const struct format *format, uint64_t offset, const cha
 {
     const struct csv_format *f = (const struct csv_format *)format;
 
-    (void)offset;
-    return csv_cut(f->config.kernels, &f->options, bytes, length, want);
+    /* a byte order mark is no part of the first field */
+    const size_t mark = offset == 0 && length >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+    const size_t cut = csv_cut(f->config.kernels, &f->options, bytes + mark, length - mark,
+                               want > mark ? want - mark : 0);
+
+    return cut > 0 ? cut + mark : 0;
 }
 
 static struct format_decoder *format_decoder_new(const struct format *format, struct heap *heap)
