@@ -292,6 +292,44 @@ static void copy_rows(struct eval *e, struct column *out, const struct column *f
                (const char *)from->values + (size_t)at_row(from, rows[i]) * width, width);
 }
 
+/* A NULL ROW's fields are NULL. */
+static void null_row(struct eval *e, struct column *out, const struct mill_type *type, uint32_t row)
+{
+    eval_null(e, out, row);
+    for (uint32_t f = 0; type->kind == MILL_ROW && f < type->field_count; f++)
+        null_row(e, &out->children[f], &type->fields[f].type, row);
+}
+
+/* The fields' columns side by side; a constant one is written out, for not all may be. */
+static void eval_row(struct eval *e, const struct expr *x, struct column *out)
+{
+    uint16_t *rows = row_list(e);
+
+    out->child_count = x->arg_count;
+    out->children = arena_array(&e->batch->bytes, struct column, x->arg_count);
+    if (rows == NULL || out->children == NULL) {
+        no_memory(e);
+        return;
+    }
+    for (uint32_t i = 0; i < e->count; i++)
+        rows[i] = (uint16_t)row_at(e, i);
+    for (uint32_t a = 0; a < x->arg_count && e->code == MILL_OK; a++) {
+        struct column field;
+
+        eval_node(e, x->args[a], &field);
+        if (e->code != MILL_OK)
+            return;
+        out->children[a] = field;
+        if (!field.constant)
+            continue;
+        if (!column_own(e->batch, &out->children[a], &x->args[a]->type)) {
+            no_memory(e);
+            return;
+        }
+        copy_rows(e, &out->children[a], &field, &x->args[a]->type, rows, e->count);
+    }
+}
+
 static void eval_case(struct eval *e, const struct expr *x, struct column *out)
 {
     uint16_t *left = row_list(e), *taken = row_list(e);
@@ -335,7 +373,7 @@ static void eval_case(struct eval *e, const struct expr *x, struct column *out)
             copy_rows(e, out, &other, &x->type, left, n);
     } else {
         for (uint32_t i = 0; i < n; i++)
-            eval_null(e, out, left[i]);
+            null_row(e, out, &x->type, left[i]);
     }
 }
 
@@ -395,6 +433,7 @@ static void eval_node(struct eval *e, const struct expr *x, struct column *out)
     case EXPR_AND:
     case EXPR_OR: eval_logic(e, x, out); return;
     case EXPR_USER: eval_user(e, x, out); return;
+    case EXPR_ROW: eval_row(e, x, out); return;
     case EXPR_FIELD: {
         struct column row;
 

@@ -40,6 +40,21 @@ struct expr *expr_column(struct expr_session *s, uint32_t index, const struct mi
     return e;
 }
 
+/* The fields of a NULL ROW are NULL. */
+static void null_fields(struct expr_session *s, struct column *c, const struct mill_type *type)
+{
+    if (type->kind != MILL_ROW)
+        return;
+    c->child_count = type->field_count;
+    c->children = arena_array(s->arena, struct column, type->field_count);
+    for (uint32_t i = 0; i < type->field_count; i++) {
+        c->children[i].values = arena_zalloc(s->arena, 16);
+        c->children[i].validity = c->validity;
+        c->children[i].constant = true;
+        null_fields(s, &c->children[i], &type->fields[i].type);
+    }
+}
+
 struct expr *expr_null(struct expr_session *s, const struct mill_type *type, struct expr_place at)
 {
     struct expr *e = literal(s, type, at);
@@ -47,6 +62,7 @@ struct expr *expr_null(struct expr_session *s, const struct mill_type *type, str
     e->literal_null = true;
     e->type.not_null = false;
     e->literal.validity = arena_zalloc(s->arena, 8);
+    null_fields(s, &e->literal, type);
     return e;
 }
 
@@ -234,6 +250,16 @@ bool type_common(const struct mill_type *a, const struct mill_type *b, struct mi
 
 /* ---- casts ---- */
 
+/* A cast of ROWs may do no more than give their fields other names. */
+static bool same_names(const struct mill_type *a, const struct mill_type *b)
+{
+    for (uint32_t i = 0; a->kind == MILL_ROW && i < a->field_count; i++)
+        if (strcmp(a->fields[i].name, b->fields[i].name) != 0 ||
+            !same_names(&a->fields[i].type, &b->fields[i].type))
+            return false;
+    return true;
+}
+
 struct expr *expr_cast(struct expr_session *s, struct expr *arg, const struct mill_type *to,
                        bool try_cast, struct expr_place at, struct mill_error *error)
 {
@@ -243,7 +269,7 @@ struct expr *expr_cast(struct expr_session *s, struct expr *arg, const struct mi
 
     if (arg->kind == EXPR_LITERAL && arg->literal_null)
         return expr_null(s, to, at);
-    if (type_same(&arg->type, to) && !try_cast)
+    if (type_same(&arg->type, to) && !try_cast && same_names(&arg->type, to))
         return arg;
     if (!cast_allowed(&arg->type, to)) {
         mill_fail(error, MILL_E_TYPE, at.line, at.column, "cannot cast %s to %s",
@@ -545,6 +571,39 @@ struct expr *expr_field(struct expr_session *s, struct expr *row, const char *na
     return e;
 }
 
+struct expr *expr_row(struct expr_session *s, struct expr **args, uint32_t count,
+                      struct expr_place at, struct mill_error *error)
+{
+    struct mill_field *fields = arena_array(s->arena, struct mill_field, count);
+    struct mill_type type = type_make(MILL_ROW);
+    struct expr *e;
+
+    type.field_count = count;
+    type.fields = fields;
+    type.not_null = true;
+    e = make(s, EXPR_ROW, &type, at);
+    e->args = arena_array(s->arena, struct expr *, count);
+    e->arg_count = count;
+    for (uint32_t i = 0; i < count; i++) {
+        struct mill_type field = args[i]->type;
+
+        if (field.kind == MILL_NULL) {
+            mill_fail(error, MILL_E_TYPE, args[i]->line, args[i]->column,
+                      "a field of ROW(...) needs a type: write CAST(NULL AS type)");
+            return NULL;
+        }
+        if (field.kind == MILL_CHAR) {
+            field = type_string();
+            field.not_null = args[i]->type.not_null;
+        }
+        e->args[i] = expr_cast(s, args[i], &field, false, place_of(args[i]), error);
+        if (e->args[i] == NULL)
+            return NULL;
+        fields[i] = (struct mill_field){arena_format(s->arena, "EXPR$%u", i), field};
+    }
+    return e;
+}
+
 struct expr *expr_user(struct expr_session *s, const struct mill_function *function,
                        struct expr **args, uint32_t count, struct expr_place at,
                        struct mill_error *error)
@@ -662,6 +721,7 @@ static void put_expr(struct out *o, const struct expr *e, const struct mill_sche
     const char *name = e->kind == EXPR_AND    ? "AND"
                        : e->kind == EXPR_OR   ? "OR"
                        : e->kind == EXPR_CASE ? "CASE"
+                       : e->kind == EXPR_ROW  ? "ROW"
                        : e->kind == EXPR_USER ? e->user->name
                                               : e->function->name;
     const bool infix = e->arg_count == 2 && (e->kind == EXPR_AND || e->kind == EXPR_OR ||

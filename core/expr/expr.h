@@ -22,6 +22,7 @@ enum expr_kind {
     EXPR_AND,
     EXPR_OR,    /* args[0], args[1]; Kleene logic, second only where it matters */
     EXPR_FIELD, /* args[0] is a ROW, index its field */
+    EXPR_ROW,   /* args are its fields */
     EXPR_USER   /* user function */
 };
 
@@ -77,6 +78,9 @@ struct expr *expr_case(struct expr_session *s, struct expr **args, uint32_t coun
                        struct mill_error *error); /* odd count: last is ELSE */
 struct expr *expr_field(struct expr_session *s, struct expr *row, const char *name,
                         struct expr_place at, struct mill_error *error);
+/* ROW(a, b): fields EXPR$0, EXPR$1 ... as in Flink; texts become STRING. */
+struct expr *expr_row(struct expr_session *s, struct expr **args, uint32_t count,
+                      struct expr_place at, struct mill_error *error);
 struct expr *expr_user(struct expr_session *s, const struct mill_function *function,
                        struct expr **args, uint32_t count, struct expr_place at,
                        struct mill_error *error);

@@ -108,6 +108,8 @@ void window_from_call(struct planner *p, struct relation *r, const struct ast_ex
 bool is_group_window(const struct ast_expr *x);
 
 /* bind_aggregate.c */
+/* Refuses types that rows cannot be grouped by. */
+void check_key(struct planner *p, const struct mill_type *type, struct ast_at at);
 struct relation bind_aggregate(struct planner *p, struct relation r, const struct ast_select *s);
 
 #endif

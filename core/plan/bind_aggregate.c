@@ -210,13 +210,22 @@ static const struct ast_expr *group_target(struct planner *p, struct relation *r
     return x;
 }
 
-static void add_key(struct planner *p, struct aggregation *a, struct expr *e, struct ast_at at)
+void check_key(struct planner *p, const struct mill_type *type, struct ast_at at)
 {
     char text[80];
 
-    if (type_phys(&e->type) == PHYS_NONE)
+    if (type_phys(type) == PHYS_NONE)
         plan_fail(p, at, MILL_E_UNSUPPORTED, "%s cannot be a key",
-                  type_name(&e->type, text, sizeof text));
+                  type_name(type, text, sizeof text));
+    if (type_phys(type) == PHYS_ROW)
+        plan_fail(p, at, MILL_E_UNSUPPORTED,
+                  "a ROW cannot be a key yet (this is %s): name its fields",
+                  type_name(type, text, sizeof text));
+}
+
+static void add_key(struct planner *p, struct aggregation *a, struct expr *e, struct ast_at at)
+{
+    check_key(p, &e->type, at);
     for (uint32_t i = 0; i < a->key_count; i++)
         if (expr_same(a->keys[i], e))
             return;

@@ -419,7 +419,9 @@ static struct expr *bind_node(struct planner *p, struct relation *r, struct aggr
         return need(p, expr_field(&p->session, e, x->text, place(x->at), p->error));
     case AST_EXISTS: unsupported(p, x, "EXISTS (a join)");
     case AST_QUERY: unsupported(p, x, "a sub-query as a value");
-    case AST_ROW: unsupported(p, x, "ROW(...) as a value");
+    case AST_ROW:
+        return need(p, expr_row(&p->session, bind_args(p, r, agg, x), x->arg_count, place(x->at),
+                                p->error));
     case AST_ARRAY:
     case AST_ELEMENT: unsupported(p, x, "ARRAY");
     case AST_MAP: unsupported(p, x, "MAP");

@@ -300,6 +300,40 @@ static void output(struct planner *p, struct outputs *o, struct expr *e, struct 
     o->columns[o->count++] = column;
 }
 
+/* row.*: its fields. False: there is no such column. */
+static bool output_fields(struct planner *p, struct relation *r, struct outputs *o,
+                          const struct ast_expr *x)
+{
+    struct ast_expr name = *x;
+    struct expr *row;
+    char text[100];
+
+    for (uint32_t i = 0; i < r->count; i++) {
+        bool found = strcasecmp(r->columns[i].name, x->name.parts[0]) == 0;
+
+        found = found || (x->name.count > 1 && r->columns[i].table != NULL &&
+                          strcasecmp(r->columns[i].table, x->name.parts[0]) == 0);
+        if (!found)
+            continue;
+        name.kind = AST_NAME;
+        row = bind_expr(p, r, NULL, &name);
+        if (row->type.kind != MILL_ROW)
+            plan_fail(p, x->at, MILL_E_TYPE, "%s.* needs a ROW, this is %s",
+                      x->name.parts[x->name.count - 1], type_name(&row->type, text, sizeof text));
+        for (uint32_t f = 0; f < row->type.field_count; f++) {
+            const char *field = row->type.fields[f].name;
+            const struct scope_column column = {.name = field};
+
+            output(p, o,
+                   expr_field(&p->session, row, field,
+                              (struct expr_place){x->at.line, x->at.column}, p->error),
+                   column);
+        }
+        return true;
+    }
+    return false;
+}
+
 static void output_star(struct planner *p, struct relation *r, struct outputs *o,
                         const struct ast_expr *x)
 {
@@ -313,8 +347,9 @@ static void output_star(struct planner *p, struct relation *r, struct outputs *o
             continue;
         output(p, o, expr_column(&p->session, i, &c->type, place(x->at)), *c);
     }
-    if (o->count == before && table != NULL)
-        plan_fail(p, x->at, MILL_E_NAME, "%s.*: there is no table %s in FROM", table, table);
+    if (o->count == before && table != NULL && !output_fields(p, r, o, x))
+        plan_fail(p, x->at, MILL_E_NAME, "%s.*: there is no table or ROW column %s in FROM", table,
+                  table);
 }
 
 static struct relation project(struct planner *p, struct relation *r, const struct ast_select *s)
@@ -353,6 +388,7 @@ static struct relation distinct(struct planner *p, struct relation r, const stru
     struct phys_node *node, *exchange;
 
     for (uint32_t i = 0; i < r.count; i++) {
+        check_key(p, &r.columns[i].type, s->at);
         keys[i] = i;
         outs[i] = (struct out_column){OUT_KEY, i};
         r.columns[i].rowtime = r.columns[i].proctime = false;

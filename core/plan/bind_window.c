@@ -246,6 +246,7 @@ static void partition_keys(struct planner *p, struct relation *r, const struct a
         if (e->kind != EXPR_COLUMN)
             plan_fail(p, t->partition[i]->at, MILL_E_UNSUPPORTED,
                       "PARTITION BY takes columns here");
+        check_key(p, &e->type, (struct ast_at){e->line, e->column});
         r->window_keys[r->window_key_count++] = e->index;
     }
 }
