@@ -29,6 +29,7 @@ struct format_piece {
     uint64_t first_line;    /* number of the first line, from 1; 0: not counted */
     const char *file_bytes; /* the file's byte 0 where the whole file is mapped; else NULL */
     uint64_t context[3];    /* from the format's cutter */
+    const void *state;      /* of the file's format_position */
 };
 
 /* What a cutter looks at: @length bytes at @offset of a file; @ended: no more follow. */
@@ -37,6 +38,13 @@ struct format_bytes {
     const char *bytes;
     size_t length, want;
     bool ended;
+};
+
+/* Where the cutting of one file stands, for formats of sections. */
+struct format_position {
+    const char *file;
+    uint64_t offset; /* of the next byte to cut, uncompressed */
+    void *state; /* the format's own; what decoders read of it stays as it is after the first cut */
 };
 
 struct format {
@@ -72,6 +80,14 @@ struct format_vtable {
     size_t (*cutter_cut)(struct format_cutter *cutter, const struct format_bytes *bytes,
                          uint64_t context[3], struct mill_error *error);
     void (*cutter_release)(const struct format *format, uint64_t context[3]);
+    /* Instead of both, for formats of sections (blocks, frames) that tell their lengths: @n of @length bytes at @at are a
+     * step: sections up to @want bytes, one at least. @last: no bytes follow. CUT_WAIT: more bytes are needed (never when
+     * @last); CUT_END: the file is whole and at its end; CUT_FAILED: what begins here is damaged or cut off. The cut depends
+     * on the bytes and @want alone, not on how many are there. */
+    enum cut (*cut_section)(const struct format *format, struct format_position *at,
+                            const char *bytes, size_t length, bool last, size_t want, size_t *n,
+                            struct mill_error *error);
+    void (*position_close)(const struct format *format, struct format_position *at); /* or NULL */
     struct format_decoder *(*decoder_new)(const struct format *format, struct heap *heap);
     void (*decoder_free)(struct format_decoder *decoder);
     void (*begin)(struct format_decoder *decoder, const struct format_piece *piece);
@@ -87,7 +103,7 @@ struct format_vtable {
     void (*finish)(struct format_writer *writer, struct text_buffer *to); /* or NULL */
 };
 
-extern const struct format_vtable format_pcap, format_csv, format_json;
+extern const struct format_vtable format_pcap, format_csv, format_json, format_columnar;
 
 /* The format of the table's option 'format', or @fallback's (NULL: the option is needed). NULL: @error says why. */
 const struct format_vtable *format_find(const struct options *options, const char *fallback,

@@ -4,7 +4,8 @@
 
 #define KEYS_MAX 64u
 
-static const struct format_vtable *const formats[] = {&format_csv, &format_json, &format_pcap};
+static const struct format_vtable *const formats[] = {&format_csv, &format_json, &format_pcap,
+                                                      &format_columnar};
 
 const struct format_vtable *format_find(const struct options *options, const char *fallback,
                                         struct mill_error *error)
@@ -23,16 +24,10 @@ const struct format_vtable *format_find(const struct options *options, const cha
             return formats[i];
         names[i] = formats[i]->name;
     }
-    if (strcmp(name, "columnar") == 0) {
-        mill_fail(error, MILL_E_UNSUPPORTED, option->line, option->column,
-                  "table %s: the format '%s' is not supported yet, only csv, json and pcap",
-                  options->table, name);
-        return NULL;
-    }
     near = nearest_name(name, names, COUNT_OF(names));
     mill_fail(error, MILL_E_OPTION, option->line, option->column,
               "table %s: there is no format '%s'; %s%s%s", options->table, name,
-              near != NULL ? "did you mean '" : "csv, json and pcap are formats",
+              near != NULL ? "did you mean '" : "csv, json, columnar and pcap are formats",
               near != NULL ? near : "", near != NULL ? "'?" : "");
     return NULL;
 }

@@ -7,6 +7,7 @@
 #include "core/source.h"
 #include "core/values.h"
 #include "io/capture.h"
+#include "io/columnar.h"
 
 #include <stdio.h>
 #include <strings.h>
@@ -208,15 +209,19 @@ int infer_file(const struct env *env, const char *path, struct arena *arena,
     struct sample s;
     size_t length = 0;
     uint32_t count;
-    bool header;
+    bool header, columnar;
     int code;
 
+    code = columnar_infer(env, path, arena, schema, options, &columnar, error);
+    if (code != MILL_OK || columnar)
+        return code;
     if (capture_infer(env, path, arena, schema, options, info, info_bytes))
         return MILL_OK;
     if (strstr(path, ".json") != NULL || strstr(path, ".gz") != NULL ||
         strstr(path, ".zst") != NULL)
         return mill_fail(error, MILL_E_UNSUPPORTED, 0, 0,
-                         "'%s': only captures and plain CSV files can stand in FROM yet; CREATE "
+                         "'%s': only captures, columnar files and plain CSV files can stand in "
+                         "FROM yet; CREATE "
                          "TABLE reads .gz "
                          "and .zst",
                          path);

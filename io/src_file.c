@@ -51,7 +51,8 @@ struct file {
     struct format_cutter *cutter; /* of the format, or NULL */
     char *carry;
     size_t carry_length, carry_capacity;
-    uint64_t lines; /* cut so far, of a stream */
+    uint64_t lines;            /* cut so far, of a stream */
+    struct format_position at; /* formats of sections */
     bool done;
 };
 
@@ -527,6 +528,20 @@ static size_t cut_bytes(struct file_source *s, struct file *file, const char *by
     return vtable->cut(s->format, file->position, bytes, length, want);
 }
 
+/* A step of whole sections. CUT_DATA: @n bytes. */
+static enum cut cut_sections(struct file_source *s, struct file *file, const char *bytes,
+                             size_t length, bool last, size_t *n, struct mill_error *error)
+{
+    enum cut code;
+
+    file->at.file = file->path;
+    file->at.offset = file->position;
+    code = s->format->vtable->cut_section(s->format, &file->at, bytes, length, last,
+                                          s->config.step_bytes, n, error);
+    file->done = code == CUT_END || code == CUT_FAILED;
+    return code;
+}
+
 static enum cut cut_map(struct file_source *s, struct file *file, struct piece *piece,
                         struct mill_error *error)
 {
@@ -534,9 +549,16 @@ static enum cut cut_map(struct file_source *s, struct file *file, struct piece *
     const char *bytes = file->map + file->position;
     size_t n = left;
 
-    if (file->done || left == 0)
+    if (file->done)
         return CUT_END;
-    if (left > s->config.step_bytes || file->cutter != NULL) {
+    if (s->format->vtable->cut_section != NULL) {
+        const enum cut code = cut_sections(s, file, bytes, left, true, &n, error);
+
+        if (code != CUT_DATA)
+            return code;
+    } else if (left == 0) {
+        return CUT_END;
+    } else if (left > s->config.step_bytes || file->cutter != NULL) {
         const size_t most = left < ROW_BYTES_MAX + s->config.step_bytes
                                 ? left
                                 : ROW_BYTES_MAX + s->config.step_bytes;
@@ -595,9 +617,22 @@ static enum cut cut_take(struct file_source *s, struct file *file, size_t n, str
     return CUT_DATA;
 }
 
+/* As cut_stream(), when the carry and nothing else is looked at. */
+static enum cut cut_carry(struct file_source *s, struct file *file, uint32_t ended,
+                          struct piece *piece, struct mill_error *error)
+{
+    const bool last = ended == 1 && ring_peek(&file->ahead) == NULL;
+    size_t n = 0;
+    const enum cut code = cut_sections(s, file, file->carry, file->carry_length, last, &n, error);
+
+    return code == CUT_DATA ? cut_take(s, file, n, piece, error) : code;
+}
+
 static enum cut cut_stream(struct file_source *s, struct file *file, struct piece *piece,
                            struct mill_error *error)
 {
+    const bool sections = s->format->vtable->cut_section != NULL;
+
     for (;;) {
         /* first whether it has ended, then the ring: blocks before the end are seen */
         const uint32_t ended = at_load_acquire(&file->ended);
@@ -606,16 +641,22 @@ static enum cut cut_stream(struct file_source *s, struct file *file, struct piec
 
         if (file->done)
             return CUT_END;
-        if (file->carry_length > s->config.step_bytes)
+        if (sections) {
+            const enum cut code = cut_carry(s, file, ended, piece, error);
+
+            if (code != CUT_WAIT)
+                return code;
+        } else if (file->carry_length > s->config.step_bytes) {
             n = cut_bytes(s, file, file->carry, file->carry_length, s->config.step_bytes, false,
                           piece, error);
+        }
         if (n > 0)
             return cut_take(s, file, n, piece, error);
         if (error->code != MILL_OK) {
             file->done = true;
             return CUT_FAILED;
         }
-        if (file->carry_length > ROW_BYTES_MAX + s->config.step_bytes) {
+        if (!sections && file->carry_length > ROW_BYTES_MAX + s->config.step_bytes) {
             file->done = true;
             return too_long(file, error);
         }
@@ -633,7 +674,7 @@ static enum cut cut_stream(struct file_source *s, struct file *file, struct piec
         }
         if (ended == 0)
             return CUT_WAIT;
-        n = file->carry_length;
+        n = sections ? 0 : file->carry_length;
         if (n > 0 && (ended == 2 || file->cutter != NULL)) /* what was cut off is not whole */
             n = cut_bytes(s, file, file->carry, n, n, ended == 1, piece, error);
         if (n > 0)
@@ -702,7 +743,8 @@ static void file_begin(struct decoder *decoder, const struct piece *piece)
                                       .first_line = piece->first_line,
                                       .file_bytes = file->map,
                                       .context = {piece->extra[1], piece->extra[2],
-                                                  piece->extra[3]}};
+                                                  piece->extra[3]},
+                                      .state = file->at.state};
 
     d->inner->vtable->begin(d->inner, &part);
 }
@@ -735,6 +777,8 @@ static void file_close_one(struct file_source *s, struct file *file)
     const struct env *env = s->config.env;
     struct block *block;
 
+    if (file->at.state != NULL)
+        s->format->vtable->position_close(s->format, &file->at);
     while (file->ahead.slots != NULL && (block = ring_pop(&file->ahead)) != NULL)
         heap_free(s->heap, block, sizeof *block + BLOCK_BYTES);
     if (file->ahead.slots != NULL)
