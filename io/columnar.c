@@ -191,9 +191,10 @@ int columnar_infer(const struct env *env, const char *path, struct arena *arena,
     int64_t n = 0;
     uint32_t nodes;
 
-    *is_columnar = handle >= 0 &&
-                   env->file.pread(env->self, handle, &h, sizeof h, 0) == (int64_t)sizeof h &&
-                   memcmp(h.magic, columnar_magic, sizeof h.magic) == 0;
+    if (handle >= 0)
+        n = env->file.pread(env->self, handle, &h, sizeof h, 0);
+    *is_columnar =
+        n >= (int64_t)sizeof h.magic && memcmp(h.magic, columnar_magic, sizeof h.magic) == 0;
     if (*is_columnar && h.bytes >= sizeof h && h.bytes <= COLUMNAR_SECTION_MAX)
         bytes = arena_alloc(arena, h.bytes);
     if (bytes != NULL)
@@ -208,9 +209,8 @@ int columnar_infer(const struct env *env, const char *path, struct arena *arena,
         items[i] = (struct option){.key = pairs[i][0], .value = pairs[i][1], .used = &used[i]};
     items[2].value = arena_text(arena, path, strlen(path));
     *options = (struct options){.items = items, .count = COUNT_OF(pairs), .table = path};
-    return columnar_read_header(bytes != NULL ? bytes : (const char *)&h,
-                                bytes != NULL && n > 0 ? (size_t)n : sizeof h, path, arena, schema,
-                                &nodes, error);
+    return columnar_read_header(bytes != NULL ? bytes : (const char *)&h, n > 0 ? (size_t)n : 0,
+                                path, arena, schema, &nodes, error);
 }
 
 /* ---- writing ---- */
