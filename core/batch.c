@@ -185,8 +185,12 @@ static bool append_validity(struct batch *to, struct column *into, const struct 
     {                                                                                              \
         type *out = (type *)into->values + to->rows;                                               \
         const type *in = from->values;                                                             \
-        for (uint32_t i = 0; i < count; i++)                                                       \
-            out[i] = in[from->constant ? 0 : rows != NULL ? rows[i] : i];                          \
+        if (rows != NULL && !from->constant)                                                       \
+            for (uint32_t i = 0; i < count; i++)                                                   \
+                out[i] = in[rows[i]];                                                              \
+        else                                                                                       \
+            for (uint32_t i = 0; i < count; i++)                                                   \
+                out[i] = in[from->constant ? 0 : i];                                               \
         return true;                                                                               \
     }
 
@@ -253,8 +257,12 @@ static bool append_side(struct batch *to, const struct batch *from, const uint16
         to->place = arena_alloc(&to->bytes, to->capacity * sizeof *to->place);
     if (to->place == NULL)
         return false;
-    for (uint32_t i = 0; i < count; i++)
-        to->place[to->rows + i] = batch_place(from, rows != NULL ? rows[i] : i);
+    if (from->place == NULL && rows != NULL)
+        for (uint32_t i = 0; i < count; i++)
+            to->place[to->rows + i] = from->place_base + rows[i];
+    else
+        for (uint32_t i = 0; i < count; i++)
+            to->place[to->rows + i] = batch_place(from, rows != NULL ? rows[i] : i);
     if (from->behind != NULL && to->behind == NULL) {
         to->behind = arena_alloc(&to->bytes, to->capacity * sizeof *to->behind);
         for (uint32_t i = 0; to->behind != NULL && i < to->rows; i++)

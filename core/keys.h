@@ -10,7 +10,7 @@
 #include "core/batch.h"
 
 /* out[row] for each live row of @batch (other entries are left alone). @count may be 0: all rows hash alike. */
-void keys_hash(const struct batch *batch, const uint32_t *keys, uint32_t count,
-               const struct mill_schema *schema, uint64_t *out);
+void keys_hash(const struct mk_table *kernels, const struct batch *batch, const uint32_t *keys,
+               uint32_t count, const struct mill_schema *schema, uint64_t *out);
 
 #endif

@@ -7,6 +7,7 @@
  */
 #include "core/keys.h"
 #include "core/shard/job.h"
+#include "kernels/kernels.h"
 
 struct exchange {
     struct op op;
@@ -57,6 +58,7 @@ const struct step_time *exchange_time(const struct op *op)
 static void group_rows(struct exchange *x)
 {
     const struct batch *in = x->in;
+    const struct mk_table *kernels = x->shard->context.kernels;
     uint32_t count[SHARDS_MAX] = {0};
 
     if (x->to_shard != UINT32_MAX) {
@@ -65,7 +67,13 @@ static void group_rows(struct exchange *x)
         for (uint32_t i = 0; i < in->live; i++)
             x->rows[i] = (uint16_t)batch_row(in, i);
     } else {
-        keys_hash(in, x->node->exchange.keys, x->node->exchange.key_count, x->schema, x->hashes);
+        keys_hash(kernels, in, x->node->exchange.keys, x->node->exchange.key_count, x->schema,
+                  x->hashes);
+        if (in->selection == NULL) {
+            kernels->agg->partition(x->hashes, in->rows, x->shard_count, x->begin, x->rows);
+            memset(x->next, 0, x->shard_count * sizeof *x->next);
+            return;
+        }
         for (uint32_t i = 0; i < in->live; i++)
             count[shard_of_group(key_group_of(x->hashes[batch_row(in, i)]), x->shard_count)]++;
         x->begin[0] = 0;
@@ -299,7 +307,7 @@ static void exchange_close(struct op *op)
     batch_release(x->in);
     for (uint32_t q = 0; q < x->shard_count; q++)
         batch_release(x->open[q]);
-    heap_free(heap, x->rows, BATCH_ROWS_MAX * sizeof *x->rows);
+    heap_free(heap, x->rows, (BATCH_ROWS_MAX + 64) * sizeof *x->rows);
     heap_free(heap, x->hashes, BATCH_ROWS_MAX * sizeof *x->hashes);
     heap_free(heap, x, sizeof *x);
 }
@@ -331,7 +339,7 @@ struct op *op_exchange_new(struct shard *shard, const struct phys_node *node)
     x->shard_count = job->shard_count;
     x->edge = (uint32_t)job->edge_of_node[node->id];
     x->to_shard = job->edges[x->edge].to_shard;
-    x->rows = heap_alloc(heap, BATCH_ROWS_MAX * sizeof *x->rows);
+    x->rows = heap_alloc(heap, (BATCH_ROWS_MAX + 64) * sizeof *x->rows);
     x->hashes = heap_alloc(heap, BATCH_ROWS_MAX * sizeof *x->hashes);
     if (x->rows != NULL && x->hashes != NULL)
         return &x->op;
