@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define BATCH_ROWS_MAX 4096u /* rows of one batch, at most */
+#define COLUMNS_MAX 4096u    /* of one table */
 #define KEY_GROUPS 1024u     /* fixed; group -> shard by range */
 #define SHARDS_MAX 256u
 #define STEP_BYTES (1u << 20) /* a step of a byte source */

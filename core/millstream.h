@@ -248,6 +248,8 @@ MILL_API void mill_input_end(mill_input *input);
 struct mill_stats {
     uint64_t rows_in, rows_out, late, dead, filtered, held, bytes_in, steps;
     uint64_t sum_overflow, decimal_overflow, null_time;
+    uint64_t
+        far_future; /* live rows over 5 minutes ahead of the clock: they did not move the watermark */
     uint64_t state_bytes, peak_bytes;
     int64_t watermark_us; /* least over the sources; INT64_MIN: none yet */
     uint32_t shard_count;

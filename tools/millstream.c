@@ -404,6 +404,28 @@ static void progress_end(struct progress *p)
         pthread_join(p->thread, NULL);
 }
 
+/* What went well by the rules and is rarely wanted: a line each. */
+static void remarks(const struct mill_stats *s)
+{
+    const struct {
+        uint64_t count;
+        const char *what;
+    } all[] = {
+        {s->far_future, "rows over 5 minutes ahead of the clock did not move the watermark"},
+        {s->sum_overflow, "integer sums left their type and wrapped"},
+        {s->decimal_overflow, "decimals left their precision and became NULL"},
+        {s->null_time, "rows without a time are in no window"},
+    };
+
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (all[i].count > 0)
+            fprintf(stderr, "millstream: %" PRIu64 " %s\n", all[i].count, all[i].what);
+    if (s->held > 0)
+        fprintf(stderr,
+                "millstream: %" PRIu64 " rows were held back and are not in the result%s%s\n",
+                s->held, s->holding[0] != '\0' ? ": " : "", s->holding);
+}
+
 /* 0, or an exit code: the summary could not be written. */
 static int summary(const struct command *c, const struct mill_stats *s)
 {
@@ -418,10 +440,8 @@ static int summary(const struct command *c, const struct mill_stats *s)
                 " dead, %.3f s, %.2f M rows/s, %ld MB peak, %u shards\n",
                 s->rows_in, s->rows_out, s->late, s->dead, s->seconds, rate / 1e6,
                 usage.ru_maxrss / 1024, s->shard_count);
-    if (!c->quiet && s->held > 0)
-        fprintf(stderr,
-                "millstream: %" PRIu64 " rows were held back and are not in the result%s%s\n",
-                s->held, s->holding[0] != '\0' ? ": " : "", s->holding);
+    if (!c->quiet)
+        remarks(s);
     if (c->json_summary == NULL)
         return 0;
     to = fopen(c->json_summary, "we");
@@ -478,6 +498,10 @@ static void on_end(void *user, mill_query *query, int code)
     c->total.seconds += s.seconds;
     c->total.shard_count = s.shard_count;
     c->total.held += s.held;
+    c->total.far_future += s.far_future;
+    c->total.sum_overflow += s.sum_overflow;
+    c->total.decimal_overflow += s.decimal_overflow;
+    c->total.null_time += s.null_time;
     if (s.holding[0] != '\0')
         memcpy(c->total.holding, s.holding, sizeof s.holding);
 }

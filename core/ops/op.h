@@ -51,6 +51,7 @@ struct op_counters {
     uint64_t consumed; /* stateful: input rows whose last window has fired or that went into
                                         * a final result: in == consumed + filtered + late + dead + held */
     uint64_t null_time, sum_overflow, decimal_overflow, state_rows;
+    uint64_t far_future; /* live rows too far ahead of the clock to move the watermark */
 };
 
 struct op;

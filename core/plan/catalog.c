@@ -187,6 +187,10 @@ static int create_table(struct catalog *c, const struct ast_statement *s, struct
     if (s->like != NULL)
         return mill_fail(error, MILL_E_UNSUPPORTED, s->like->at.line, s->like->at.column,
                          "CREATE TABLE ... LIKE is not supported yet: write the columns out");
+    if (s->column_count > COLUMNS_MAX)
+        return mill_fail(error, MILL_E_UNSUPPORTED, s->name.at.line, s->name.at.column,
+                         "table %s has %u columns, at most %u are supported", last(&s->name),
+                         s->column_count, COLUMNS_MAX);
     t = arena_new(&c->arena, struct table);
     fields = arena_array(&c->arena, struct mill_field, s->column_count + 1);
     for (uint32_t i = 0; i < s->column_count; i++) {

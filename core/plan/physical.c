@@ -40,6 +40,9 @@ struct mill_schema plan_schema(struct planner *p, const struct scope_column *col
 {
     struct mill_field *fields = arena_array(p->arena, struct mill_field, count + 1);
 
+    if (count > COLUMNS_MAX)
+        plan_fail(p, (struct ast_at){0, 0}, MILL_E_UNSUPPORTED,
+                  "a query of %u columns, at most %u are supported", count, COLUMNS_MAX);
     for (uint32_t i = 0; i < count; i++)
         fields[i] = (struct mill_field){columns[i].name, columns[i].type};
     return (struct mill_schema){count, fields};

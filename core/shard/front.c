@@ -6,6 +6,8 @@
 #include "core/shard/job.h"
 #include "kernels/kernels.h"
 
+#define FAR_FUTURE_US 300000000ll /* 5 minutes */
+
 struct source_op {
     struct op op;
     struct shard *shard;
@@ -14,6 +16,7 @@ struct source_op {
     uint32_t *computed_at; /* output column of each computed expression */
     uint32_t computed_count;
     int64_t unit;
+    bool nanos;
 };
 
 static bool source_compute(struct source_op *s, struct batch *batch)
@@ -131,6 +134,30 @@ static const int64_t *flat_times(struct batch *batch, const struct column *c)
     return flat;
 }
 
+/* Live input: a row more than FAR_FUTURE_US ahead of the step's clock is a wrong clock or a wrong unit somewhere. It is
+ * kept and counted, but does not move the watermark: else every row behind it would be late. Gives @marks, or a copy
+ * in which those rows say nothing; NULL without memory. */
+static const int64_t *believable(struct source_op *s, struct batch *batch, const int64_t *marks,
+                                 int64_t delay)
+{
+    const struct step_entry *entry = s->shard->front.entry;
+    const int64_t scale = s->nanos ? 1000 : 1;
+    const int64_t limit = time_add(entry->clock_us * scale, FAR_FUTURE_US * scale + delay);
+    int64_t least, most, *kept;
+
+    if (!s->shard->job->sources[entry->source].source->vtable->live || batch->rows == 0)
+        return marks;
+    s->op.context->kernels->bounds_i64(marks, batch->rows, &least, &most);
+    if (most <= limit)
+        return marks;
+    kept = arena_alloc(&batch->bytes, batch->capacity * sizeof *kept);
+    for (uint32_t row = 0; kept != NULL && row < batch->rows; row++)
+        kept[row] = marks[row] > limit ? TIME_MIN : marks[row];
+    for (uint32_t i = 0; kept != NULL && i < batch->live; i++)
+        s->op.counters.far_future += kept[batch_row(batch, i)] != marks[batch_row(batch, i)];
+    return kept;
+}
+
 static bool source_watermark(struct source_op *s, struct batch *batch)
 {
     const struct watermark_spec *w = &s->node->source.watermark;
@@ -154,6 +181,7 @@ static bool source_watermark(struct source_op *s, struct batch *batch)
     }
     times = flat_times(batch, time);
     marks = w->delay < 0 ? flat_times(batch, &mark) : times;
+    marks = marks != NULL ? believable(s, batch, marks, delay) : NULL;
     if (times == NULL || marks == NULL ||
         !take_watermarks(s, batch, marks, delay, times, &s->shard->front.g)) {
         mill_fail(context->error, MILL_E_MEMORY, 0, 0, "no memory for watermarks");
@@ -200,7 +228,7 @@ static bool source_compile(struct source_op *s)
 {
     const struct source_node *config = &s->node->source;
     struct op_context *context = s->op.context;
-    struct expr *computed[1024];
+    struct expr *computed[COLUMNS_MAX];
 
     for (uint32_t i = 0; config->computed != NULL && i < s->node->schema.field_count; i++)
         if (config->computed[i] != NULL && s->computed_count < COUNT_OF(computed)) {
@@ -215,6 +243,7 @@ static bool source_compile(struct source_op *s)
     }
     if (config->watermark.column >= 0) {
         s->unit = type_time_unit(&s->node->schema.fields[config->watermark.column].type);
+        s->nanos = type_is_nanos(&s->node->schema.fields[config->watermark.column].type);
         if (config->watermark.delay < 0) {
             struct expr *mark = config->watermark.expression;
 

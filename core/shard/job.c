@@ -193,6 +193,7 @@ static struct op_counters job_totals(const struct job *job, uint32_t node)
         sum.consumed += c->consumed;
         sum.null_time += c->null_time;
         sum.sum_overflow += c->sum_overflow;
+        sum.far_future += c->far_future;
         sum.decimal_overflow += c->decimal_overflow;
     }
     return sum;
@@ -374,6 +375,7 @@ static void stats_final(const struct job *job, struct mill_stats *out)
         out->filtered += c.filtered;
         out->held += c.held;
         out->sum_overflow += c.sum_overflow;
+        out->far_future += c.far_future;
         out->decimal_overflow += c.decimal_overflow;
         out->null_time += c.null_time;
         if (job->plan->nodes[n]->kind == NODE_SINK)

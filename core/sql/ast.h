@@ -91,7 +91,7 @@ struct ast_expr {
     enum ast_unit from, to;
     bool negated, symmetric, has_operand, has_else, try_cast, distinct, star, ignore_nulls;
     struct ast_expr **args;
-    uint32_t arg_count;
+    uint32_t arg_count, depth; /* depth: longest way down to a leaf, at most TREE_DEPTH_MAX */
     struct ast_type *type;
     struct ast_query *query;
     struct ast_expr *filter;
@@ -223,6 +223,7 @@ struct ast_query {
     uint32_t *row_sizes;
     uint32_t row_count;
     struct ast_query *left, *right; /* set operations */
+    uint32_t depth;                 /* of set operations, at most TREE_DEPTH_MAX */
     struct ast_order *order;        /* or NULL */
     struct ast_expr *limit, *offset;
 };

@@ -13,10 +13,17 @@ static struct ast_expr *make(struct parser *p, enum ast_expr_kind kind, struct a
     return e;
 }
 
+/* The node is whole: its last token is the one before, its arguments stand. */
 static struct ast_expr *end(struct parser *p, struct ast_expr *e)
 {
     e->end = at_of(&p->last);
     e->end.column += p->last.bytes;
+    for (uint32_t i = 0; i < e->arg_count; i++)
+        e->depth = max_u32(e->depth, e->args[i]->depth + 1);
+    if (e->depth > TREE_DEPTH_MAX)
+        fail_at(p, e->at, MILL_E_SYNTAX,
+                "more than %u operators in a row or levels deep: break the expression up",
+                TREE_DEPTH_MAX);
     return e;
 }
 
@@ -845,23 +852,41 @@ static struct ast_expr *parse_not(struct parser *p)
     return e;
 }
 
+/* Of items[0 .. count), count > 0, a tree of the least depth, in the same order. */
+static struct ast_expr *balanced(struct parser *p, const char *op, struct ast_expr *const *items,
+                                 uint32_t count)
+{
+    struct ast_expr *left, *right, *e;
+
+    if (count == 1)
+        return items[0];
+    left = balanced(p, op, items, count - count / 2);
+    right = balanced(p, op, items + (count - count / 2), count / 2);
+    e = binary(p, op, left->at, left, right);
+    e->end = right->end;
+    return e;
+}
+
 static struct ast_expr *parse_and(struct parser *p)
 {
-    struct ast_expr *e = parse_not(p);
+    struct list items = {0};
 
-    while (accept(p, "AND"))
-        e = binary(p, "AND", e->at, e, parse_not(p));
-    return e;
+    do
+        *LIST_ADD(p, &items, struct ast_expr *) = parse_not(p);
+    while (accept(p, "AND"));
+    return balanced(p, "AND", items.items, items.count);
 }
 
 struct ast_expr *parse_expr(struct parser *p)
 {
+    struct list items = {0};
     struct ast_expr *e;
 
     enter(p);
-    e = parse_and(p);
-    while (accept(p, "OR"))
-        e = binary(p, "OR", e->at, e, parse_and(p));
+    do
+        *LIST_ADD(p, &items, struct ast_expr *) = parse_and(p);
+    while (accept(p, "OR"));
+    e = balanced(p, "OR", items.items, items.count);
     leave(p);
     return e;
 }

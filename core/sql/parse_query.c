@@ -540,6 +540,9 @@ static struct ast_query *set_operation(struct parser *p, enum ast_query_kind kin
     q->at = left->at;
     q->left = left;
     q->right = right;
+    q->depth = 1 + max_u32(left->depth, right->depth);
+    if (q->depth > TREE_DEPTH_MAX)
+        fail_at(p, right->at, MILL_E_SYNTAX, "more than %u queries in a row", TREE_DEPTH_MAX);
     return q;
 }
 

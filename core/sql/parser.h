@@ -12,6 +12,7 @@
 #include <setjmp.h>
 
 #define DEPTH_MAX 200u
+#define TREE_DEPTH_MAX 1000u /* of operators in a row too: later passes walk trees recursively */
 #define AHEAD 4u
 
 struct parser {
