@@ -492,8 +492,8 @@ static bool fill_macs(struct packet_decoder *d, struct batch *out, const struct 
     if (type->kind == MILL_VARCHAR && (text = arena_alloc(&out->bytes, (size_t)n * 18)) == NULL)
         return false;
     for (int i = 0; i < n; i++) {
-        const uint8_t *a = d->packets[i].eth + c->argument;
         const bool valid = (d->packets[i].has & c->has) != 0;
+        const uint8_t *a = valid ? d->packets[i].eth + c->argument : NULL;
         uint64_t number = 0;
 
         for (int k = 0; valid && text == NULL && k < 6; k++)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 command = os.environ.get("MILL_COMMAND", "build/millstream")
-folder = os.path.join(os.environ.get("MILL_CONFORMANCE", os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "shared", "conformance")), "09-zeek-flows")
+folder = os.path.join(os.environ.get("MILL_CONFORMANCE", os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "shared", "conformance")), "09-zeek-flows")
 quick = os.environ.get("MILL_QUICK") == "1"
 
 SQL = """
