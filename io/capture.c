@@ -11,6 +11,8 @@ enum block {
 enum { OPTION_END = 0, OPTION_RESOLUTION = 9, OPTION_OFFSET = 14 };
 
 #define PCAP_HEADER 24u
+/* ahead of the walk: the next record is known only when the one before is there */
+#define PREFETCH_BYTES 2048
 #define NS_PER_S 1000000000ull
 
 static inline uint32_t get32(const uint8_t *p, bool swapped)
@@ -181,6 +183,7 @@ static size_t pcap_cut(struct capture_place *p, uint64_t offset, const uint8_t *
         const uint32_t caplen = get32(bytes + at + 8, swapped);
         const size_t next = at + header + caplen;
 
+        __builtin_prefetch(bytes + at + PREFETCH_BYTES);
         if (UNLIKELY(caplen > CAPTURE_PACKET_MAX)) {
             if (at == 0)
                 damaged(p, offset, "a record of more than 2 MiB: the capture is damaged", error);
