@@ -9,7 +9,8 @@ static const char *const read_options[] = {"json.ignore-parse-errors", "json.fai
                                            "json.timestamp-format.standard", NULL};
 static const char *const write_options[] = {"json.timestamp-format.standard",
                                             "json.encode.decimal-as-plain-number",
-                                            "json.encode.ignore-null-fields", NULL};
+                                            "json.encode.ignore-null-fields",
+                                            "json.encode.time-fraction-digits", NULL};
 
 static int times_option(const struct options *options, bool *iso, struct mill_error *error)
 {
@@ -60,6 +61,9 @@ int json_read_options(const struct options *options, struct json_options *out,
 int json_write_options(const struct options *options, struct json_options *out,
                        struct mill_error *error)
 {
+    /* ours: Flink has as many digits as a time needs */
+    const struct option *digits = option_get(options, "json.encode.time-fraction-digits");
+
     if (map_options(options, error) != MILL_OK ||
         times_option(options, &out->iso_times, error) != MILL_OK ||
         option_bool(options, "json.encode.decimal-as-plain-number", false, &out->plain_decimals,
@@ -67,6 +71,12 @@ int json_write_options(const struct options *options, struct json_options *out,
         option_bool(options, "json.encode.ignore-null-fields", false, &out->ignore_nulls, error) !=
             MILL_OK)
         return error->code;
+    out->fixed_fractions = digits != NULL && strcmp(digits->value, "fixed") == 0;
+    if (digits != NULL && !out->fixed_fractions && strcmp(digits->value, "needed") != 0)
+        return mill_fail(error, MILL_E_OPTION, digits->line, digits->column,
+                         "'json.encode.time-fraction-digits' is '%s', need 'needed' or 'fixed' (as "
+                         "many as the column's precision)",
+                         digits->value);
     return MILL_OK;
 }
 

@@ -23,7 +23,7 @@
 
 struct json_options {
     bool ignore_errors, fail_on_missing, iso_times;
-    bool plain_decimals, ignore_nulls; /* writing */
+    bool plain_decimals, ignore_nulls, fixed_fractions; /* writing */
 };
 
 /* How a member's usual form is read. */

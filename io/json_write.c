@@ -121,7 +121,8 @@ static char *put_two(char *to, uint32_t v)
     return to + 2;
 }
 
-static void put_time(struct text_buffer *to, const struct mill_type *type, int64_t value, bool iso)
+static void put_time(struct text_buffer *to, const struct mill_type *type, int64_t value,
+                     const struct json_options *o)
 {
     struct civil c;
     char text[64], *p = text;
@@ -133,14 +134,17 @@ static void put_time(struct text_buffer *to, const struct mill_type *type, int64
         p = put_two(p, c.month);
         *p++ = '-';
         p = put_two(p, c.day);
-        *p++ = iso ? 'T' : ' ';
+        *p++ = o->iso_times ? 'T' : ' ';
     }
     p = put_two(p, c.hour);
     *p++ = ':';
     p = put_two(p, c.minute);
     *p++ = ':';
     p = put_two(p, c.second);
-    if (c.nanos != 0) {
+    if (o->fixed_fractions && type->precision > 0) {
+        snprintf(p, 12, ".%09u", c.nanos);
+        p += 1 + type->precision;
+    } else if (c.nanos != 0) {
         p += snprintf(p, 12, ".%09u", c.nanos);
         while (p[-1] == '0')
             p--;
@@ -195,9 +199,7 @@ static void put_value(struct text_buffer *to, const struct column *c, const stru
     }
     case MILL_TIME:
     case MILL_TIMESTAMP:
-    case MILL_TIMESTAMP_LTZ:
-        put_time(to, type, ((const int64_t *)c->values)[r], o->iso_times);
-        return;
+    case MILL_TIMESTAMP_LTZ: put_time(to, type, ((const int64_t *)c->values)[r], o); return;
     case MILL_DECIMAL:
         put_decimal(to, ((const int128 *)c->values)[r], type->scale, o->plain_decimals);
         return;

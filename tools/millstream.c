@@ -3,6 +3,7 @@
  * Uses the public header and nothing else of the library. Nothing but data goes to standard output.
  */
 #include "core/millstream.h"
+#include "tools/gen.h"
 #include "tools/print.h"
 
 #include <errno.h>
@@ -48,7 +49,10 @@ static const char help_text[] =
     "usage: millstream run FILE | -c SQL | -      runs a script of Flink SQL\n"
     "       millstream check FILE | -c SQL | -    parses and plans it, runs nothing\n"
     "       millstream explain FILE | -c SQL | -  prints the plan of each query\n"
-    "       millstream gen nexmark --events N [--seed S] [--rate R] --out FILE.csv\n"
+    "       millstream gen nexmark --events N [--seed S] [--rate R] [--format csv|json] --out "
+    "FILE\n"
+    "       millstream gen datagen --rows N --columns 'id BIGINT, ...' [--set fields.id.min=1]\n"
+    "                      [--seed S] [--format csv|json] --out FILE\n"
     "       millstream functions                  lists the built-in functions\n"
     "       millstream version                    version, instruction set, cpus\n"
     "options: --shards N        threads, each with its own share of the keys (default: one per "
@@ -550,53 +554,6 @@ static int verb_check(struct command *c, bool explain)
     return 0;
 }
 
-static int verb_gen(int count, char **args)
-{
-    const char *events = NULL, *seed = "1", *rate = "10000", *out = NULL;
-    struct command c = {.quiet = false};
-    struct mill_error error = {0};
-    char sql[2048];
-    uint64_t n;
-
-    if (count < 1 || strcmp(args[0], "nexmark") != 0)
-        return bad_usage("gen makes: nexmark", NULL);
-    for (int i = 1; i + 1 < count; i += 2) {
-        const char **to = strcmp(args[i], "--events") == 0 ? &events
-                          : strcmp(args[i], "--seed") == 0 ? &seed
-                          : strcmp(args[i], "--rate") == 0 ? &rate
-                          : strcmp(args[i], "--out") == 0  ? &out
-                                                           : NULL;
-
-        if (to == NULL)
-            return bad_usage("gen nexmark has no option", args[i]);
-        *to = args[i + 1];
-    }
-    if (events == NULL || out == NULL || !number(events, &n) || !number(seed, &n) ||
-        !number(rate, &n) || count % 2 == 0)
-        return bad_usage("gen nexmark needs --events N and --out FILE.csv", NULL);
-    snprintf(sql, sizeof sql,
-             "CREATE TABLE n (event_type INT, person_id BIGINT, person_name STRING, person_city "
-             "STRING, person_state STRING, "
-             "auction_id BIGINT, auction_seller BIGINT, auction_category BIGINT, bid_auction "
-             "BIGINT, bid_bidder BIGINT, "
-             "bid_price BIGINT, bid_channel STRING, bid_url STRING, dateTime TIMESTAMP(3)) "
-             "WITH ('connector' = 'nexmark', 'events.num' = '%s', 'seed' = '%s', 'rate' = '%s');"
-             "CREATE TABLE f (event_type INT, person_id BIGINT, person_name STRING, person_city "
-             "STRING, person_state STRING, "
-             "auction_id BIGINT, auction_seller BIGINT, auction_category BIGINT, bid_auction "
-             "BIGINT, bid_bidder BIGINT, "
-             "bid_price BIGINT, bid_channel STRING, bid_url STRING, dateTime TIMESTAMP(3)) "
-             "WITH ('connector' = 'filesystem', 'format' = 'csv', 'path' = '%s'); INSERT INTO f "
-             "SELECT * FROM n;",
-             events, seed, rate, out);
-    mill_config_init(&c.config);
-    c.engine = mill_engine_open(&c.config, &error);
-    if (c.engine == NULL || mill_execute(c.engine, sql, NULL, &error) != MILL_OK)
-        return report(&c, &error);
-    mill_engine_close(c.engine);
-    return 0;
-}
-
 static void each_function(void *user, const char *name, const char *signature,
                           const char *description, const char *category)
 {
@@ -639,7 +596,7 @@ int main(int count, char **args)
     if (strcmp(verb, "run") == 0 || strcmp(verb, "check") == 0 || strcmp(verb, "explain") == 0)
         return verb_script(verb, count - 2, args + 2);
     if (strcmp(verb, "gen") == 0)
-        return verb_gen(count - 2, args + 2);
+        return gen_main(count - 2, args + 2);
     if (strcmp(verb, "functions") == 0) {
         mill_functions(each_function, NULL);
         return 0;
