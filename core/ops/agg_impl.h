@@ -75,6 +75,8 @@ struct agg_set {
     const struct mk_table *kernels;
     struct agg_slot *slots;
     uint32_t count, seen_words, state_bytes;
+    char *blank; /* a state without rows */
+    bool flat;
     uint32_t step_at;          /* offset of { step, rows of the step }, 0: no float sums */
     uint32_t lanes;            /* 1 or AGG_LANES */
     uint32_t *sums, sum_count; /* offsets of all float sums, at most 2 per slot */

@@ -196,6 +196,31 @@ static void lay_out(struct agg_set *set, const struct agg_spec *specs)
     set->fold_lines = lines && at <= AGG_FOLD_LINES_MAX * 64 ? set->state_bytes / 64 : 0;
 }
 
+static bool is_flat(const struct agg_slot *slot)
+{
+    switch (slot->acc) {
+    case ACC_MINVIEW:
+    case ACC_MAXVIEW:
+    case ACC_LIST:
+    case ACC_DISTINCT: return false;
+    case ACC_FIRST:
+    case ACC_LAST: return slot->phys != PHYS_VIEW;
+    default: return true;
+    }
+}
+
+static void make_blank(struct agg_set *set)
+{
+    memset(set->blank, 0, set->state_bytes);
+    if (set->step_at != 0)
+        *(uint64_t *)(set->blank + set->step_at) = AGG_NO_STEP;
+    for (uint32_t i = 0; i < set->count; i++)
+        agg_slot_init(set, &set->slots[i], set->slots[i].acc, set->blank + set->slots[i].at);
+    set->flat = true;
+    for (uint32_t i = 0; i < set->count; i++)
+        set->flat = set->flat && is_flat(&set->slots[i]);
+}
+
 struct agg_set *agg_set_new(struct heap *heap, const struct mk_table *kernels,
                             const struct agg_spec *specs, uint32_t count, bool keyless)
 {
@@ -217,6 +242,12 @@ struct agg_set *agg_set_new(struct heap *heap, const struct mk_table *kernels,
     for (uint32_t i = 0; i < COUNT_OF(set->lanes_in_turn); i++)
         set->lanes_in_turn[i] = (uint8_t)(i % AGG_LANES);
     lay_out(set, specs);
+    set->blank = heap_alloc(heap, set->state_bytes);
+    if (set->blank == NULL) {
+        agg_set_free(set);
+        return NULL;
+    }
+    make_blank(set);
     return set;
 }
 
@@ -226,6 +257,7 @@ void agg_set_free(struct agg_set *set)
         return;
     heap_free(set->heap, set->slots, max_u32(set->count, 1) * sizeof *set->slots);
     heap_free(set->heap, set->sums, max_u32(set->count, 1) * 2 * sizeof *set->sums);
+    heap_free(set->heap, set->blank, set->state_bytes);
     heap_free(set->heap, set, sizeof *set);
 }
 
@@ -271,11 +303,12 @@ void agg_slot_init(const struct agg_set *set, const struct agg_slot *slot, enum 
 
 void agg_init(const struct agg_set *set, void *state)
 {
-    memset(state, 0, set->state_bytes);
-    if (set->step_at != 0)
-        *(uint64_t *)((char *)state + set->step_at) = AGG_NO_STEP;
-    for (uint32_t i = 0; i < set->count; i++)
-        agg_slot_init(set, &set->slots[i], set->slots[i].acc, (char *)state + set->slots[i].at);
+    memcpy(state, set->blank, set->state_bytes);
+}
+
+bool agg_is_flat(const struct agg_set *set)
+{
+    return set->flat;
 }
 
 void agg_close(struct agg_set *set, void *state)
@@ -670,33 +703,87 @@ static int put_distinct(struct agg_set *set, const struct agg_slot *slot,
     return put_plain(set, slot, (const char *)state, n, batch, out, row);
 }
 
+/* The result of one aggregate. */
+static bool put_slot(struct agg_set *set, uint32_t i, const void *state, struct batch *batch,
+                     struct column *out, uint32_t row)
+{
+    const struct agg_slot *slot = &set->slots[i];
+    const char *at = (const char *)state + slot->at;
+    const bool counted =
+        slot->plain == ACC_COUNT || slot->plain == ACC_MOMENTS || slot->plain == ACC_FMOMENTS;
+    int given = 0;
+
+    if (slot->acc == ACC_DISTINCT)
+        given = put_distinct(set, slot, *(struct agg_distinct *const *)at, batch, out, row);
+    else if (counted || agg_is_seen(state, i))
+        given =
+            put_plain(set, slot, at,
+                      slot->count_at != 0 ? *(const int64_t *)((const char *)state + slot->count_at)
+                                          : 0,
+                      batch, out, row);
+    if (given < 0)
+        return false;
+    if (given == 0) {
+        if (out->validity == NULL && !column_own_validity(batch, out))
+            return false;
+        column_set_null(out, row);
+        memset((char *)out->values + (size_t)row * type_width(&slot->spec.result_type), 0,
+               type_width(&slot->spec.result_type));
+    }
+    return true;
+}
+
 bool agg_values(struct agg_set *set, const void *state, struct batch *batch, struct column *out,
                 uint32_t row)
 {
-    for (uint32_t i = 0; i < set->count; i++) {
-        const struct agg_slot *slot = &set->slots[i];
-        const char *at = (const char *)state + slot->at;
-        const bool counted =
-            slot->plain == ACC_COUNT || slot->plain == ACC_MOMENTS || slot->plain == ACC_FMOMENTS;
-        int given = 0;
-
-        if (slot->acc == ACC_DISTINCT)
-            given = put_distinct(set, slot, *(struct agg_distinct *const *)at, batch, &out[i], row);
-        else if (counted || agg_is_seen(state, i))
-            given = put_plain(set, slot, at,
-                              slot->count_at != 0
-                                  ? *(const int64_t *)((const char *)state + slot->count_at)
-                                  : 0,
-                              batch, &out[i], row);
-        if (given < 0)
+    for (uint32_t i = 0; i < set->count; i++)
+        if (!put_slot(set, i, state, batch, &out[i], row))
             return false;
-        if (given == 0) {
-            if (out[i].validity == NULL && !column_own_validity(batch, &out[i]))
+    return true;
+}
+
+/* The common aggregates of 64 bits, in tight loops; false in *done: not one of them. */
+static bool put_words(struct agg_set *set, uint32_t i, void *const *states, uint32_t count,
+                      struct batch *batch, struct column *out, bool *done)
+{
+    const struct agg_slot *slot = &set->slots[i];
+    const bool bounds = slot->acc == ACC_MIN64 || slot->acc == ACC_MAX64;
+    const bool real = slot->phys == PHYS_F64;
+    int64_t *to = out->values;
+
+    *done = slot->acc == ACC_COUNT || (bounds && (real || slot->phys == PHYS_I64)) ||
+            (slot->acc == ACC_FSUM && real && set->lanes == 1 && slot->spec.kind == AGG_SUM);
+    for (uint32_t k = 0; *done && k < count; k++) {
+        const int64_t *at = (const int64_t *)((const char *)states[k] + slot->at);
+        double value;
+
+        if (slot->acc != ACC_COUNT && UNLIKELY(!agg_is_seen(states[k], i))) {
+            if (!put_slot(set, i, states[k], batch, out, k))
                 return false;
-            column_set_null(&out[i], row);
-            memset((char *)out[i].values + (size_t)row * type_width(&slot->spec.result_type), 0,
-                   type_width(&slot->spec.result_type));
+        } else if (slot->acc == ACC_FSUM) {
+            value = ((const double *)at)[0] + ((const double *)at)[1];
+            memcpy(to + k, &value, 8);
+        } else if (bounds && real) {
+            value = agg_unorder_f64(*at);
+            memcpy(to + k, &value, 8);
+        } else {
+            to[k] = *at;
         }
+    }
+    return true;
+}
+
+bool agg_values_of(struct agg_set *set, void *const *states, uint32_t count, struct batch *batch,
+                   struct column *out)
+{
+    for (uint32_t i = 0; i < set->count; i++) {
+        bool done;
+
+        if (!put_words(set, i, states, count, batch, &out[i], &done))
+            return false;
+        for (uint32_t k = 0; !done && k < count; k++)
+            if (!put_slot(set, i, states[k], batch, &out[i], k))
+                return false;
     }
     return true;
 }

@@ -69,6 +69,11 @@ bool agg_merge(struct agg_set *set, void *into, const void *from);
 /* Writes the result of each aggregate into row @row of @out[0 .. count) (owned columns with validity). */
 bool agg_values(struct agg_set *set, const void *state, struct batch *batch, struct column *out,
                 uint32_t row);
+/* The same for rows 0 .. count-1 and the states states[0 .. count). */
+bool agg_values_of(struct agg_set *set, void *const *states, uint32_t count, struct batch *batch,
+                   struct column *out);
+/* Nothing ever hangs off a state: it needs no agg_close(). */
+bool agg_is_flat(const struct agg_set *set);
 uint64_t agg_overflows(const struct agg_set *set); /* sums that left their type, so far */
 void agg_snapshot(const struct agg_set *set, const void *state, struct snapshot_writer *to);
 bool agg_restore(struct agg_set *set, void *state, struct snapshot_reader *from);

@@ -71,11 +71,14 @@ static bool fill(struct group_op *g, struct batch *out, uint32_t count)
     for (uint32_t a = 0; a < node->agg_count; a++)
         if (!column_own(out, &columns[a], &node->aggs[a].result_type))
             return false;
+    for (uint32_t i = 0; i < count; i++)
+        g->states[i] = table_prefetch(&g->table, g->order[g->next + i]);
+
+    if (!agg_values_of(g->set, g->states, count, out, columns))
+        return false;
     for (uint32_t i = 0; i < count; i++) {
         const uint32_t id = g->order[g->next + i];
 
-        if (!agg_values(g->set, table_state(&g->table, id), out, columns, i))
-            return false;
         for (uint32_t c = 0; c < g->output.field_count; c++)
             if (node->outs[c].kind == OUT_KEY &&
                 !table_key_value(&g->table, id, node->outs[c].index, out, &out->columns[c], i))
@@ -92,6 +95,8 @@ static bool put_order(struct group_op *g, struct batch *out, uint32_t count)
     size_t bytes = 16;
     char *next;
 
+    if (g->op.context->shard_count == 1) /* nothing is merged */
+        return true;
     for (uint32_t i = 0; i < count; i++)
         bytes += table_key_bytes(&g->table, g->order[g->next + i]);
     out->order_keys = arena_alloc(&out->bytes, out->capacity * sizeof *out->order_keys);

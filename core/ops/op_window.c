@@ -16,7 +16,6 @@ struct firing {
     bool active;
     int64_t end;
     struct table *table; /* of the one slice, or merged */
-    struct table merged;
     uint32_t *order;
     uint32_t count, next; /* order has count entries */
 };
@@ -33,8 +32,10 @@ struct window_op {
     struct key_batch batch_keys;
     struct slice_list slices, sides;
     struct firing firing;
-    int64_t fired; /* watermark up to which windows have fired */
-    int64_t clock; /* greatest processing time seen */
+    struct table merged; /* of a window of several slices */
+    struct slice *spare; /* the last one dropped: its memory serves the next */
+    int64_t fired;       /* watermark up to which windows have fired */
+    int64_t clock;       /* greatest processing time seen */
     uint32_t groups_hint;
     bool ending;   /* end_step() has begun: resume() goes on firing */
     void *partial; /* a state, for restoring partials */
@@ -64,6 +65,15 @@ static enum op_progress no_memory(struct window_op *w)
 
 /* ---- slices ---- */
 
+/* Keeps the memory of one dropped slice, unless it is far too large for what was in it. */
+static void slice_drop(struct window_op *w, struct slice *slice)
+{
+    if (w->spare == NULL && table_is_filled(&slice->table))
+        w->spare = slice;
+    else
+        slice_free(w->op.context->heap, w->set, slice);
+}
+
 static struct slice *slice_get(struct window_op *w, struct slice_list *list, int64_t class_,
                                int64_t start)
 {
@@ -71,8 +81,16 @@ static struct slice *slice_get(struct window_op *w, struct slice_list *list, int
 
     if (slice != NULL)
         return slice;
-    slice = slice_new(w->op.context->heap, &w->keys, agg_state_bytes(w->set), w->op.context->seed,
+    if (w->spare != NULL) {
+        slice = w->spare;
+        w->spare = NULL;
+        slice_reuse(w->set, slice, class_, start,
+                    start + (w->windows.grain > 0 ? w->windows.grain : 1));
+    } else {
+        slice =
+            slice_new(w->op.context->heap, &w->keys, agg_state_bytes(w->set), w->op.context->seed,
                       class_, start, start + (w->windows.grain > 0 ? w->windows.grain : 1));
+    }
     if (slice == NULL || !slices_insert(list, slice)) {
         slice_free(w->op.context->heap, w->set, slice);
         return NULL;
@@ -439,11 +457,12 @@ static bool merge_slices(struct window_op *w, uint32_t first, uint32_t n)
 {
     struct firing *f = &w->firing;
 
-    table_open(&f->merged, w->op.context->heap, &w->keys, agg_state_bytes(w->set),
-               w->op.context->seed);
-    f->table = &f->merged;
+    if (w->merged.heap == NULL)
+        table_open(&w->merged, w->op.context->heap, &w->keys, agg_state_bytes(w->set),
+                   w->op.context->seed);
+    f->table = &w->merged;
     for (uint32_t i = 0; i < n; i++)
-        if (!groups_merge(w->set, &f->merged, &w->slices.items[first + i]->table))
+        if (!groups_merge(w->set, &w->merged, &w->slices.items[first + i]->table))
             return false;
     return true;
 }
@@ -480,8 +499,10 @@ static void free_firing(struct window_op *w)
 
     if (f->order != NULL)
         heap_free(w->op.context->heap, f->order, max_u32(f->count, 1) * sizeof *f->order);
-    if (f->merged.heap != NULL)
-        groups_close(w->set, &f->merged);
+    if (w->merged.heap != NULL && table_is_filled(&w->merged))
+        groups_reset(w->set, &w->merged);
+    else if (w->merged.heap != NULL)
+        groups_close(w->set, &w->merged);
     *f = (struct firing){0};
 }
 
@@ -498,7 +519,7 @@ static void end_firing(struct window_op *w)
         w->groups_hint = slice->table.groups;
         w->op.counters.held -= slice->rows;
         w->op.counters.consumed += slice->rows;
-        slice_free(w->op.context->heap, w->set, slice);
+        slice_drop(w, slice);
     }
     slices_remove(&w->slices, 0, n);
     w->fired = max_i64(w->fired, windows_closing(&w->windows, end));
@@ -569,15 +590,17 @@ static bool put_aggregates(struct window_op *w, struct batch *out, uint32_t coun
         if (!column_own(out, &columns[a], &node->aggs[a].result_type))
             return false;
     for (uint32_t i = 0; i < count; i++)
-        if (!agg_values(w->set, table_state(f->table, f->order[f->next + i]), out, columns, i))
-            return false;
+        w->states[i] = table_prefetch(f->table, f->order[f->next + i]);
+
+    if (!agg_values_of(w->set, w->states, count, out, columns))
+        return false;
     for (uint32_t c = 0; c < w->output.field_count; c++)
         if (node->outs[c].kind == OUT_AGG)
             out->columns[c] = columns[node->outs[c].index];
     return true;
 }
 
-/* (end, key columns, start): attached starts already end the key. */
+/* (end, key columns, start): attached starts already end the key. One shard merges nothing. */
 static bool put_order(struct window_op *w, struct batch *out, uint32_t count)
 {
     const struct firing *f = &w->firing;
@@ -586,6 +609,8 @@ static bool put_order(struct window_op *w, struct batch *out, uint32_t count)
     size_t bytes = 0;
     char *next;
 
+    if (w->op.context->shard_count == 1)
+        return true;
     for (uint32_t i = 0; i < count; i++)
         bytes += 16 + table_key_bytes(f->table, f->order[f->next + i]);
     out->order_keys = arena_alloc(&out->bytes, out->capacity * sizeof *out->order_keys);
@@ -766,6 +791,9 @@ static void window_close(struct op *op)
 
     if (w->set != NULL) {
         free_firing(w);
+        if (w->merged.heap != NULL)
+            groups_close(w->set, &w->merged);
+        slice_free(heap, w->set, w->spare);
         slices_close(&w->slices, w->set);
         slices_close(&w->sides, w->set);
         heap_free(heap, w->partial, agg_state_bytes(w->set));

@@ -196,6 +196,18 @@ void slice_free(struct heap *heap, struct agg_set *set, struct slice *slice)
     heap_free(heap, slice, sizeof *slice);
 }
 
+void slice_reuse(struct agg_set *set, struct slice *slice, int64_t class_, int64_t start,
+                 int64_t end)
+{
+    groups_reset(set, &slice->table);
+    slice->start = start;
+    slice->end = end;
+    slice->class_ = class_;
+    slice->apply_at = 0;
+    slice->rows = 0;
+    slice->mark = 0;
+}
+
 /* ---- groups ---- */
 
 static void init_groups(struct agg_set *set, struct table *table, uint32_t first)
@@ -228,9 +240,16 @@ bool groups_merge(struct agg_set *set, struct table *into, const struct table *f
 
 void groups_close(struct agg_set *set, struct table *table)
 {
-    for (uint32_t id = 0; id < table->groups; id++)
+    for (uint32_t id = 0; !agg_is_flat(set) && id < table->groups; id++)
         agg_close(set, table_state(table, id));
     table_close(table);
+}
+
+void groups_reset(struct agg_set *set, struct table *table)
+{
+    for (uint32_t id = 0; !agg_is_flat(set) && id < table->groups; id++)
+        agg_close(set, table_state(table, id));
+    table_reset(table);
 }
 
 void groups_snapshot(const struct agg_set *set, const struct table *table,

@@ -63,8 +63,12 @@ void slices_close(struct slice_list *list, struct agg_set *set);
 struct slice *slice_new(struct heap *heap, const struct key_layout *layout, uint32_t state_bytes,
                         uint64_t seed, int64_t class_, int64_t start, int64_t end);
 void slice_free(struct heap *heap, struct agg_set *set, struct slice *slice);
+/* Makes a slice that nobody needs any more a new one, with the memory for about as many groups. */
+void slice_reuse(struct agg_set *set, struct slice *slice, int64_t class_, int64_t start,
+                 int64_t end);
 /* Puts all groups of @from into @into. */
 bool groups_merge(struct agg_set *set, struct table *into, const struct table *from);
+void groups_reset(struct agg_set *set, struct table *table); /* empties it, keeps its memory */
 void groups_close(struct agg_set *set, struct table *table);
 /* States of the keys at which[0 .. count), new ones initialised. */
 bool groups_lookup(struct agg_set *set, struct table *table, const struct key_batch *keys,

@@ -402,19 +402,21 @@ struct ranked {
 /* Least significant byte first; bytes in which all keys agree are skipped. */
 static void radix_sort(struct ranked *a, struct ranked *b, uint32_t count)
 {
+    uint32_t at[8][257] = {0};
     struct ranked *from = a, *to = b;
 
-    for (uint32_t shift = 0; shift < 64; shift += 8) {
-        uint32_t at[257] = {0};
+    for (uint32_t i = 0; i < count; i++)
+        for (uint32_t digit = 0; digit < 8; digit++)
+            at[digit][(a[i].key >> digit * 8 & 255) + 1]++;
+    for (uint32_t digit = 0; digit < 8; digit++) {
+        const uint32_t shift = digit * 8;
 
-        for (uint32_t i = 0; i < count; i++)
-            at[(from[i].key >> shift & 255) + 1]++;
-        if (at[(from[0].key >> shift & 255) + 1] == count)
+        if (at[digit][(from[0].key >> shift & 255) + 1] == count)
             continue;
         for (uint32_t d = 0; d < 256; d++)
-            at[d + 1] += at[d];
+            at[digit][d + 1] += at[digit][d];
         for (uint32_t i = 0; i < count; i++)
-            to[at[from[i].key >> shift & 255]++] = from[i];
+            to[at[digit][from[i].key >> shift & 255]++] = from[i];
         struct ranked *swap = from;
         from = to;
         to = swap;

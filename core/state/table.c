@@ -442,6 +442,13 @@ void table_reset(struct table *table)
     arena_reset(&table->bytes);
 }
 
+bool table_is_filled(const struct table *table)
+{
+    return table->index_room <= 4096 + 16 * table->groups &&
+           table->buckets <= 64 + 2 * (uint64_t)table->groups &&
+           table->capacity <= 64 + 16 * table->groups;
+}
+
 bool table_single(struct table *table)
 {
     if (table->groups == 1)

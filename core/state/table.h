@@ -83,6 +83,8 @@ void table_open(struct table *table, struct heap *heap, const struct key_layout 
 void table_close(struct table *table); /* frees no state's hangings */
 /* Forgets all groups and keeps the memory for about as many again. Frees no state's hangings. */
 void table_reset(struct table *table);
+/* Its memory is not far too large for what is in it. */
+bool table_is_filled(const struct table *table);
 bool table_reserve(struct table *table, uint32_t groups);
 /* Finds or adds the keys at which[0 .. count) (NULL: 0 .. count-1) of @keys; states[i] receives the state of the i-th.
  * New groups have the ids from the old table->groups on; their states are not initialised. */
@@ -98,6 +100,16 @@ uint64_t table_bytes(const struct table *table);
 static inline void *table_state(const struct table *table, uint32_t id)
 {
     return table->states + (size_t)id * table->state_bytes;
+}
+
+/* Soon the state and the key of a group are read. */
+static inline void *table_prefetch(const struct table *table, uint32_t id)
+{
+    void *state = table_state(table, id);
+
+    __builtin_prefetch(state);
+    __builtin_prefetch(&table->group_words[id]);
+    return state;
 }
 
 /* Ids of all groups in ascending key order (count: table->groups). @scratch: as long as @order, or NULL where wide. */
