@@ -86,7 +86,7 @@ $(LIB): $(OBJ)
 	@rm -f $@
 	$(Q)ar rcs $@ $^
 $(SO): $(OBJ)
-	$(Q)$(CXX) $(OPT) -shared -Wl,-soname,libmillstream.so -Wl,--exclude-libs,ALL -o $@ $^ $(LIBS)
+	$(Q)$(CXX) $(OPT) -shared -Wl,-soname,libmillstream.so.0 -Wl,--exclude-libs,ALL -o $@ $^ $(LIBS)
 $(CMD): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tools/*.c)) $(LIB)
 	$(Q)$(CC) $(OPT) -o $@ $^ $(LIBS)
 
@@ -103,7 +103,7 @@ test: deps-test                        ## build and run all tests (installs what
 	@$(MAKE) --no-print-directory check
 
 check: $(TEST_UNITS:%=$(BUILD)/tests/%) $(TEST_STRESS:%=$(BUILD)/tests/%) $(CMD) $(BUILD)/embed
-	@BUILD=$(BUILD) tests/run.sh unit stress sql embed
+	@BUILD=$(BUILD) tests/run.sh unit stress sql embed installed
 
 unit: $(TEST_UNITS:%=$(BUILD)/tests/%)  ## only the unit tests
 	@BUILD=$(BUILD) tests/run.sh unit
@@ -120,7 +120,7 @@ fuzz:                                  ## short fuzzing of the SQL parser and th
 	@BUILD=build-fuzz SECONDS_EACH=$(or $(SECONDS_EACH),60) tests/run.sh fuzz
 
 $(BUILD)/embed: docs/examples/embed.c $(LIB)
-	$(Q)$(CC) -std=c17 -O2 -Wall -Wextra -I. -o $@ $< $(LIB) $(LIBS)
+	$(Q)$(CC) -std=c17 -O2 -Wall -Wextra -Icore -o $@ $< $(LIB) $(LIBS)
 
 # ---- the rest ----
 
@@ -153,11 +153,12 @@ bench: all $(BUILD)/bench_memory $(BUILD)/bench_json       ## measure the engine
 install: all                           ## to PREFIX (default /usr/local)
 	install -D -m 755 $(CMD) $(DESTDIR)$(PREFIX)/bin/millstream
 	install -D -m 644 $(LIB) $(DESTDIR)$(PREFIX)/lib/libmillstream.a
-	install -D -m 755 $(SO) $(DESTDIR)$(PREFIX)/lib/libmillstream.so
+	install -D -m 755 $(SO) $(DESTDIR)$(PREFIX)/lib/libmillstream.so.0
+	ln -sf libmillstream.so.0 $(DESTDIR)$(PREFIX)/lib/libmillstream.so
 	install -D -m 644 core/millstream.h $(DESTDIR)$(PREFIX)/include/millstream.h
 	install -D -m 644 docs/millstream.1 $(DESTDIR)$(PREFIX)/share/man/man1/millstream.1
 	@mkdir -p $(DESTDIR)$(PREFIX)/lib/pkgconfig
-	@printf 'prefix=%s\nName: millstream\nDescription: Flink SQL on one machine\nVersion: 0.1.0\nCflags: -I$${prefix}/include\nLibs: -L$${prefix}/lib -lmillstream\n' '$(PREFIX)' > $(DESTDIR)$(PREFIX)/lib/pkgconfig/millstream.pc
+	@printf 'prefix=%s\nName: millstream\nDescription: Flink SQL on one machine\nVersion: 0.1.0\nCflags: -I$${prefix}/include\nLibs: -L$${prefix}/lib -lmillstream\nLibs.private: %s\n' '$(PREFIX)' '$(LIBS)' > $(DESTDIR)$(PREFIX)/lib/pkgconfig/millstream.pc
 
 clean:                                 ## remove all builds
 	rm -rf build build-*

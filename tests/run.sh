@@ -68,6 +68,21 @@ sql() {
 embed() { "$BUILD/embed" > "$BUILD/embed.out"; status=$?; cmp -s "$BUILD/embed.out" docs/examples/embed.expected || status=1
     [ $status -eq 0 ] || cat "$BUILD/embed.out"; one "embed" $status; }
 
+# make install, then the example built as a user builds it: against the shared and against the static library.
+installed() {
+    local dir flags status=0; dir=$(mktemp -d)
+    export PKG_CONFIG_PATH="$dir/lib/pkgconfig"
+    ${MAKE:-make} --no-print-directory BUILD="$BUILD" PREFIX="$dir" install > "$dir/log" 2>&1 || { cat "$dir/log"; status=1; }
+    cc docs/examples/embed.c $(pkg-config --cflags --libs millstream) -o "$dir/shared" && LD_LIBRARY_PATH="$dir/lib" "$dir/shared" > "$dir/out1" || status=1
+    flags=$(pkg-config --static --libs millstream)
+    cc docs/examples/embed.c $(pkg-config --cflags millstream) "$dir/lib/libmillstream.a" ${flags/-lmillstream/} -o "$dir/static" &&
+        "$dir/static" > "$dir/out2" || status=1
+    cmp "$dir/out1" docs/examples/embed.expected && cmp "$dir/out2" docs/examples/embed.expected || status=1
+    "$dir/bin/millstream" version > "$dir/version" || status=1
+    one "installed with pkg-config, shared and static" $status
+    rm -rf "$dir"
+}
+
 fuzz() {
     local binary
     for binary in "$BUILD"/tests/fuzz_*; do

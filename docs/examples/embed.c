@@ -1,7 +1,7 @@
 /* embed.c - VWAP per second over pushed trades, on the caller's own thread.
  *
- * Build: cc -I. embed.c -lmillstream      Prints one line per second: time, symbol, volume-weighted average price. */
-#include "core/millstream.h"
+ * Build: cc embed.c $(pkg-config --cflags --libs millstream)      Prints one line per second: time, symbol, volume-weighted average price. */
+#include <millstream.h>
 
 #include <stdio.h>
 
