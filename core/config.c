@@ -41,6 +41,32 @@ static int check_all(const struct mill_config *c, struct mill_error *error)
     return MILL_OK;
 }
 
+/* "auto" is NULL. A forced io_uring that the machine refuses is an error, not a surprise. */
+static int io_resolve(struct mill_config *to, const struct env *env, struct mill_error *error)
+{
+    struct env_queue about = {0};
+    void *queue;
+
+    if (to->io == NULL || to->io[0] == '\0' || strcmp(to->io, "auto") == 0) {
+        to->io = NULL;
+        return MILL_OK;
+    }
+    if (strcmp(to->io, "posix") == 0)
+        return MILL_OK;
+    if (strcmp(to->io, "uring") != 0)
+        return mill_fail(error, MILL_E_OPTION, 0, 0, "MILL_IO is '%s', need uring, posix or auto",
+                         to->io);
+    queue =
+        env->file.queue_open != NULL ? env->file.queue_open(env->self, 1, NULL, 0, &about) : NULL;
+    if (queue == NULL)
+        return mill_fail(error, MILL_E_OPTION, 0, 0,
+                         "MILL_IO is 'uring', but io_uring cannot be used here: %s; MILL_IO=posix "
+                         "reads without it",
+                         about.why[0] != '\0' ? about.why : "this environment has none");
+    env->file.queue_close(env->self, queue);
+    return MILL_OK;
+}
+
 int config_resolve(const struct mill_config *from, const struct env *env, struct mill_config *to,
                    struct mill_error *error)
 {
@@ -63,11 +89,8 @@ int config_resolve(const struct mill_config *from, const struct env *env, struct
         to->isa = env->run.variable(env->self, "MILL_ISA");
     if (to->io == NULL)
         to->io = env->run.variable(env->self, "MILL_IO");
-    if (to->io != NULL && strcmp(to->io, "uring") == 0)
-        return mill_fail(error, MILL_E_UNSUPPORTED, 0, 0,
-                         "MILL_IO is 'uring', which is not supported yet; posix is");
-    if (to->io != NULL && strcmp(to->io, "posix") != 0)
-        return mill_fail(error, MILL_E_OPTION, 0, 0, "MILL_IO is '%s', need posix", to->io);
+    if (io_resolve(to, env, error) != MILL_OK)
+        return error != NULL ? error->code : MILL_E_OPTION;
     if (to->roundtrip_seed == 0) {
         const char *seed = env->run.variable(env->self, "MILL_ROUNDTRIP");
 

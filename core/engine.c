@@ -609,12 +609,21 @@ void mill_build_info(char *text, size_t bytes)
 {
     char why[160];
     const struct env *env = env_real();
+    const char *io = env->run.variable(env->self, "MILL_IO");
+    struct env_queue about = {0};
+    void *queue = env->file.queue_open(env->self, 1, NULL, 0, &about);
     const struct mk_table *best =
         mk_select(env->run.variable(env->self, "MILL_ISA"), why, sizeof why);
 
-    snprintf(text, bytes, "millstream %s\ncompiler: %s\nisa: %s\nio: posix\ncpus: %u\n",
+    snprintf(text, bytes, "millstream %s\ncompiler: %s\nisa: %s\nio: %s (%s%s)\ncpus: %u\n",
              MILL_VERSION, __VERSION__, best != NULL ? best->isa : why,
+             queue == NULL                 ? "posix"
+             : io != NULL && io[0] != '\0' ? io
+                                           : "auto",
+             queue != NULL ? about.mode : "no io_uring: ", queue != NULL ? "" : about.why,
              env->run.cpu_count(env->self));
+    if (queue != NULL)
+        env->file.queue_close(env->self, queue);
 }
 
 void mill_functions(void (*each)(void *user, const char *name, const char *signature,

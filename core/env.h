@@ -23,7 +23,25 @@ enum env_open {
     ENV_TRUNCATE = 8,
     ENV_EXCLUSIVE = 16,
     ENV_APPEND = 32,
-    ENV_DIRECT = 64
+    ENV_DIRECT = 64,
+    ENV_NONBLOCK = 128 /* a pipe opens without its writer; read() may give -EAGAIN */
+};
+
+/* One read of a queue; @user comes back with its result. */
+struct env_read {
+    int handle;
+    uint32_t bytes;
+    void *to;
+    uint64_t offset, user;
+};
+struct env_done {
+    uint64_t user;
+    int32_t result; /* bytes (fewer than asked: read on), 0: end of the file, or -errno */
+};
+struct env_queue {
+    bool fixed, huge; /* buffers are registered; they lie in huge pages: O_DIRECT pays */
+    const char *mode; /* "io_uring SINGLE_ISSUER DEFER_TASKRUN" ... */
+    char why[160];    /* queue_open() gave NULL */
 };
 
 struct env_file {
@@ -46,6 +64,20 @@ struct env_file {
     /* Maps a whole regular file for reading, or returns NULL where that cannot be done (then pread). */
     const void *(*map)(void *self, int handle, uint64_t bytes);
     void (*unmap)(void *self, const void *map, uint64_t bytes);
+    /* 1: read() would not block (bytes, or the end), 0: nothing within @timeout_ns. */
+    int (*wait)(void *self, int handle, int64_t timeout_ns);
+    /* 1: the byte at @offset lies in the machine's file cache; 0: not, or not known. */
+    int (*cached)(void *self, int handle, uint64_t offset);
+
+    /* Many reads in flight, by the one thread that opened the queue. @buffers (@bytes, must outlive the queue) is where
+     * reads go. NULL: @about->why says why there is none, then pread(). */
+    void *(*queue_open)(void *self, uint32_t depth, void *buffers, size_t bytes,
+                        struct env_queue *about);
+    int (*queue_read)(void *self, void *queue, const struct env_read *read); /* -EBUSY: full */
+    /* Sends what was asked and collects up to @most results, waiting at most @timeout_ns for the first. How many. */
+    int (*queue_reap)(void *self, void *queue, struct env_done *done, uint32_t most,
+                      int64_t timeout_ns);
+    void (*queue_close)(void *self, void *queue);
 };
 
 struct env_clock {

@@ -163,7 +163,7 @@ struct mill_config {
     uint64_t memory_limit;   /* bytes of state and buffers; 0: 80 % of the machine's memory */
     bool pin;                /* bind shards to cpus when there are enough */
     const char *isa;         /* "scalar", "avx2", "avx512"; NULL: MILL_ISA or the best */
-    const char *io;          /* "posix"; NULL: MILL_IO, or posix */
+    const char *io;          /* "uring", "posix", "auto"; NULL: MILL_IO, or auto */
     uint64_t roundtrip_seed; /* not 0: state to bytes and back at random steps (tests) */
     uint64_t seed;           /* of RAND(), UUID() and hash tables; 0: 1 */
     const struct env *env;   /* NULL: the real world; tests give a simulated one */
@@ -251,6 +251,7 @@ struct mill_stats {
     uint64_t
         far_future; /* live rows over 5 minutes ahead of the clock: they did not move the watermark */
     uint64_t state_bytes, peak_bytes;
+    uint64_t ring_reads;  /* reads of files that went through io_uring; 0: all others */
     int64_t watermark_us; /* least over the sources; INT64_MIN: none yet */
     uint32_t shard_count;
     double seconds;    /* since the start of the run */

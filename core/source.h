@@ -83,7 +83,7 @@ struct source_config {
     const bool *wanted;          /* per schema column: false = nobody reads it, leave it empty */
     struct bad_rows *bad;
     uint32_t step_bytes, step_rows, shard_count;
-    const char *io; /* "uring" or "posix" */
+    const char *io; /* "uring", "posix"; NULL: what is faster for each file */
     uint64_t seed;
     int64_t zone_offset_hint; /* unused: zones are looked up by name */
     const char *zone;         /* session time zone */
@@ -135,6 +135,9 @@ struct source_vtable {
 
 struct source {
     const struct source_vtable *vtable;
+    bool live;         /* as vtable->live, of this one: a pipe */
+    bool grows;        /* new splits may come: the run does not end by itself */
+    at_u64 ring_reads; /* reads that went through env's queue */
 };
 struct decoder {
     const struct source_vtable *vtable;
@@ -147,6 +150,8 @@ struct sink_config {
     struct heap *heap;
     const struct options *options;
     const struct mill_schema *schema;
+    const uint32_t *partition_by; /* columns of PARTITIONED BY */
+    uint32_t partition_count;
     bool updating; /* rows have kinds */
     const char *zone;
     bool check_only;
@@ -160,6 +165,9 @@ struct sink_vtable {
     int (*write)(struct sink *sink, const struct batch *batch, struct mill_error *error);
     /* Called after step @step is written whole; files may roll here. */
     int (*commit)(struct sink *sink, uint64_t step, struct mill_error *error);
+    /* As commit(), where it is given, with the step's clock and the watermark after it (microseconds). */
+    int (*commit_at)(struct sink *sink, uint64_t step, int64_t clock_us, int64_t watermark_us,
+                     struct mill_error *error);
     int (*finish)(struct sink *sink, struct mill_error *error); /* flush, fsync, rename */
     void (*abort)(struct sink *sink);                           /* leave nothing half visible */
     void (*close)(struct sink *sink);

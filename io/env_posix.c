@@ -7,12 +7,14 @@
  */
 #include "core/atomic.h"
 #include "core/env.h"
+#include "io/uring.h"
 
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
@@ -22,6 +24,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -47,6 +50,8 @@ static int file_open(void *self, const char *path, unsigned flags)
         how |= O_APPEND;
     if ((flags & ENV_DIRECT) != 0)
         how |= O_DIRECT;
+    if ((flags & ENV_NONBLOCK) != 0)
+        how |= O_NONBLOCK;
     do
         handle = open(path, how, 0666);
     while (handle < 0 && errno == EINTR);
@@ -188,6 +193,27 @@ static void file_unmap(void *self, const void *map, uint64_t bytes)
 {
     (void)self;
     munmap((void *)map, bytes);
+}
+
+static int file_wait(void *self, int handle, int64_t timeout_ns)
+{
+    struct pollfd p = {.fd = handle, .events = POLLIN};
+    const struct timespec t = {timeout_ns / 1000000000, timeout_ns % 1000000000};
+    const int n = ppoll(&p, 1, &t, NULL);
+
+    (void)self;
+    if (n < 0)
+        return errno == EINTR ? 0 : -errno;
+    return n > 0;
+}
+
+static int file_cached(void *self, int handle, uint64_t offset)
+{
+    char byte;
+    const struct iovec to = {&byte, 1};
+
+    (void)self;
+    return preadv2(handle, &to, 1, (off_t)offset, RWF_NOWAIT) == 1;
 }
 
 /* ---- clocks ---- */
@@ -454,7 +480,13 @@ static const struct env real = {
              .stat = file_stat,
              .list = file_list,
              .map = file_map,
-             .unmap = file_unmap},
+             .unmap = file_unmap,
+             .wait = file_wait,
+             .cached = file_cached,
+             .queue_open = uring_open,
+             .queue_read = uring_read,
+             .queue_reap = uring_reap,
+             .queue_close = uring_close},
     .clock = {.mono_ns = clock_mono, .wall_ns = clock_wall},
     .alloc = {.alloc = alloc_alloc,
               .free = alloc_free,

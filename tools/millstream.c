@@ -457,9 +457,9 @@ static int summary(const struct command *c, const struct mill_stats *s)
             "{\"rows_in\": %" PRIu64 ", \"rows_out\": %" PRIu64 ", \"late\": %" PRIu64
             ", \"dead\": %" PRIu64 ", \"bytes_in\": %" PRIu64
             ", \"seconds\": %.6f, \"rows_per_second\": %.0f, \"peak_rss_bytes\": %ld, "
-            "\"shards\": %u}\n",
+            "\"shards\": %u, \"ring_reads\": %" PRIu64 "}\n",
             s->rows_in, s->rows_out, s->late, s->dead, s->bytes_in, s->seconds, rate,
-            usage.ru_maxrss * 1024L, s->shard_count);
+            usage.ru_maxrss * 1024L, s->shard_count, s->ring_reads);
     if (fclose(to) == 0)
         return 0;
     fprintf(stderr, "millstream: cannot write %s: %s\n", c->json_summary, strerror(errno));
@@ -499,6 +499,7 @@ static void on_end(void *user, mill_query *query, int code)
     c->total.late += s.late;
     c->total.dead += s.dead;
     c->total.bytes_in += s.bytes_in;
+    c->total.ring_reads += s.ring_reads;
     c->total.seconds += s.seconds;
     c->total.shard_count = s.shard_count;
     c->total.held += s.held;

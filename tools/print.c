@@ -325,6 +325,8 @@ void printer_rows(struct printer *p, const struct mill_batch *batch)
 {
     for (uint32_t row = 0; row < batch->rows; row++)
         print_row(p, batch, row);
+    if (p->format != PRINT_TABLE)
+        fflush(p->to); /* live results do not wait for a buffer to be full */
     p->failed = p->failed || ferror(p->to) != 0;
 }
 

@@ -417,6 +417,8 @@ void job_stats(const struct job *job, struct mill_stats *out)
 
         if (source != NULL && source->vtable->bytes_in != NULL)
             out->bytes_in += source->vtable->bytes_in(source);
+        if (source != NULL)
+            out->ring_reads += at_load_relaxed(&source->ring_reads);
         out->dead += at_load_relaxed(&job->sources[i].bad.dead);
     }
     out->steps = at_load_relaxed(&job->cut_count);

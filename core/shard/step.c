@@ -236,13 +236,18 @@ static void enter_empty(struct shard *shard, uint32_t split, uint32_t flags)
         take_entry(shard, entry);
 }
 
+static bool is_live(const struct source *source)
+{
+    return source->vtable->live || source->live;
+}
+
 /* A monitored folder may yet bring new splits. */
 static bool more_may_open(const struct job *job)
 {
     for (uint32_t i = 0; i < job->source_count; i++) {
-        const struct source_vtable *vtable = job->sources[i].source->vtable;
+        const struct source *source = job->sources[i].source;
 
-        if (vtable->live && vtable != &memory_source)
+        if (source->grows || (source->vtable->live && source->vtable != &memory_source))
             return true;
     }
     return false;
@@ -288,7 +293,8 @@ static uint32_t cut_opened(struct shard *shard)
     struct job *job = shard->job;
 
     for (uint32_t i = 0; i < job->source_count; i++)
-        if (job->sources[i].source->vtable->live && !splits_add(job, i))
+        if ((is_live(job->sources[i].source) || job->sources[i].source->grows) &&
+            !splits_add(job, i))
             mill_fail(&job->deferred, MILL_E_ARGUMENT, 0, 0, "more than %u splits", SPLITS_MAX);
     if (job->splits_entered == job->split_count)
         return 0;
@@ -299,7 +305,7 @@ static uint32_t cut_opened(struct shard *shard)
 static bool all_live(const struct job *job)
 {
     for (uint32_t i = 0; i < job->source_count; i++)
-        if (!job->sources[i].source->vtable->live)
+        if (!is_live(job->sources[i].source))
             return false;
     return true;
 }
