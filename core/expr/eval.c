@@ -5,12 +5,24 @@
  */
 #include "core/expr/functions.h"
 
+#include <stdio.h>
+
 struct program {
     struct heap *heap;
     const struct mk_table *kernels;
     struct expr *const *expressions; /* copied list */
     struct expr **list;
     uint32_t count;
+    struct pattern *patterns;
+};
+
+/* A pattern that a call used last; mostly a literal, compiled once. */
+struct pattern {
+    struct pattern *next;
+    const struct expr *where;
+    struct regex *regex;
+    char *text;
+    size_t bytes;
 };
 
 struct program *program_new(struct heap *heap, const struct mk_table *kernels,
@@ -38,6 +50,12 @@ void program_free(struct program *p)
 {
     if (p == NULL)
         return;
+    for (struct pattern *x = p->patterns, *next; x != NULL; x = next) {
+        next = x->next;
+        regex_free(x->regex);
+        heap_free(p->heap, x->text, x->bytes + 1);
+        heap_free(p->heap, x, sizeof *x);
+    }
     heap_free(p->heap, p->list, (p->count + 1) * sizeof *p->list);
     heap_free(p->heap, p, sizeof *p);
 }
@@ -98,6 +116,51 @@ void eval_text(struct eval *e, struct column *out, uint32_t row, const char *tex
         v = view_of("", 0);
     }
     RESULT(struct mill_view, out)[row] = v;
+}
+
+static struct pattern *pattern_of(struct eval *e)
+{
+    struct pattern *x = e->program->patterns;
+
+    while (x != NULL && x->where != e->where)
+        x = x->next;
+    if (x != NULL)
+        return x;
+    x = heap_zalloc(e->heap, sizeof *x);
+    if (x == NULL)
+        return NULL;
+    x->where = e->where;
+    x->next = e->program->patterns;
+    e->program->patterns = x;
+    return x;
+}
+
+struct regex *eval_regex(struct eval *e, const char *pattern, size_t bytes, uint32_t row)
+{
+    struct pattern *x = pattern_of(e);
+    char why[160] = "", reason[320];
+
+    if (x != NULL && x->regex != NULL && x->bytes == bytes && memcmp(x->text, pattern, bytes) == 0)
+        return x->regex;
+    if (x != NULL) {
+        regex_free(x->regex);
+        heap_free(e->heap, x->text, x->bytes + 1);
+        x->regex = NULL;
+        x->bytes = bytes;
+        x->text = heap_alloc(e->heap, bytes + 1);
+    }
+    if (x == NULL || x->text == NULL) {
+        no_memory(e);
+        return NULL;
+    }
+    memcpy(x->text, pattern, bytes);
+    x->regex = regex_new(pattern, bytes, why, sizeof why);
+    if (x->regex == NULL) {
+        snprintf(reason, sizeof reason, "the regular expression '%.*s' is not valid: %s",
+                 (int)min_u64(bytes, 60), pattern, why);
+        eval_bad(e, row, reason);
+    }
+    return x->regex;
 }
 
 /* ---- nodes ---- */

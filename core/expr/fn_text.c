@@ -1,6 +1,5 @@
 /* core/expr/fn_text.c - functions over strings. Lengths and positions count characters of UTF-8, from 1. */
 #include "core/expr/functions.h"
-#include "core/expr/regex.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,12 +92,6 @@ static const char *find(const char *text, size_t bytes, const char *what, size_t
 {
     return what_bytes == 0 ? text : memmem(text, bytes, what, what_bytes);
 }
-
-#define DATA(i) mill_view_data(TEXT(&args[i], row))
-#define BYTES(i) (TEXT(&args[i], row)->length)
-#define INT(i) VALUE(int32_t, &args[i], row)
-#define EVAL(name)                                                                                 \
-    static void name(struct eval *e, const struct column *args, uint32_t count, struct column *out)
 
 EVAL(char_length)
 {
@@ -666,141 +659,6 @@ EVAL(eval_like)
     }
 }
 
-/* A pattern is compiled once per batch while it stays the same. */
-struct pattern {
-    struct regex *regex;
-    struct mill_view source;
-};
-
-static struct regex *pattern_get(struct eval *e, struct pattern *p, const struct mill_view *source,
-                                 uint32_t row)
-{
-    char why[160] = "", reason[320];
-
-    if (p->regex != NULL && view_compare(&p->source, source) == 0)
-        return p->regex;
-    regex_free(p->regex);
-    p->regex = regex_new(mill_view_data(source), source->length, why, sizeof why);
-    p->source = *source;
-    if (p->regex == NULL) {
-        snprintf(reason, sizeof reason, "the regular expression '%.*s' is not valid: %s",
-                 (int)min_u32(source->length, 60), mill_view_data(source), why);
-        eval_bad(e, row, reason);
-    }
-    return p->regex;
-}
-
-EVAL(regexp)
-{
-    struct pattern p = {0};
-
-    (void)count;
-    FOR_ROWS(e, row)
-    {
-        const struct regex *r = pattern_get(e, &p, TEXT(&args[1], row), row);
-        size_t begin, end;
-
-        if (r != NULL)
-            RESULT(uint8_t, out)[row] = regex_find(r, DATA(0), BYTES(0), 0, 0, &begin, &end) != 0;
-    }
-    regex_free(p.regex);
-}
-
-EVAL(similar)
-{
-    (void)count;
-    FOR_ROWS(e, row)
-    {
-        /* SQL's pattern as a regular one: % is .*, _ is . */
-        char text[2048];
-        uint32_t n = 0;
-        char why[160];
-        struct regex *r;
-
-        for (uint32_t i = 0; i < BYTES(1) && n + 4 < sizeof text; i++) {
-            const char c = DATA(1)[i];
-
-            if (c == '%')
-                text[n++] = '.', text[n++] = '*';
-            else if (c == '_')
-                text[n++] = '.';
-            else if (strchr(".^$\\", c) != NULL && c != '\0')
-                text[n++] = '\\', text[n++] = c;
-            else
-                text[n++] = c;
-        }
-        r = regex_new(text, n, why, sizeof why);
-        if (r == NULL) {
-            eval_bad(e, row, "the pattern of SIMILAR TO is not valid");
-            continue;
-        }
-        RESULT(uint8_t, out)[row] = regex_matches_all(r, DATA(0), BYTES(0));
-        regex_free(r);
-    }
-}
-
-EVAL(regexp_extract)
-{
-    struct pattern p = {0};
-
-    FOR_ROWS(e, row)
-    {
-        const struct regex *r = pattern_get(e, &p, TEXT(&args[1], row), row);
-        const int32_t group = count > 2 ? INT(2) : 0;
-        size_t begin, end;
-
-        if (r == NULL)
-            continue;
-        if (group < 0 || (uint32_t)group > regex_groups(r) ||
-            regex_find(r, DATA(0), BYTES(0), 0, (uint32_t)group, &begin, &end) != 1)
-            eval_null(e, out, row);
-        else
-            eval_text(e, out, row, DATA(0) + begin, end - begin);
-    }
-    regex_free(p.regex);
-}
-
-EVAL(regexp_replace)
-{
-    struct pattern p = {0};
-
-    (void)count;
-    FOR_ROWS(e, row)
-    {
-        const struct regex *r = pattern_get(e, &p, TEXT(&args[1], row), row);
-        const char *s = DATA(0);
-        size_t from = 0, at = 0, begin, end, room = BYTES(0) + ((size_t)BYTES(0) + 1) * BYTES(2);
-        char *text;
-
-        if (r == NULL)
-            continue;
-        if (room > TEXT_MAX) {
-            eval_bad(e, row, "REGEXP_REPLACE could make a string of more than 16 MiB");
-            continue;
-        }
-        text = eval_bytes(e, room);
-        if (text == NULL)
-            break;
-        while (from <= BYTES(0) && regex_find(r, s, BYTES(0), from, 0, &begin, &end) == 1) {
-            memcpy(text + at, s + from, begin - from);
-            at += begin - from;
-            memcpy(text + at, DATA(2), BYTES(2));
-            at += BYTES(2);
-            if (end == begin && begin < BYTES(0))
-                text[at++] = s[end++];
-            else if (end == begin)
-                end++;
-            from = end;
-        }
-        if (from < BYTES(0)) {
-            memcpy(text + at, s + from, BYTES(0) - from);
-            at += BYTES(0) - from;
-        }
-        RESULT(struct mill_view, out)[row] = view_of(text, (uint32_t)at);
-    }
-    regex_free(p.regex);
-}
-
 /* ---- bytes as text ---- */
 
 static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -1028,15 +886,6 @@ const struct function functions_text[] =
       S, 3, 3, 0, text_to_text, translate},
      {"LIKE", "s LIKE pattern [ESCAPE c]", "% stands for any characters, _ for one", S, 2, 3, 0,
       text_to_boolean, eval_like},
-     {"SIMILAR TO", "s SIMILAR TO pattern", "SQL's regular expression matches all of s", S, 2, 2, 0,
-      text_to_boolean, similar},
-     {"REGEXP", "REGEXP(s, pattern)", "TRUE if the regular expression is found in s", S, 2, 2, 0,
-      text_to_boolean, regexp},
-     {"REGEXP_EXTRACT", "REGEXP_EXTRACT(s, pattern[, group])",
-      "what the group matched; no match: NULL", S, 2, 3, FN_MAY_NULL, text_text_int,
-      regexp_extract},
-     {"REGEXP_REPLACE", "REGEXP_REPLACE(s, pattern, by)", "every match replaced", S, 3, 3, 0,
-      text_to_text, regexp_replace},
      {"TO_BASE64", "TO_BASE64(s)", "s in base 64", S, 1, 1, 0, text_to_text, to_base64},
      {"FROM_BASE64", "FROM_BASE64(s)", "the text of a base 64 form; not base 64: NULL", S, 1, 1,
       FN_MAY_NULL, text_to_text, from_base64},

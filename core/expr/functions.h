@@ -9,6 +9,7 @@
 #define MILL_FUNCTIONS_H
 
 #include "core/expr/expr.h"
+#include "core/expr/regex.h"
 #include "core/values.h"
 
 struct eval {
@@ -54,7 +55,7 @@ struct function {
 
 /* Tables; name NULL ends one. Several entries of one name are overloads, tried in order. */
 extern const struct function functions_operators[], functions_text[], functions_math[],
-    functions_time[];
+    functions_time[], functions_pattern[], functions_digest[], functions_coding[];
 
 /* ---- for eval ---- */
 #define FOR_ROWS(e, row)                                                                           \
@@ -67,12 +68,21 @@ static inline uint32_t at_row(const struct column *c, uint32_t row)
 #define VALUE(type, column, row) (((const type *)(column)->values)[at_row((column), (row))])
 #define TEXT(column, row) (&((const struct mill_view *)(column)->values)[at_row((column), (row))])
 #define RESULT(type, out) ((type *)(out)->values)
+/* In a body that EVAL() begins: argument i of the row. */
+#define DATA(i) mill_view_data(TEXT(&args[i], row))
+#define BYTES(i) (TEXT(&args[i], row)->length)
+#define INT(i) VALUE(int32_t, &args[i], row)
+#define EVAL(name)                                                                                 \
+    static void name(struct eval *e, const struct column *args, uint32_t count, struct column *out)
 /* The row leaves the batch (on-error decides). */
 void eval_bad(struct eval *e, uint32_t row, const char *reason);
 /* Makes the result NULL in this row. */
 void eval_null(struct eval *e, struct column *out, uint32_t row);
 /* Puts text into the batch and the result; without memory the run ends. */
 void eval_text(struct eval *e, struct column *out, uint32_t row, const char *text, size_t bytes);
+/* The compiled pattern of e->where's call, kept by the program while the pattern stays the same; a pattern that is not
+ * valid makes a bad row and NULL. */
+struct regex *eval_regex(struct eval *e, const char *pattern, size_t bytes, uint32_t row);
 char *eval_bytes(struct eval *e, size_t bytes); /* in the batch, or NULL (then the run ends) */
 
 /* ---- for resolve ---- */
