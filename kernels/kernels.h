@@ -19,6 +19,10 @@ struct mk_csv_marks {
     bool plain; /* ASCII without NUL */
 };
 
+enum mk_kind { MK_I8, MK_I16, MK_I32, MK_I64, MK_F32, MK_F64 };
+enum mk_compare { MK_EQ, MK_NE, MK_LT, MK_LE, MK_GT, MK_GE };
+enum mk_arith { MK_ADD, MK_SUB, MK_MUL };
+
 struct mk_table {
     const char *isa;
     const struct mk_agg *agg; /* kernels/agg.h */
@@ -34,6 +38,17 @@ struct mk_table {
     bool (*json_marks)(const char *bytes, size_t length, uint64_t *stops, uint64_t *marks);
     /* Well-formed UTF-8 (Unicode, table 3-7): no surrogates, no overlong forms, nothing cut off. */
     bool (*utf8_valid)(const char *bytes, size_t length);
+    /* The rows where a[row] @how b[row], ascending, of @rows or of 0 .. @count. A constant side is its first value.
+     * Floating point as IEEE 754. Returns how many; @out has room for @count and may be @rows. @count <= 65536. */
+    uint32_t (*select)(enum mk_kind kind, enum mk_compare how, const void *a, const void *b,
+                       bool a_constant, bool b_constant, const uint16_t *rows, uint32_t count,
+                       uint16_t *out);
+    /* The same as 0 and 1 for all @count rows; both sides constant: only out[0]. */
+    void (*compare)(enum mk_kind kind, enum mk_compare how, const void *a, const void *b,
+                    bool a_constant, bool b_constant, uint32_t count, uint8_t *out);
+    /* out[i] = a[i] @how b[i]; integers wrap; both sides constant: only out[0]. */
+    void (*arith)(enum mk_kind kind, enum mk_arith how, const void *a, const void *b,
+                  bool a_constant, bool b_constant, uint32_t count, void *out);
     /* Where fields and rows end. @marks: ascending positions of all quotes, and of the delimiters and newlines with an
      * even number of quotes before them. @lines: index in @marks of each such newline. @quote '\0': there are no
      * quotes; a quote that is the delimiter or a newline is a quote. @marks has room for @length + 64 entries, @lines

@@ -1,6 +1,7 @@
 /* kernels/text_avx2.c - the kernels with AVX2: 32 bytes at a time. Built with -march=x86-64-v3. */
 #include "kernels/csv.h"
 #include "kernels/utf8.h"
+#include "kernels/values.h"
 
 #include <immintrin.h>
 #include <string.h>
@@ -150,6 +151,9 @@ const struct mk_table mk_avx2 = {.isa = "avx2",
                                  .count_byte = count_byte_avx2,
                                  .json_marks = json_marks_avx2,
                                  .utf8_valid = utf8_valid_avx2,
+                                 .select = mk_select_avx2,
+                                 .compare = mk_compare_avx2,
+                                 .arith = mk_arith_avx2,
                                  .csv_marks = mk_csv_marks_avx2,
                                  .parse_i64 = mk_parse_i64_avx2,
                                  .parse_number = mk_parse_number_avx2,

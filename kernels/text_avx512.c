@@ -1,6 +1,7 @@
 /* kernels/text_avx512.c - the kernels with AVX-512 BW: 64 bytes at a time. Built with its own flags. */
 #include "kernels/csv.h"
 #include "kernels/utf8.h"
+#include "kernels/values.h"
 
 #include <immintrin.h>
 
@@ -117,6 +118,9 @@ const struct mk_table mk_avx512 = {.isa = "avx512",
                                    .count_byte = count_byte_avx512,
                                    .json_marks = json_marks_avx512,
                                    .utf8_valid = utf8_valid_avx512,
+                                   .select = mk_select_avx512,
+                                   .compare = mk_compare_avx512,
+                                   .arith = mk_arith_avx512,
                                    .csv_marks = mk_csv_marks_avx512,
                                    .parse_i64 = mk_parse_i64_avx512,
                                    .parse_number = mk_parse_number_avx512,

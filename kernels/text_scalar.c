@@ -1,6 +1,7 @@
 /* kernels/text_scalar.c - the definition of the kernels, on any processor. */
 #include "kernels/csv.h"
 #include "kernels/utf8.h"
+#include "kernels/values.h"
 
 static uint32_t find_any3_scalar(const char *bytes, size_t length, char a, char b, char c,
                                  uint32_t *positions)
@@ -60,6 +61,9 @@ const struct mk_table mk_scalar = {.isa = "scalar",
                                    .count_byte = count_byte_scalar,
                                    .json_marks = json_marks_scalar,
                                    .utf8_valid = utf8_valid_scalar,
+                                   .select = mk_select_scalar,
+                                   .compare = mk_compare_scalar,
+                                   .arith = mk_arith_scalar,
                                    .csv_marks = mk_csv_marks_scalar,
                                    .parse_i64 = mk_parse_i64_scalar,
                                    .parse_number = mk_parse_number_scalar,

@@ -60,6 +60,11 @@ void program_free(struct program *p)
     heap_free(p->heap, p, sizeof *p);
 }
 
+const struct mk_table *program_kernels(const struct program *program)
+{
+    return program->kernels;
+}
+
 /* ---- what functions call ---- */
 
 static void no_memory(struct eval *e)
@@ -568,12 +573,49 @@ int program_run(struct program *p, struct batch *batch, struct column *out,
     return e.code;
 }
 
+/* Drops the rows where @c is NULL. */
+static void rows_valid(struct eval *e, const struct column *c, uint16_t *rows)
+{
+    uint32_t n = 0;
+
+    if (c->validity == NULL)
+        return;
+    for (uint32_t i = 0; i < e->count; i++) {
+        const uint32_t row = row_at(e, i);
+
+        rows[n] = (uint16_t)row;
+        n += column_valid(c, row);
+    }
+    e->rows = rows;
+    e->count = n;
+}
+
+/* A comparison goes straight to the rows it keeps. */
+static uint32_t compare_rows(struct eval *e, const struct expr *x, enum mk_kind kind,
+                             enum mk_compare how, uint16_t *rows)
+{
+    struct column a, b;
+
+    eval_node(e, x->args[0], &a);
+    eval_node(e, x->args[1], &b);
+    if (e->code != MILL_OK)
+        return 0;
+    rows_valid(e, &a, rows);
+    rows_valid(e, &b, rows);
+    return e->program->kernels->select(kind, how, a.values, b.values, a.constant, b.constant,
+                                       e->rows, e->count, rows);
+}
+
 /* Conjuncts narrow the rows one after the other. */
 static uint32_t filter_rows(struct eval *e, const struct expr *x, uint16_t *rows)
 {
     struct column c;
+    enum mk_compare how;
+    enum mk_kind kind;
     uint32_t n = 0;
 
+    if (e->program->kernels != NULL && compare_kernel(x, &kind, &how))
+        return compare_rows(e, x, kind, how, rows);
     if (x->kind == EXPR_AND) {
         n = filter_rows(e, x->args[0], rows);
         e->rows = rows;

@@ -3,6 +3,50 @@
 
 #include <math.h>
 
+/* ---- kernels ---- */
+
+/* The kernels' name of a type that they know. */
+static bool kernel_kind(const struct mill_type *type, enum mk_kind *kind)
+{
+    switch (type_phys(type)) {
+    case PHYS_BOOL:
+    case PHYS_I8: *kind = MK_I8; return true;
+    case PHYS_I16: *kind = MK_I16; return true;
+    case PHYS_I32: *kind = MK_I32; return true;
+    case PHYS_I64: *kind = MK_I64; return true;
+    case PHYS_F32: *kind = MK_F32; return true;
+    case PHYS_F64: *kind = MK_F64; return true;
+    default: return false;
+    }
+}
+
+/* All rows at once, where they are rows 0 .. count. */
+static bool compare_all(struct eval *e, enum mk_compare how, const struct column *args,
+                        struct column *out)
+{
+    const struct mk_table *kernels = program_kernels(e->program);
+    enum mk_kind kind;
+
+    if (e->rows != NULL || kernels == NULL || !kernel_kind(&e->where->args[0]->type, &kind))
+        return false;
+    kernels->compare(kind, how, args[0].values, args[1].values, args[0].constant, args[1].constant,
+                     e->count, out->values);
+    return true;
+}
+
+static bool arith_all(struct eval *e, enum mk_arith how, const struct column *args,
+                      struct column *out)
+{
+    const struct mk_table *kernels = program_kernels(e->program);
+    enum mk_kind kind;
+
+    if (e->rows != NULL || kernels == NULL || !kernel_kind(&e->where->type, &kind))
+        return false;
+    kernels->arith(kind, how, args[0].values, args[1].values, args[0].constant, args[1].constant,
+                   e->count, out->values);
+    return true;
+}
+
 /* ---- comparison ---- */
 
 static bool resolve_compare(struct call *c)
@@ -36,11 +80,13 @@ static bool resolve_compare(struct call *c)
     FOR_ROWS(e, row)                                                                               \
     RESULT(uint8_t, out)[row] = view_compare(TEXT(&args[0], row), TEXT(&args[1], row)) op 0;       \
     break
-#define DEFINE_COMPARE(name, op)                                                                   \
+#define DEFINE_COMPARE(name, how, op)                                                              \
     static void name(struct eval *e, const struct column *args, uint32_t count,                    \
                      struct column *out)                                                           \
     {                                                                                              \
         (void)count;                                                                               \
+        if (compare_all(e, how, args, out))                                                        \
+            return;                                                                                \
         switch (type_phys(&e->where->args[0]->type)) {                                             \
         case PHYS_BOOL:                                                                            \
         case PHYS_I8: COMPARE_LOOP(int8_t, op);                                                    \
@@ -53,12 +99,28 @@ static bool resolve_compare(struct call *c)
         default: COMPARE_TEXT(op);                                                                 \
         }                                                                                          \
     }
-DEFINE_COMPARE(compare_eq, ==)
-DEFINE_COMPARE(compare_ne, !=)
-DEFINE_COMPARE(compare_lt, <)
-DEFINE_COMPARE(compare_le, <=)
-DEFINE_COMPARE(compare_gt, >)
-DEFINE_COMPARE(compare_ge, >=)
+DEFINE_COMPARE(compare_eq, MK_EQ, ==)
+DEFINE_COMPARE(compare_ne, MK_NE, !=)
+DEFINE_COMPARE(compare_lt, MK_LT, <)
+DEFINE_COMPARE(compare_le, MK_LE, <=)
+DEFINE_COMPARE(compare_gt, MK_GT, >)
+DEFINE_COMPARE(compare_ge, MK_GE, >=)
+
+bool compare_kernel(const struct expr *e, enum mk_kind *kind, enum mk_compare *how)
+{
+    static void (*const evals[])(struct eval *, const struct column *, uint32_t, struct column *) =
+        {[MK_EQ] = compare_eq, [MK_NE] = compare_ne, [MK_LT] = compare_lt,
+         [MK_LE] = compare_le, [MK_GT] = compare_gt, [MK_GE] = compare_ge};
+
+    if (e->kind != EXPR_CALL || !kernel_kind(&e->args[0]->type, kind))
+        return false;
+    for (uint32_t i = 0; i < COUNT_OF(evals); i++)
+        if (e->function->eval == evals[i]) {
+            *how = (enum mk_compare)i;
+            return true;
+        }
+    return false;
+}
 
 /* ---- arithmetic on numbers ---- */
 
@@ -226,11 +288,13 @@ static void decimal_sum(struct eval *e, const struct column *args, struct column
     FOR_ROWS(e, row)                                                                               \
     RESULT(type, out)[row] = VALUE(type, &args[0], row) op VALUE(type, &args[1], row);             \
     break
-#define DEFINE_WRAPPING(name, op, on_decimal)                                                      \
+#define DEFINE_WRAPPING(name, how, op, on_decimal)                                                 \
     static void name(struct eval *e, const struct column *args, uint32_t count,                    \
                      struct column *out)                                                           \
     {                                                                                              \
         (void)count;                                                                               \
+        if (arith_all(e, how, args, out))                                                          \
+            return;                                                                                \
         switch (type_phys(&e->where->type)) {                                                      \
         case PHYS_I8: WRAP(int8_t, uint32_t, op);                                                  \
         case PHYS_I16: WRAP(int16_t, uint32_t, op);                                                \
@@ -257,9 +321,9 @@ static void decimal_product(struct eval *e, const struct column *args, struct co
     }
 }
 
-DEFINE_WRAPPING(eval_plus, +, decimal_sum(e, args, out, 1))
-DEFINE_WRAPPING(eval_minus, -, decimal_sum(e, args, out, -1))
-DEFINE_WRAPPING(eval_times, *, decimal_product(e, args, out))
+DEFINE_WRAPPING(eval_plus, MK_ADD, +, decimal_sum(e, args, out, 1))
+DEFINE_WRAPPING(eval_minus, MK_SUB, -, decimal_sum(e, args, out, -1))
+DEFINE_WRAPPING(eval_times, MK_MUL, *, decimal_product(e, args, out))
 
 #define DIVIDE(type, low, op, overflow)                                                            \
     FOR_ROWS(e, row)                                                                               \

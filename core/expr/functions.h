@@ -11,6 +11,7 @@
 #include "core/expr/expr.h"
 #include "core/expr/regex.h"
 #include "core/values.h"
+#include "kernels/kernels.h"
 
 struct eval {
     struct program *program;
@@ -84,6 +85,10 @@ void eval_text(struct eval *e, struct column *out, uint32_t row, const char *tex
  * valid makes a bad row and NULL. */
 struct regex *eval_regex(struct eval *e, const char *pattern, size_t bytes, uint32_t row);
 char *eval_bytes(struct eval *e, size_t bytes); /* in the batch, or NULL (then the run ends) */
+
+const struct mk_table *program_kernels(const struct program *program); /* NULL when folding */
+/* Whether a call is a comparison that the kernel select() knows. */
+bool compare_kernel(const struct expr *e, enum mk_kind *kind, enum mk_compare *how);
 
 /* ---- for resolve ---- */
 bool resolve_cast(struct call *call, uint32_t arg, const struct mill_type *to);
