@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Random streams and windows against a row-by-row recomputation that keeps all rows.
 
-Each seed makes a CSV with disorder, equal times, NULLs and times before 1970, and one TUMBLE, HOP, CUMULATE or SESSION aggregation. The
+Each seed makes a CSV with disorder, equal times, NULLs and times before 1970, and one TUMBLE, HOP, CUMULATE, SESSION, TUMBLE_ROWS or
+HOP_ROWS aggregation, half of them with LATE DATA INTO a file, which must hold the late rows in place order. The
 answer is recomputed by definition: a row counts in every window [start, end) that holds its time and is not closed, where a window
 is closed when the watermark just before the row has reached end - 1 ms. The command must give these rows, in (end, key) order, as
 the same bytes for 1, 2, 3 and 8 shards and for any batch size, ring size and state round trip.
@@ -46,11 +47,12 @@ def windows_of(spec, ms):
 
 def oracle(rows, spec, delay, keyed, low):
     """Returns the result rows and how many rows were late for all their windows."""
-    groups, late, w = {}, 0, None
+    groups, late, w = {}, [], None
     for ms, key, value, flag in rows:
         if value is None or value >= low:
             open_ = [x for x in windows_of(spec, ms) if w is None or w < x[1] - 1]
-            late += not open_ and any(True for _ in windows_of(spec, ms))
+            if not open_ and any(True for _ in windows_of(spec, ms)):
+                late.append((ms, key, value, flag, w, "all its windows were closed"))
             for start, end in open_:
                 groups.setdefault((end, key if keyed else 0, start), []).append((value, flag))
         w = ms - delay if w is None else max(w, ms - delay)
@@ -59,14 +61,14 @@ def oracle(rows, spec, delay, keyed, low):
 
 def session_oracle(rows, gap, delay, keyed, low):
     """Sessions row by row: merge with the open sessions it touches, then test whether the merged one is closed."""
-    sessions, done, late, w = {}, {}, 0, None
+    sessions, late, w = {}, [], None
     for ms, key, value, flag in rows:
         if value is None or value >= low:
             k = key if keyed else 0
             touched = [s for s in sessions.get(k, []) if (w is None or s[1] + gap - 1 > w) and ms <= s[1] + gap and s[0] <= ms + gap]
             first, last = min([ms] + [s[0] for s in touched]), max([ms] + [s[1] for s in touched])
             if w is not None and last + gap - 1 <= w:
-                late += 1
+                late.append((ms, key, value, flag, w, "its session was closed"))
             else:
                 kept = [s for s in sessions.get(k, []) if s not in touched]
                 sessions[k] = kept + [(first, last, sum((s[2] for s in touched), []) + [(value, flag)])]
@@ -78,11 +80,44 @@ def session_oracle(rows, gap, delay, keyed, low):
     return rows_of(groups, keyed), late
 
 
+def count_oracle(rows, spec, delay, keyed, low):
+    """Rows per key in time order (equal times as they came); late when at or before the watermark just before."""
+    kind, size, slide, limit = spec
+    kept, late, w = {}, [], None
+    for ms, key, value, flag in rows:
+        if value is None or value >= low:
+            if w is not None and ms <= w:
+                late.append((ms, key, value, flag, w, "its time is not after the watermark"))
+            else:
+                kept.setdefault(key if keyed else 0, []).append((ms, value, flag))
+        w = ms - delay if w is None else max(w, ms - delay)
+    groups = {}
+    for key, all_ in kept.items():
+        all_.sort(key=lambda x: x[0])
+        if kind == "HOP_ROWS":
+            fires = list(range(slide, len(all_) + 1, slide))
+            if len(all_) % slide:
+                fires.append(len(all_))
+            # the rest counts like the window that would have fired at the next multiple of the slide
+            spans = [(max(0, -(-f // slide) * slide - size), f, None) for f in fires]
+        else:
+            spans, at = [], 0
+            while at < len(all_):
+                to = at
+                while to < len(all_) and to - at < size and (not limit or all_[to][0] < all_[at][0] + limit):
+                    to += 1
+                spans.append((at, to, all_[at][0] + limit if limit and to - at < size else None))
+                at = to
+        for number, (at, to, end) in enumerate(spans):
+            groups[(all_[to - 1][0] + 1 if end is None else end, key, all_[at][0], number)] = [x[1:] for x in all_[at:to]]
+    return rows_of(groups, keyed), late
+
+
 def rows_of(groups, keyed):
-    order = lambda k: (k[0], (0, b"") if k[1] is None else (1, k[1].encode()) if keyed else (0, b""), k[2])
+    order = lambda k: (k[0], (0, b"") if k[1] is None else (1, k[1].encode()) if keyed else (0, b""), k[2:])
     out = []
-    for end, key, start in sorted(groups, key=order):
-        g = groups[(end, key, start)]
+    for name in sorted(groups, key=order):
+        (end, key, start), g = name[:3], groups[name]
         v = [x for x, _ in g if x is not None]
         avg = "" if not v else str(abs(sum(v)) // len(v) * (1 if sum(v) >= 0 else -1))
         cells = [time_text(start), time_text(end)]
@@ -90,31 +125,42 @@ def rows_of(groups, keyed):
             cells.append("" if key is None else '""' if key == "" else key)
         cells += [str(len(g)), str(len(v)), str(sum(v)) if v else "", str(min(v)) if v else "", str(max(v)) if v else "", avg,
                   str(len(set(v))), str(sum(1 for _, f in g if f == 1))]
-        out.append(",".join(cells))
+        out.append(",".join(cells + [str(x) for x in name[3:]]))
     return out
+
+
+def late_text(late):
+    cell = lambda x: "\\N" if x is None else '""' if x == "" else str(x)
+    return "".join("%s,%s,%s,%d,%s,%s\n" % (time_text(ms), cell(k), cell(v), f, time_text(w), why) for ms, k, v, f, w, why in late)
 
 
 def interval(ms):
     return "INTERVAL '%d.%03d' SECOND" % (ms // 1000, ms % 1000)
 
 
-def make_sql(path, spec, delay, keyed, low):
+def make_sql(path, spec, delay, keyed, low, late_path):
     kind, size, slide, offset = spec
-    lengths = {"SESSION": [size], "TUMBLE": [size], "HOP": [slide, size], "CUMULATE": [slide, size]}[kind]
-    call = ", ".join(interval(x) for x in lengths) + (", " + interval(offset) if offset and kind != "SESSION" else "")
+    by_rows = kind.endswith("_ROWS")
+    if by_rows:
+        call = "%d, %d" % (slide, size) if kind == "HOP_ROWS" else str(size) + (", " + interval(offset) if offset else "")
+    else:
+        lengths = {"SESSION": [size], "TUMBLE": [size], "HOP": [slide, size], "CUMULATE": [slide, size]}[kind]
+        call = ", ".join(interval(x) for x in lengths) + (", " + interval(offset) if offset and kind != "SESSION" else "")
+    late = "" if late_path is None else f"""CREATE TABLE late (ts TIMESTAMP(3), k STRING, v INT, f INT, w TIMESTAMP(3), why STRING)
+WITH ('connector' = 'filesystem', 'format' = 'csv', 'path' = '{late_path}', 'csv.null-literal' = '\\N');"""
     key = "k, " if keyed else ""
     # an unquoted empty field of a text column is the empty text: NULL is written as \N
     return f"""CREATE TABLE t (ts TIMESTAMP(3), k STRING, v INT, f INT, WATERMARK FOR ts AS ts - {interval(delay)})
 WITH ('connector' = 'filesystem', 'format' = 'csv', 'path' = '{path}', 'csv.null-literal' = '\\N');
-SELECT window_start, window_end, {key}COUNT(*), COUNT(v), SUM(v), MIN(v), MAX(v), AVG(v), COUNT(DISTINCT v), COUNT(*) FILTER (WHERE f = 1)
-FROM TABLE({kind}(TABLE t{" PARTITION BY k" if kind == "SESSION" and keyed else ""}, DESCRIPTOR(ts), {call})) WHERE v IS NULL OR v >= {low} GROUP BY {key}window_start, window_end;"""
+{late}
+SELECT window_start, window_end, {key}COUNT(*), COUNT(v), SUM(v), MIN(v), MAX(v), AVG(v), COUNT(DISTINCT v), COUNT(*) FILTER (WHERE f = 1){", window_id" if by_rows else ""}
+FROM TABLE({kind}(TABLE t{" PARTITION BY k" if (kind == "SESSION" or by_rows) and keyed else ""}, DESCRIPTOR(ts), {call})) WHERE v IS NULL OR v >= {low} GROUP BY {key}window_start, window_end{", window_id" if by_rows else ""}{"" if late_path is None else " LATE DATA INTO late"};"""
 
 
 def run(sql, shards, r, seed):
     env = dict(os.environ)
     if shards != 1 and r.random() < 0.5:
         env["MILL_ROUNDTRIP"] = str(seed + 1)
-    sql = "SET 'table.optimizer.agg-phase-strategy' = '%s';\n" % r.choice(["AUTO", "ONE_PHASE", "TWO_PHASE"]) + sql
     args = [COMMAND, "run", "-c", sql, "--quiet", "--shards", str(shards), "--set", "batch-rows=%d" % r.choice([1, 7, 4096]),
             "--set", "ring-slots=%d" % r.choice([1, 2, 64]), "--set", "step-bytes=700", "--json-summary", "/dev/fd/2"]
     p = subprocess.run(args, capture_output=True, env=env)
@@ -123,24 +169,36 @@ def run(sql, shards, r, seed):
 
 def one(seed, directory):
     r = random.Random(seed)
-    rows, kind = make_rows(r), r.choice(["TUMBLE", "HOP", "HOP", "CUMULATE", "SESSION", "SESSION"])
+    rows, kind = make_rows(r), r.choice(["TUMBLE", "HOP", "HOP", "CUMULATE", "SESSION", "SESSION", "TUMBLE_ROWS", "TUMBLE_ROWS", "HOP_ROWS"])
     slide = r.choice([1, 250, 1000, 1700])
     size = slide * r.randint(1, 6) if kind == "CUMULATE" else slide + r.choice([0, 1, 400, 2000]) if kind == "HOP" else slide
     spec = (kind, size, slide if kind != "TUMBLE" else size, r.choice([0, 0, 100, 999]))
+    if kind == "TUMBLE_ROWS":
+        spec = (kind, r.choice([1, 2, 3, 4, 7, 50]), 0, r.choice([0, 1, 250, 1700, 5000]))
+    if kind == "HOP_ROWS":
+        slide = r.choice([1, 2, 3, 5])
+        spec = (kind, slide + r.choice([0, 1, 2, 4, 20]), slide, 0)
     delay, keyed, low = r.choice([0, 1, 500, 5000]), r.random() < 0.7, r.choice([-1000, 0])
     path = os.path.join(directory, "t%d.csv" % seed)
     with open(path, "w") as f:
         for ms, key, value, flag in rows:
             f.write("%s,%s,%s,%d\n" % (time_text(ms), "\\N" if key is None else key, "\\N" if value is None else value, flag))
-    expected, late = (session_oracle(rows, size, delay, keyed, low) if kind == "SESSION" else oracle(rows, spec, delay, keyed, low))
-    sql = make_sql(path, spec, delay, keyed, low)
+    late_path = os.path.join(directory, "late%d.csv" % seed) if r.random() < 0.5 else None
+    expected, late = (session_oracle(rows, size, delay, keyed, low) if kind == "SESSION" else
+                      count_oracle(rows, spec, delay, keyed, low) if kind.endswith("_ROWS") else oracle(rows, spec, delay, keyed, low))
+    sql = make_sql(path, spec, delay, keyed, low, late_path)
     for shards in (1, 2, 3, 8):
         code, out, err = run(sql, shards, r, seed)
         got = out.split("\n")[1:-1]
-        if code != 0 or got != expected or '"late": %d,' % late not in err:
+        if late_path is not None and code == 0:
+            text = open(late_path).read()
+            os.remove(late_path)
+            if text != late_text(late):
+                return "seed %d, %d shards, %s, delay %d: late rows\n%sexpected\n%s" % (seed, shards, spec, delay, text[:600], late_text(late)[:600])
+        if code != 0 or got != expected or '"late": %d,' % len(late) not in err:
             diff = next((i for i, (a, b) in enumerate(zip(got, expected)) if a != b), min(len(got), len(expected)))
             return "seed %d, %d shards, %s, delay %d: exit %d, %d rows of %d, late expected %d; row %d: got %s, expected %s %s" % (
-                seed, shards, spec, delay, code, len(got), len(expected), late, diff,
+                seed, shards, spec, delay, code, len(got), len(expected), len(late), diff,
                 got[diff] if diff < len(got) else "-", expected[diff] if diff < len(expected) else "-", err.strip()[:300])
     return None
 

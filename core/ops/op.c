@@ -46,3 +46,32 @@ enum op_progress op_emit_late(struct op *op, struct batch *batch, const struct s
 {
     return emit_to(op, op->late_links, op->late_link_count, batch, t);
 }
+
+enum op_progress op_late_rows(struct op *op, const struct batch *batch, const uint16_t *rows,
+                              uint32_t count, const struct mill_schema *schema,
+                              const struct mill_type *time, const char *reason,
+                              const struct step_time *t)
+{
+    const uint32_t fields = schema->field_count;
+    const struct mill_type text = type_string();
+    struct batch *out = op->context->take_batch(op->context, fields + 2);
+
+    if (out == NULL || !batch_own_columns(out, schema) ||
+        batch_append(out, batch, rows, count, schema) != (int)count ||
+        !column_own(out, &out->columns[fields], time) ||
+        !column_own(out, &out->columns[fields + 1], &text)) {
+        batch_release(out);
+        mill_fail(op->context->error, MILL_E_MEMORY, 0, 0, "no memory for %u late rows", count);
+        return OP_FAILED;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        ((int64_t *)out->columns[fields].values)[i] = row_watermark(t, batch, rows[i]);
+        ((struct mill_view *)out->columns[fields + 1].values)[i] =
+            view_of(reason, (uint32_t)strlen(reason));
+    }
+    out->step = batch->step;
+    out->split = batch->split;
+    out->class_ = batch->class_;
+    out->origin = batch->origin;
+    return op_emit_late(op, out, t);
+}

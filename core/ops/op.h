@@ -104,6 +104,11 @@ struct op {
 /* Gives @batch to all links (shells that borrow from it where there are several). OP_BUSY as said above. */
 enum op_progress op_emit(struct op *op, struct batch *batch, const struct step_time *t);
 enum op_progress op_emit_late(struct op *op, struct batch *batch, const struct step_time *t);
+/* LATE DATA INTO: rows[0 .. count) of @batch with the watermark that they missed (of @time) and the reason, a literal. */
+enum op_progress op_late_rows(struct op *op, const struct batch *batch, const uint16_t *rows,
+                              uint32_t count, const struct mill_schema *schema,
+                              const struct mill_type *time, const char *reason,
+                              const struct step_time *t);
 
 /* Constructors, one per kind of plan node (core/plan/physical.h holds the configs). NULL: no memory or
  * context->error. */

@@ -31,7 +31,7 @@ struct fired {
 struct session_op {
     struct op op;
     const struct aggregate_node *node;
-    struct mill_schema output;
+    struct mill_schema input, output;
     struct agg_set *set;
     struct key_layout keys;
     struct key_batch batch_keys;
@@ -44,6 +44,8 @@ struct session_op {
     void *states[BATCH_ROWS_MAX];
     void *lists[BATCH_ROWS_MAX];
     uint32_t waiting;
+    uint16_t late[BATCH_ROWS_MAX];
+    uint32_t late_count;
     /* a firing under way */
     struct fired *fired;
     uint32_t fired_count, fired_room, next;
@@ -139,7 +141,7 @@ static bool put_row(struct session_op *s, struct session **list, int64_t time, i
     }
     if (home == NULL) {
         if (time_add(time, s->gap - s->unit) <= w) {
-            s->op.counters.late++;
+            s->late[s->late_count++] = (uint16_t)row;
             return true;
         }
         home = session_new(s, time);
@@ -207,10 +209,12 @@ static enum op_progress session_push(struct op *op, uint32_t port, struct batch 
                                      const struct step_time *t)
 {
     struct session_op *s = (struct session_op *)op;
+    enum op_progress p = OP_READY;
     bool ok;
 
     (void)port;
     op->counters.in += batch->live;
+    s->late_count = 0;
     ok = find_lists(s, batch);
     for (uint32_t i = 0; ok && i < batch->live; i++) {
         const uint32_t row = batch_row(batch, i);
@@ -224,8 +228,12 @@ static enum op_progress session_push(struct op *op, uint32_t port, struct batch 
         ok = put_row(s, s->lists[i], time, w, batch, row);
     }
     ok = ok && add_waiting(s, batch);
+    op->counters.late += s->late_count;
+    if (ok && s->late_count > 0 && s->node->late_output)
+        p = op_late_rows(op, batch, s->late, s->late_count, &s->input, &s->node->window.time_type,
+                         "its session was closed", t);
     batch_release(batch);
-    return ok ? OP_READY : no_memory(s);
+    return ok ? p : no_memory(s);
 }
 
 /* ---- firing ---- */
@@ -555,6 +563,7 @@ struct op *op_session_new(struct op_context *context, const struct phys_node *no
         goto fail;
     s->op = (struct op){.vtable = &session_vtable, .context = context, .id = node->id};
     s->node = a;
+    s->input = node->inputs[0]->schema;
     s->output = node->schema;
     s->gap = a->window.size;
     s->unit = a->window.unit;

@@ -219,33 +219,14 @@ static bool add_sorted(struct window_op *w, const struct batch *batch, uint32_t 
 static enum op_progress emit_late(struct window_op *w, const struct batch *batch,
                                   const struct step_time *t)
 {
-    static const char reason[] = "all its windows were closed";
-    const uint32_t fields = w->input.field_count, n = w->late_count;
-    const struct mill_type text = type_string();
-    struct batch *out;
+    const uint32_t n = w->late_count;
 
     w->op.counters.late += n;
     w->late_count = 0;
     if (n == 0 || !w->node->late_output)
         return OP_READY;
-    out = w->op.context->take_batch(w->op.context, fields + 2);
-    if (out == NULL || !batch_own_columns(out, &w->input) ||
-        batch_append(out, batch, w->late, n, &w->input) != (int)n ||
-        !column_own(out, &out->columns[fields], &w->windows.spec.time_type) ||
-        !column_own(out, &out->columns[fields + 1], &text)) {
-        batch_release(out);
-        return no_memory(w);
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        ((int64_t *)out->columns[fields].values)[i] = row_watermark(t, batch, w->late[i]);
-        ((struct mill_view *)out->columns[fields + 1].values)[i] =
-            view_of(reason, sizeof reason - 1);
-    }
-    out->step = batch->step;
-    out->split = batch->split;
-    out->class_ = batch->class_;
-    out->origin = batch->origin;
-    return op_emit_late(&w->op, out, t);
+    return op_late_rows(&w->op, batch, w->late, n, &w->input, &w->windows.spec.time_type,
+                        "all its windows were closed", t);
 }
 
 /* The common batch: all rows live, no NULL time, in time order enough to lie in one slice, none late.

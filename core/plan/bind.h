@@ -98,6 +98,8 @@ struct relation bind_query(struct planner *p, const struct ast_query *q);
 struct relation bind_select(struct planner *p, const struct ast_select *s);
 struct relation bind_from(struct planner *p, const struct ast_table *t);
 void materialize_window(struct planner *p, struct relation *r);
+/* Columns that its node gives: all but those of a pending window. */
+uint32_t relation_own(const struct relation *r);
 void materialize_filter(struct planner *p, struct relation *r);
 const char *item_name(struct planner *p, const struct ast_item *item, uint32_t index);
 
@@ -106,6 +108,10 @@ struct relation bind_window_function(struct planner *p, const struct ast_table *
 void window_from_call(struct planner *p, struct relation *r, const struct ast_expr *call,
                       struct window_spec *out);
 bool is_group_window(const struct ast_expr *x);
+
+/* physical.c: the sink of late rows behind window @node; @at: the relation's columns among the node's input. */
+void plan_late_sink(struct planner *p, struct phys_node *node, const struct relation *r,
+                    const uint32_t *at, const struct ast_name *name);
 
 /* bind_aggregate.c */
 /* Refuses types that rows cannot be grouped by. */

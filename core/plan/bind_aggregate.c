@@ -14,13 +14,14 @@ struct aggregation {
     uint32_t key_count;
     struct agg_spec specs[AGGS_MAX]; /* arg and filter: positions in args, while binding */
     uint32_t agg_count;
-    struct expr *args[2 * AGGS_MAX + KEYS_MAX + 8];
+    struct expr *args[2 * AGGS_MAX + KEYS_MAX + 4096 + 8];
     uint32_t arg_count;
     bool windowed;      /* results have window_start, window_end, window_time */
     bool attached;      /* over columns of the input */
     int32_t start, end; /* attached: input columns */
     struct window_spec window;
     struct mill_type time_type;
+    uint32_t *late_at; /* LATE DATA INTO: the input's columns among args */
 };
 
 /* Results: keys, aggregates, window_start, window_end, window_time, window_id. */
@@ -313,6 +314,10 @@ static struct phys_node *before(struct planner *p, struct aggregation *a, struct
 
     for (uint32_t i = 0; i < a->key_count; i++)
         keys[i] = argument_of(a, a->keys[i]);
+    if (a->late_at != NULL)
+        for (uint32_t i = 0; i < relation_own(r); i++)
+            a->late_at[i] =
+                argument_of(a, expr_column(&p->session, i, &r->columns[i].type, place(r->at)));
     if (a->windowed && a->attached) {
         attach(a);
         a->window.start =
@@ -431,6 +436,18 @@ static void partial_inputs(struct planner *p, struct phys_node *calc,
     preagg->late_to_count = 1;
 }
 
+static const char *why_state(const struct aggregation *a)
+{
+    if (!a->windowed)
+        return "one state per key, until the end of the bounded input";
+    if (node_kind_of(a) == NODE_SESSION)
+        return "one state per open session, dropped when it has fired";
+    if (node_kind_of(a) == NODE_COUNT_WINDOW)
+        return "each key's open window, dropped when it has fired; the number of a key's windows "
+               "stays; rows before the watermark";
+    return "one state per key and slice, dropped when its last window has fired";
+}
+
 static struct phys_node *aggregate_node(struct planner *p, struct aggregation *a,
                                         struct phys_node *calc, const struct ast_select *s)
 {
@@ -462,12 +479,11 @@ static struct phys_node *aggregate_node(struct planner *p, struct aggregation *a
     node->aggregate = aggregate;
     if (!a->windowed)
         node->aggregate.window.time = -1;
+    node->aggregate.late_output = a->late_at != NULL;
     node->rowtime = a->windowed ? (int32_t)result_start(a) + 2 : -1;
     node->line = s->at.line;
     node->column = s->at.column;
-    node->why = !a->windowed
-                    ? "one state per key, until the end of the bounded input"
-                    : "one state per key and slice, dropped when its last window has fired";
+    node->why = why_state(a);
     return node;
 }
 
@@ -477,28 +493,28 @@ static void check_partition(struct planner *p, const struct aggregation *a,
 {
     uint32_t found = 0;
 
-    if (!r->pending || r->window.kind != WINDOW_SESSION)
+    if (!r->pending || (r->window.kind != WINDOW_SESSION && r->window.kind != WINDOW_ROWS))
         return;
     for (uint32_t i = 0; i < a->key_count; i++)
         for (uint32_t k = 0; k < r->window_key_count; k++)
             found += a->keys[i]->kind == EXPR_COLUMN && a->keys[i]->index == r->window_keys[k];
     if (found != a->key_count || found != r->window_key_count)
         plan_fail(p, s->at, MILL_E_UNSUPPORTED,
-                  "SESSION: PARTITION BY and GROUP BY must name the same columns; other groupings "
-                  "are "
-                  "not supported yet");
+                  "%s: PARTITION BY and GROUP BY must name the same columns; other groupings are "
+                  "not supported yet",
+                  r->window.kind == WINDOW_ROWS ? "a window by count" : "SESSION");
 }
 
 static void check_supported(struct planner *p, const struct aggregation *a,
                             const struct ast_select *s)
 {
-    const enum node_kind kind = node_kind_of(a);
-
-    if (kind == NODE_COUNT_WINDOW)
-        plan_fail(p, s->at, MILL_E_UNSUPPORTED, "windows by count are not supported yet");
-    if (s->late_data_into != NULL)
-        plan_fail(p, s->late_data_into->at, MILL_E_UNSUPPORTED,
-                  "LATE DATA INTO is not supported yet; late rows are counted");
+    if (s->late_data_into != NULL && !a->windowed)
+        plan_fail(p, s->late_data_into->at, MILL_E_TYPE,
+                  "LATE DATA INTO belongs to a window aggregation: GROUP BY window_start, "
+                  "window_end");
+    if (s->late_data_into != NULL && !a->attached && a->window.processing_time)
+        plan_fail(p, s->late_data_into->at, MILL_E_TYPE,
+                  "LATE DATA INTO: no row is late in processing time");
 }
 
 /* The SELECT list over the results. */
@@ -532,7 +548,7 @@ static struct relation after(struct planner *p, struct aggregation *a, struct re
         struct expr *e = exprs[i];
 
         patch_window_columns(e, start);
-        if (e->kind == EXPR_COLUMN && e->index >= start) {
+        if (e->kind == EXPR_COLUMN && e->index >= start && a->window.kind != WINDOW_ROWS) {
             columns[i].role = (enum column_role)(ROLE_WINDOW_START + (e->index - start));
             columns[i].rowtime = e->index == start + 2;
         }
@@ -540,6 +556,8 @@ static struct relation after(struct planner *p, struct aggregation *a, struct re
     if (having != NULL)
         patch_window_columns(having, start);
     *node = aggregate_node(p, a, before(p, a, a->input), s);
+    if (a->late_at != NULL)
+        plan_late_sink(p, *node, a->input, a->late_at, s->late_data_into);
     result.node = *node;
     result.filter = having;
     out.node = plan_calc(p, &result, exprs, columns, s->item_count);
@@ -559,5 +577,7 @@ struct relation bind_aggregate(struct planner *p, struct relation r, const struc
     bind_groups(p, a, a->input, s);
     check_partition(p, a, a->input, s);
     check_supported(p, a, s);
+    if (s->late_data_into != NULL)
+        a->late_at = arena_array(p->arena, uint32_t, relation_own(a->input) + 1);
     return after(p, a, a->input, &node, NULL, s);
 }

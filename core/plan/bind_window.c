@@ -279,16 +279,35 @@ struct relation bind_window_function(struct planner *p, const struct ast_table *
     return r;
 }
 
-/* The window's columns as real ones, by op_assign. */
+uint32_t relation_own(const struct relation *r)
+{
+    return !r->pending ? r->count : r->count - (r->window.kind == WINDOW_ROWS ? 4 : 3);
+}
+
+/* Behind a window by count its columns are plain ones: the last windows of a key may fire long after their time. */
+static void no_window_roles(struct planner *p, struct relation *r)
+{
+    struct scope_column *columns = arena_array(p->arena, struct scope_column, r->count);
+
+    memcpy(columns, r->columns, r->count * sizeof *columns);
+    for (uint32_t i = 0; i < r->count; i++) {
+        columns[i].role = ROLE_NONE;
+        columns[i].rowtime = columns[i].proctime = false;
+    }
+    r->columns = columns;
+}
+
+/* The window's columns as real ones, by op_assign or op_count_window. */
 void materialize_window(struct planner *p, struct relation *r)
 {
     struct phys_node *node;
-    const uint32_t own = r->count - 3;
+    const bool by_rows = r->window.kind == WINDOW_ROWS;
+    const uint32_t own = relation_own(r);
 
-    if (r->window.kind == WINDOW_SESSION || r->window.kind == WINDOW_ROWS)
+    if (r->window.kind == WINDOW_SESSION)
         plan_fail(p, r->at, MILL_E_UNSUPPORTED,
-                  "a SESSION window or a window by count without GROUP BY window_start, "
-                  "window_end is not supported yet");
+                  "a SESSION window without GROUP BY window_start, window_end is not supported "
+                  "yet");
     r->pending = false;
     if (r->filter != NULL) {
         struct relation base = *r;
@@ -298,9 +317,22 @@ void materialize_window(struct planner *p, struct relation *r)
         r->node = base.node;
         r->filter = NULL;
     }
-    node = plan_node(p, NODE_ASSIGN, &r->node, 1);
+    if (by_rows) {
+        struct phys_node *exchange = plan_exchange(p, r->node, r->window_keys, r->window_key_count);
+
+        node = plan_node(p, NODE_COUNT_WINDOW, &exchange, 1);
+        node->aggregate.keys = r->window_keys;
+        node->aggregate.key_count = r->window_key_count;
+        node->why = "the rows of each key's open window and a number per key, which stays; rows "
+                    "before the watermark";
+        node->line = r->at.line;
+        node->column = r->at.column;
+        no_window_roles(p, r);
+    } else {
+        node = plan_node(p, NODE_ASSIGN, &r->node, 1);
+        node->rowtime = (int32_t)own + 2;
+    }
     node->aggregate.window = r->window;
     node->schema = plan_schema(p, r->columns, r->count);
-    node->rowtime = (int32_t)own + 2;
     r->node = node;
 }

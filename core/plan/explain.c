@@ -74,6 +74,15 @@ static void put_source(const struct out *o, const struct phys_node *node)
         expr_text(s->watermark.expression, &node->schema, text, sizeof text));
 }
 
+static void put_rows_window(const struct out *o, const struct window_spec *w)
+{
+    put(o, " window ROWS of %llu", (unsigned long long)w->rows);
+    if (w->slide_rows != w->rows)
+        put(o, " every %llu", (unsigned long long)w->slide_rows);
+    if (w->size > 0)
+        put(o, " or time %lld", (long long)w->size);
+}
+
 static void put_aggregate(const struct out *o, const struct phys_node *node)
 {
     const struct aggregate_node *a = &node->aggregate;
@@ -85,12 +94,14 @@ static void put_aggregate(const struct out *o, const struct phys_node *node)
         put(o, "%s%s", i > 0 ? ", " : "", input->fields[a->keys[i]].name);
     if (a->key_count == 0)
         put(o, "nothing");
-    put(o, " of ");
+    put(o, a->outs != NULL ? " of " : " of rows");
     for (uint32_t i = 0; i < a->agg_count; i++)
         put(o, "%s%s(%s%s)", i > 0 ? ", " : "", a->aggs[i].name,
             a->aggs[i].distinct ? "DISTINCT " : "",
             a->aggs[i].arg < 0 ? "*" : input->fields[a->aggs[i].arg].name);
-    if (node->kind != NODE_GROUP)
+    if (node->kind == NODE_COUNT_WINDOW)
+        put_rows_window(o, &a->window);
+    else if (node->kind != NODE_GROUP)
         put(o, " window %s size %lld slide %lld",
             a->window.attached ? "attached" : kinds[a->window.kind], (long long)a->window.size,
             (long long)a->window.slide);

@@ -118,6 +118,75 @@ static const char *last(const struct ast_name *name)
     return name->parts[name->count - 1];
 }
 
+/* A table is written by one INSERT or one LATE DATA INTO of a plan. */
+static void check_sink_free(struct planner *p, const struct table *table, struct ast_at at)
+{
+    for (uint32_t i = 0; i < p->count; i++)
+        if (p->nodes[i]->kind == NODE_SINK && p->nodes[i]->sink.options == &table->options)
+            plan_fail(p, at, MILL_E_UNSUPPORTED,
+                      "table %s is written twice in one statement set, which is not supported yet: "
+                      "write one INSERT with UNION ALL",
+                      table->name);
+}
+
+static const struct table *sink_table(struct planner *p, const struct ast_name *name)
+{
+    const struct table *table = catalog_table(p->catalog, last(name));
+
+    if (table == NULL) {
+        catalog_unknown_table(p->catalog, last(name), name->at, p->error);
+        longjmp(p->failed, 1);
+    }
+    check_sink_free(p, table, name->at);
+    return table;
+}
+
+static struct phys_node *late_rows(struct planner *p, struct phys_node *node)
+{
+    const struct mill_schema *input = &node->inputs[0]->schema;
+    const uint32_t n = input->field_count;
+    struct mill_field *fields = arena_array(p->arena, struct mill_field, n + 2);
+    struct phys_node *late = plan_node(p, NODE_UNION, &node, 1);
+
+    memcpy(fields, input->fields, n * sizeof *fields);
+    fields[n] = (struct mill_field){"late_watermark", node->aggregate.window.time_type};
+    fields[n + 1] = (struct mill_field){"late_reason", type_string()};
+    late->schema = (struct mill_schema){n + 2, fields};
+    node->late_to = arena_array(p->arena, struct phys_node *, 1);
+    node->late_to[0] = late;
+    node->late_to_count = 1;
+    return late;
+}
+
+void plan_late_sink(struct planner *p, struct phys_node *node, const struct relation *r,
+                    const uint32_t *at, const struct ast_name *name)
+{
+    const struct table *table = sink_table(p, name);
+    const uint32_t own = relation_own(r), n = table->schema.field_count;
+    struct scope_column *columns = arena_array(p->arena, struct scope_column, n + 1);
+    struct expr **exprs = arena_array(p->arena, struct expr *, n + 1);
+    struct relation late = {.at = name->at}, out = {.at = name->at, .count = n};
+
+    if (n != own + 2)
+        plan_fail(p, name->at, MILL_E_TYPE,
+                  "LATE DATA INTO %s: the table has %u columns, late rows have %u: the %u of the "
+                  "input, then late_watermark and late_reason",
+                  table->name, n, own + 2, own);
+    late.node = late_rows(p, node);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct mill_field *f = &table->schema.fields[i];
+        const uint32_t from = i < own ? at[i] : node->inputs[0]->schema.field_count + (i - own);
+
+        columns[i] = (struct scope_column){.name = f->name, .type = f->type};
+        exprs[i] =
+            expr_column(&p->session, from, &late.node->schema.fields[from].type, place(name->at));
+        exprs[i] = need(p, expr_coerce(&p->session, exprs[i], &f->type, p->error));
+    }
+    out.node = plan_calc(p, &late, exprs, columns, n);
+    out.columns = columns;
+    add_sink(p, &out, table);
+}
+
 /* For each column of @table the query's column that fills it: -1 none (NULL), -2 it is computed. Columns in the order of
  * the INSERT's list, or of the table. */
 static void insert_targets(struct planner *p, const struct ast_statement *s,
@@ -148,28 +217,18 @@ static void insert_targets(struct planner *p, const struct ast_statement *s,
 
 static void plan_insert(struct planner *p, const struct ast_statement *s)
 {
-    const struct table *table = catalog_table(p->catalog, last(&s->name));
-    const uint32_t n = table != NULL ? table->schema.field_count : 0;
+    const struct table *table = sink_table(p, &s->name);
+    const uint32_t n = table->schema.field_count;
     int32_t *from = arena_array(p->arena, int32_t, n + 1);
     struct expr **exprs = arena_array(p->arena, struct expr *, n + 1);
     struct scope_column *columns = arena_array(p->arena, struct scope_column, n + 1);
     struct relation r, out = {.at = s->at};
 
-    if (table == NULL) {
-        catalog_unknown_table(p->catalog, last(&s->name), s->name.at, p->error);
-        longjmp(p->failed, 1);
-    }
-    for (uint32_t i = 0; i < p->count; i++)
-        if (p->nodes[i]->kind == NODE_SINK && p->nodes[i]->sink.options == &table->options)
-            plan_fail(p, s->name.at, MILL_E_UNSUPPORTED,
-                      "two INSERTs into table %s in one statement set are not supported yet: write "
-                      "one "
-                      "with UNION ALL",
-                      table->name);
     if (s->static_partition_count > 0 || s->overwrite)
         plan_fail(p, s->at, MILL_E_UNSUPPORTED,
                   "INSERT OVERWRITE and PARTITION (...) are not supported yet");
     r = bind_query(p, s->query);
+    check_sink_free(p, table, s->name.at); /* the query may have late rows */
     r.at = s->name.at;
     insert_targets(p, s, table, &r, from);
     for (uint32_t i = 0; i < n; i++) {
@@ -273,6 +332,14 @@ static void source_needs(struct planner *p, struct phys_node *node, bool *own)
     }
 }
 
+static bool is_late_path(const struct phys_node *node)
+{
+    for (uint32_t i = 0; node->input_count == 1 && i < node->inputs[0]->late_to_count; i++)
+        if (node->inputs[0]->late_to[i] == node)
+            return true;
+    return false;
+}
+
 static void node_needs(struct planner *p, struct phys_node *node, struct needs *needs)
 {
     bool *own = needs[node->id].columns;
@@ -295,10 +362,13 @@ static void node_needs(struct planner *p, struct phys_node *node, struct needs *
         case NODE_GROUP:
             if (i == 0) /* the other input brings partials: all of their columns */
                 aggregate_needs(node, input);
+            for (uint32_t k = 0;
+                 node->aggregate.outs == NULL && k < node->inputs[i]->schema.field_count; k++)
+                input[k] = input[k] || own[k]; /* rows pass */
             break;
         case NODE_SINK: need_all(node->inputs[i], input); break;
-        default: /* exchange, union: as their consumers */
-            if (node->inputs[i]->kind == NODE_PREAGG)
+        default: /* exchange, union: as their consumers; late rows have all of the input */
+            if (node->inputs[i]->kind == NODE_PREAGG || is_late_path(node))
                 break;
             for (uint32_t k = 0; k < node->schema.field_count; k++)
                 input[k] = input[k] || own[k];

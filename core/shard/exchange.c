@@ -188,7 +188,7 @@ static void tell(struct exchange *x, uint32_t q, const struct position *position
     }
     x->told[q] = *position;
     x->told[q].key = view_of("", 0);
-    if (position->class_ == CLASS_FIRED)
+    if (position->class_ == CLASS_FIRED && position->key.length > 0)
         x->told[q].class_ = 254; /* keys are not remembered: the ring was empty, tell again */
 }
 
@@ -215,7 +215,7 @@ void exchange_passed(struct op *op, const struct position *position, uint64_t st
         return;
     x->step = step;
     for (uint32_t q = 0; q < x->shard_count; q++)
-        if (x->to_shard == UINT32_MAX || q == x->to_shard)
+        if ((x->to_shard == UINT32_MAX || q == x->to_shard) && send_open(x, q))
             tell(x, q, position);
 }
 

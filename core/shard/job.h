@@ -132,6 +132,9 @@ struct stage {
     uint32_t split_count, split_capacity;
     uint32_t *edges_in; /* edge numbers */
     uint32_t edge_in_count, next_edge;
+    bool silent;       /* all its edges go to other shards: it never has a row */
+    bool pushing_rows; /* OPEN: the last batch handed on was CLASS_ROWS, from this place on */
+    uint32_t pushing_at;
 };
 
 struct front {
@@ -246,6 +249,7 @@ struct op *op_exchange_new(struct shard *shard, const struct phys_node *node);
 void exchange_set_time(struct op *op, const struct step_time *t);
 const struct step_time *exchange_time(const struct op *op);
 /* A sender's stage has passed @position without sending: says so to receivers that have nothing from it. */
+/* (what is partly filled and lies before it goes first) */
 void exchange_passed(struct op *op, const struct position *position, uint64_t step);
 bool edge_open(struct shard *shard, uint32_t edge);
 void edge_close(struct shard *shard, uint32_t edge);
@@ -254,6 +258,8 @@ void edge_close(struct shard *shard, uint32_t edge);
 enum edge_state { EDGE_WAITING, EDGE_WORKED, EDGE_BUSY, EDGE_ENDED, EDGE_FAILED };
 /* Takes at most one batch of the current step of @stage from @edge and pushes it. */
 enum edge_state edge_receive(struct shard *shard, struct stage *stage, uint32_t edge);
+/* Tells the receivers of all exchanges of the stage how far it has come; for turns without progress. */
+void stage_reached(struct shard *shard, struct stage *stage, const struct step_entry *entry);
 int position_compare(const struct position *a, const struct position *b);
 void batch_position(const struct batch *batch, uint32_t row, struct position *out);
 

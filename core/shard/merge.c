@@ -136,6 +136,21 @@ static bool sender_reached(const struct edge_in *in, struct position *out)
     return true;
 }
 
+static void tell_all(struct shard *shard, struct stage *stage, const struct position *position,
+                     uint64_t step)
+{
+    for (uint32_t i = 0; i < stage->op_count; i++)
+        if (shard->job->plan->nodes[stage->ops[i]->id]->kind == NODE_EXCHANGE)
+            exchange_passed(stage->ops[i], position, step);
+}
+
+static bool goes_elsewhere(const struct shard *shard, uint32_t edge)
+{
+    const uint32_t to = shard->job->edges[edge].to_shard;
+
+    return to != UINT32_MAX && to != shard->index;
+}
+
 /* The least position any sender of any edge of the stage may still send, told to the stage's own receivers. */
 static void stage_passed(struct shard *shard, struct stage *stage, const struct step_entry *entry)
 {
@@ -147,7 +162,7 @@ static void stage_passed(struct shard *shard, struct stage *stage, const struct 
             const struct edge_in *in = edge_in(shard, stage->edges_in[i], j);
             struct position p;
 
-            if (in->step == entry->step && in->ended)
+            if (goes_elsewhere(shard, stage->edges_in[i]) || (in->step == entry->step && in->ended))
                 continue;
             if (job->edges[stage->edges_in[i]].from_stage == 0 && entry->cutter != j)
                 continue;
@@ -159,9 +174,35 @@ static void stage_passed(struct shard *shard, struct stage *stage, const struct 
         }
     if (least.class_ != CLASS_ROWS)
         return;
-    for (uint32_t i = 0; i < stage->op_count; i++)
-        if (job->plan->nodes[stage->ops[i]->id]->kind == NODE_EXCHANGE)
-            exchange_passed(stage->ops[i], &least, entry->step);
+    tell_all(shard, stage, &least, entry->step);
+}
+
+/* Rows that a UNION ALL keeps until the step ends come behind firings of operators before it. */
+static bool keeps_rows(const struct shard *shard, const struct stage *stage)
+{
+    for (uint32_t i = 0; i < stage->op_count; i++) {
+        const struct phys_node *node = shard->job->plan->nodes[stage->ops[i]->id];
+
+        if (node->kind == NODE_UNION && node->input_count > 1)
+            return true;
+    }
+    return false;
+}
+
+void stage_reached(struct shard *shard, struct stage *stage, const struct step_entry *entry)
+{
+    if (stage->silent && stage->phase != STAGE_IDLE) {
+        tell_all(shard, stage, &(struct position){.class_ = CLASS_FIRED + 1}, entry->step);
+    } else if (stage->phase == STAGE_OPEN && !stage->blocked) {
+        stage_passed(shard, stage, entry);
+    } else if (stage->phase == STAGE_OPEN && stage->pushing_rows) {
+        tell_all(shard, stage, &(struct position){.place = stage->pushing_at}, entry->step);
+    } else if (stage->phase == STAGE_ENDING && stage->end_op > 0 && !keeps_rows(shard, stage)) {
+        const struct position firing = {.class_ = CLASS_FIRED,
+                                        .origin = stage->ops[stage->end_op - 1]->id};
+
+        tell_all(shard, stage, &firing, entry->step);
+    }
 }
 
 /* ---- handing on ---- */
@@ -170,6 +211,11 @@ static enum edge_state hand_on(struct shard *shard, uint32_t edge, struct batch 
 {
     struct op *op = shard->ops[shard->job->edges[edge].node->id];
     struct op *to = op->links[0].to;
+    struct stage *stage = &shard->stages[shard->job->edges[edge].to_stage];
+
+    stage->pushing_rows = batch->class_ == CLASS_ROWS && batch->live > 0;
+    if (stage->pushing_rows)
+        stage->pushing_at = batch_place(batch, batch_row(batch, 0));
 
     switch (to->vtable->push(to, op->links[0].port, batch, exchange_time(op))) {
     case OP_FAILED: return EDGE_FAILED;
@@ -354,7 +400,7 @@ enum edge_state edge_receive(struct shard *shard, struct stage *stage, uint32_t 
     const struct step_entry *entry = job_entry(shard->job, stage->step);
     const struct edge_plan *plan = &shard->job->edges[edge];
 
-    if (plan->to_shard != UINT32_MAX && plan->to_shard != shard->index)
+    if (goes_elsewhere(shard, edge))
         return EDGE_ENDED;
     return plan->from_stage == 0 ? receive_from_cutter(shard, stage, edge, entry)
                                  : receive_merged(shard, stage, edge, entry);

@@ -70,10 +70,7 @@ static struct op *shard_make_op(struct shard *shard, const struct phys_node *nod
     case NODE_PREAGG: return op_preagg_new(context, node);
     case NODE_WINDOW: return op_window_new(context, node);
     case NODE_SESSION: return op_session_new(context, node);
-    case NODE_COUNT_WINDOW:
-        mill_fail(&shard->error, MILL_E_UNSUPPORTED, node->line, node->column,
-                  "this window is not supported yet");
-        return NULL;
+    case NODE_COUNT_WINDOW: return op_count_window_new(context, node);
     case NODE_GROUP: return op_group_new(context, node);
     case NODE_UNION: return op_union_new(context, node);
     case NODE_EXCHANGE: return op_exchange_new(shard, node);

@@ -70,6 +70,12 @@ bool stage_open(struct shard *shard, struct stage *stage, uint32_t index)
     for (uint32_t e = 0; e < job->edge_count; e++)
         if (is_edge_to(job, e, index))
             stage->edges_in[stage->edge_in_count++] = e;
+    stage->silent = stage->edge_in_count > 0;
+    for (uint32_t i = 0; i < stage->edge_in_count; i++) {
+        const uint32_t to = job->edges[stage->edges_in[i]].to_shard;
+
+        stage->silent = stage->silent && to != UINT32_MAX && to != shard->index;
+    }
     return true;
 }
 
@@ -294,8 +300,10 @@ static uint32_t stage_receive(struct shard *shard, struct stage *stage,
         }
     }
     /* A3: the front has published the step's watermark */
-    if (ended < stage->edge_in_count || at_load_acquire(&entry->decoded) == 0)
+    if (ended < stage->edge_in_count || at_load_acquire(&entry->decoded) == 0) {
+        stage_reached(shard, stage, entry);
         return 0;
+    }
     stage_set_after(shard, stage, entry);
     stage->phase = STAGE_ENDING;
     stage->end_op = 0;
@@ -344,7 +352,7 @@ uint32_t stage_turn(struct shard *shard, struct stage *stage)
     if (stage->blocked) {
         switch (stage_resume(shard, stage)) {
         case OP_FAILED: shard_fail(shard); return 1;
-        case OP_BUSY: return 0;
+        case OP_BUSY: stage_reached(shard, stage, job_entry(job, stage->step)); return 0;
         default: stage->blocked = false;
         }
     }
