@@ -1,5 +1,6 @@
-/* io/infer.c - the schema of a CSV file from its first megabyte: FROM 'file.csv'.
+/* io/infer.c - the schema of a file from its first megabyte: FROM 'file.csv', 'file.json', compressed too.
  *
+ * Of CSV:
  * The first row is a header when none of its fields is a number or a time and some field below is, or when all its fields
  * are distinct words. A column's type is the narrowest of BIGINT, DOUBLE, BOOLEAN, DATE, TIMESTAMP(3, 6 or 9) and STRING
  * that all its values fit.
@@ -8,11 +9,15 @@
 #include "core/values.h"
 #include "io/capture.h"
 #include "io/columnar.h"
+#include "io/infer.h"
 
 #include <stdio.h>
 #include <strings.h>
+#include <zlib.h>
+#include <zstd.h>
 
 #define SAMPLE_BYTES (1u << 20)
+#define SAMPLE_SPARE 128u
 #define COLUMNS_MAX 4096u
 
 struct guess {
@@ -180,20 +185,69 @@ static void make_options(struct arena *arena, struct options *options, const cha
     *options = (struct options){.items = items, .count = n, .table = path};
 }
 
-static int read_sample(const struct env *env, const char *path, char *to, size_t *length,
-                       struct mill_error *error)
+static bool ends_with(const char *text, const char *end)
 {
+    const size_t n = strlen(text), m = strlen(end);
+
+    return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+/* The first bytes of what @from expands to. False: damaged. */
+static bool expand(const char *path, const char *from, size_t length, char *to, size_t *expanded)
+{
+    if (ends_with(path, ".gz")) {
+        z_stream z = {.next_in = (unsigned char *)(uintptr_t)from,
+                      .avail_in = (unsigned)length,
+                      .next_out = (unsigned char *)to,
+                      .avail_out = SAMPLE_BYTES};
+        int code = inflateInit2(&z, 15 + 16);
+
+        if (code != Z_OK)
+            return false;
+        code = inflate(&z, Z_NO_FLUSH);
+        *expanded = SAMPLE_BYTES - z.avail_out;
+        inflateEnd(&z);
+        return code == Z_OK || code == Z_STREAM_END || code == Z_BUF_ERROR;
+    }
+    ZSTD_DStream *stream = ZSTD_createDStream();
+    ZSTD_inBuffer in = {from, length, 0};
+    ZSTD_outBuffer out = {to, SAMPLE_BYTES, 0};
+    size_t left = 1;
+
+    while (stream != NULL && left != 0 && !ZSTD_isError(left) && in.pos < in.size &&
+           out.pos < out.size)
+        left = ZSTD_decompressStream(stream, &out, &in);
+    ZSTD_freeDStream(stream);
+    *expanded = out.pos;
+    return stream != NULL && !ZSTD_isError(left);
+}
+
+/* Reads up to SAMPLE_BYTES to @to, which has room for a newline and padding more. @whole: there is no more. */
+static int read_sample(const struct env *env, const char *path, struct arena *arena, char *to,
+                       size_t *length, bool *whole, struct mill_error *error)
+{
+    const bool packed = ends_with(path, ".gz") || ends_with(path, ".zst");
+    char *into = packed ? arena_alloc(arena, SAMPLE_BYTES) : to;
     const int handle = env->file.open(env->self, path, ENV_READ);
     int64_t n;
 
     if (handle < 0)
         return mill_fail_os(error, MILL_E_NO_INPUT, handle, "cannot open '%s'", path);
-    n = env->file.pread(env->self, handle, to, SAMPLE_BYTES, 0);
+    n = env->file.pread(env->self, handle, into, SAMPLE_BYTES, 0);
     env->file.close(env->self, handle);
     if (n < 0)
         return mill_fail_os(error, MILL_E_NO_INPUT, (int)n, "cannot read '%s'", path);
     *length = (size_t)n;
-    return n > 0
+    *whole = n < SAMPLE_BYTES;
+    if (n > 0 && packed) {
+        if (!expand(path, into, (size_t)n, to, length))
+            return mill_fail(error, MILL_E_DATA, 0, 0, "'%s': the compressed data is damaged",
+                             path);
+        *whole = *whole && *length < SAMPLE_BYTES;
+    }
+    memset(to + *length, 0, SAMPLE_SPARE);
+    to[*length] = '\n';
+    return *length > 0
                ? MILL_OK
                : mill_fail(error, MILL_E_NO_INPUT, 0, 0, "'%s' is empty: it has no columns", path);
 }
@@ -202,14 +256,14 @@ int infer_file(const struct env *env, const char *path, struct arena *arena,
                struct mill_schema *schema, struct options *options, char *info, size_t info_bytes,
                struct mill_error *error)
 {
-    char *bytes = arena_alloc(arena, SAMPLE_BYTES);
+    char *bytes = arena_alloc(arena, SAMPLE_BYTES + SAMPLE_SPARE);
     struct mill_field *fields = arena_array(arena, struct mill_field, COLUMNS_MAX);
     struct guess *first = arena_array(arena, struct guess, COLUMNS_MAX);
     struct guess *rest = arena_array(arena, struct guess, COLUMNS_MAX);
     struct sample s;
     size_t length = 0;
     uint32_t count;
-    bool header, columnar;
+    bool header, columnar, whole = false;
     int code;
 
     code = columnar_infer(env, path, arena, schema, options, &columnar, error);
@@ -217,17 +271,12 @@ int infer_file(const struct env *env, const char *path, struct arena *arena,
         return code;
     if (capture_infer(env, path, arena, schema, options, info, info_bytes))
         return MILL_OK;
-    if (strstr(path, ".json") != NULL || strstr(path, ".gz") != NULL ||
-        strstr(path, ".zst") != NULL)
-        return mill_fail(error, MILL_E_UNSUPPORTED, 0, 0,
-                         "'%s': only captures, columnar files and plain CSV files can stand in "
-                         "FROM yet; CREATE "
-                         "TABLE reads .gz "
-                         "and .zst",
-                         path);
-    code = read_sample(env, path, bytes, &length, error);
+    code = read_sample(env, path, arena, bytes, &length, &whole, error);
     if (code != MILL_OK)
         return code;
+    if (infer_is_json(path, bytes, length))
+        return infer_json(path, bytes, length, whole, arena, schema, options, info, info_bytes,
+                          error);
     s = (struct sample){bytes, bytes + length, guess_delimiter(bytes, length)};
     if (length >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0)
         s.next += 3;

@@ -187,6 +187,11 @@ struct json_text {
 struct json_text json_unescape(struct json_reader *r, struct arena *arena, const char *from,
                                const char *to);
 
+/* A DATE (days), time of day or moment, exactly in the form that 'json.timestamp-format.standard' says. NULL, or why it
+ * is none. */
+const char *json_time(bool iso, const struct mill_type *type, const char *p, uint32_t length,
+                      int64_t *out);
+
 /* ---- fmt_json.c and json_write.c ---- */
 
 int json_read_options(const struct options *options, struct json_options *out,

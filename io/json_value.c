@@ -306,14 +306,18 @@ static bool strict_clock(const char *p, uint32_t length, bool iso, struct civil 
     return true;
 }
 
-/* A whole time of day or moment as 'json.timestamp-format.standard' says; NULL or why not. */
-static const char *strict_time(const struct json_reader *r, const struct mill_type *type,
-                               const char *p, uint32_t length, int64_t *out)
+const char *json_time(bool iso, const struct mill_type *type, const char *p, uint32_t length,
+                      int64_t *out)
 {
-    const bool iso = r->options.iso_times;
     struct civil c = {.year = 1970, .month = 1, .day = 1};
     int64_t value, unit;
 
+    if (type->kind == MILL_DATE) {
+        if (!strict_date(p, length, &c))
+            return "is no DATE, as in 2024-01-31";
+        *out = days_from_civil(c.year, c.month, c.day);
+        return NULL;
+    }
     if (type->kind == MILL_TIMESTAMP_LTZ) {
         if (length == 0 || p[length - 1] != 'Z')
             return "is no TIMESTAMP_LTZ: it must end in Z (UTC)";
@@ -547,7 +551,6 @@ static const char *store_text(struct json_reader *r, struct json_member *m, uint
 {
     struct column *c = m->column;
     const struct mill_type *type = m->type;
-    struct civil day = {0};
     int128 integer;
     double real;
 
@@ -579,14 +582,18 @@ static const char *store_text(struct json_reader *r, struct json_member *m, uint
                    ? NULL
                    : "";
     case MILL_DATE:
-        if (!strict_date(t.bytes, t.length, &day))
-            return "is no DATE, as in 2024-01-31";
-        ((int32_t *)c->values)[row] = (int32_t)days_from_civil(day.year, day.month, day.day);
-        return NULL;
     case MILL_TIME:
     case MILL_TIMESTAMP:
-    case MILL_TIMESTAMP_LTZ:
-        return strict_time(r, type, t.bytes, t.length, &((int64_t *)c->values)[row]);
+    case MILL_TIMESTAMP_LTZ: {
+        int64_t time = 0;
+        const char *why = json_time(r->options.iso_times, type, t.bytes, t.length, &time);
+
+        if (type->kind == MILL_DATE)
+            ((int32_t *)c->values)[row] = (int32_t)time;
+        else
+            ((int64_t *)c->values)[row] = time;
+        return why;
+    }
     case MILL_BINARY:
     case MILL_VARBINARY: return number ? "" : store_bytes(r, c, row, t);
     default: ((struct mill_view *)c->values)[row] = view_of(t.bytes, t.length); return NULL;
