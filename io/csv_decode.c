@@ -7,6 +7,8 @@
  */
 #include "io/csv_decode.h"
 
+#include <strings.h>
+
 #include "core/values.h"
 
 #include <stdio.h>
@@ -117,10 +119,14 @@ static int bad_value(struct csv_decoder *d, uint32_t place, const char *row, siz
                      uint32_t column, const struct field *f, struct mill_error *error)
 {
     const struct mill_field *field = &d->schema->fields[column];
+    const bool heading = d->piece.offset == 0 && row == d->piece.bytes &&
+                         strlen(field->name) == f->length &&
+                         strncasecmp(field->name, f->text, f->length) == 0;
     char reason[200], type[60];
 
-    snprintf(reason, sizeof reason, "'%.*s' is no %s", (int)min_u32(f->length, 60), f->text,
-             type_name(&field->type, type, sizeof type));
+    snprintf(reason, sizeof reason, "'%.*s' is no %s%s", (int)min_u32(f->length, 60), f->text,
+             type_name(&field->type, type, sizeof type),
+             heading ? " (a header line? 'csv.ignore-first-line' = 'true' leaves it out)" : "");
     return report(d, place, row, length, field->name, reason, error);
 }
 

@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -110,6 +111,30 @@ static bool number(const char *text, uint64_t *out)
     return end != text && *end == '\0' && errno == 0 && text[0] != '-';
 }
 
+/* "64 mb", "1G", "1073741824": Flink's memory sizes. */
+static bool memory_size(const char *text, uint64_t *out)
+{
+    static const struct {
+        const char *unit;
+        unsigned shift;
+    } units[] = {{"", 0},    {"b", 0},  {"bytes", 0}, {"k", 10}, {"kb", 10}, {"m", 20},
+                 {"mb", 20}, {"g", 30}, {"gb", 30},   {"t", 40}, {"tb", 40}};
+    char *end;
+
+    errno = 0;
+    *out = strtoull(text, &end, 10);
+    if (end == text || errno != 0 || text[0] == '-')
+        return false;
+    while (*end == ' ')
+        end++;
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+        if (strcasecmp(end, units[i].unit) == 0 && *out <= UINT64_MAX >> units[i].shift) {
+            *out <<= units[i].shift;
+            return true;
+        }
+    return false;
+}
+
 static int set_option(struct command *c, const char *pair)
 {
     static const char *const names[] = {"shards", "batch-rows", "step-bytes", "step-rows",
@@ -131,9 +156,9 @@ static int set_option(struct command *c, const char *pair)
             return 0;
         }
     if (strcmp(key, "memory-limit") == 0)
-        return number(equals + 1, &c->config.memory_limit)
+        return memory_size(equals + 1, &c->config.memory_limit)
                    ? 0
-                   : bad_usage("--set needs bytes in", pair);
+                   : bad_usage("--set needs bytes, or a size such as 512mb, in", pair);
     append(&c->settings, "SET '%s' = '%s';", key, equals + 1);
     return 0;
 }
@@ -438,7 +463,7 @@ static int summary(const struct command *c, const struct mill_stats *s)
     FILE *to;
 
     getrusage(RUSAGE_SELF, &usage);
-    if (!c->quiet && c->query_count > 0)
+    if (!c->quiet && s->shard_count > 0)
         fprintf(stderr,
                 "%" PRIu64 " rows in, %" PRIu64 " rows out, %" PRIu64 " late, %" PRIu64
                 " dead, %.3f s, %.2f M rows/s, %ld MB peak, %u shards\n",

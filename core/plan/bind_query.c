@@ -192,6 +192,8 @@ static struct relation bind_table_name(struct planner *p, const struct ast_table
 {
     const char *name = t->name.parts[t->name.count - 1];
     const struct table *table;
+    static const char *const suffixes[] = {"csv", "json", "jsonl",  "mcol", "gz",
+                                           "zst", "pcap", "pcapng", "txt",  "tsv"};
     const struct view *view;
 
     if (t->as_of != NULL)
@@ -225,6 +227,11 @@ static struct relation bind_table_name(struct planner *p, const struct ast_table
             r.columns[i].name = view->ddl->insert_columns[i];
         return r;
     }
+    for (size_t i = 0; i < COUNT_OF(suffixes); i++)
+        if (t->name.count == 2 && strcasecmp(name, suffixes[i]) == 0)
+            plan_fail(p, t->at, MILL_E_NAME,
+                      "there is no table %s.%s; a file stands in quotes: FROM '%s.%s'",
+                      t->name.parts[0], name, t->name.parts[0], name);
     catalog_unknown_table(p->catalog, name, t->at, p->error);
     longjmp(p->failed, 1);
 }

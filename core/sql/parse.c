@@ -49,7 +49,16 @@ static const char *const keywords[] = {"SELECT",    "FROM",        "WHERE",
                                        "MINUTE",    "HOUR",        "DAY",
                                        "MONTH",     "YEAR"};
 
-_Noreturn void fail_expected(struct parser *p, const char *what)
+static const char *const type_words[] = {"BOOLEAN",  "TINYINT", "SMALLINT",  "INT",
+                                         "INTEGER",  "BIGINT",  "FLOAT",     "DOUBLE",
+                                         "DECIMAL",  "NUMERIC", "CHAR",      "VARCHAR",
+                                         "STRING",   "BINARY",  "VARBINARY", "BYTES",
+                                         "DATE",     "TIME",    "TIMESTAMP", "TIMESTAMP_LTZ",
+                                         "INTERVAL", "ROW",     "ARRAY",     "MAP"};
+
+/* What was found is none of @words: with the nearest of them. */
+static _Noreturn void fail_among(struct parser *p, const char *what, const char *const *words,
+                                 size_t count)
 {
     const struct token *t = &p->ahead[0];
     char found[80];
@@ -66,7 +75,7 @@ _Noreturn void fail_expected(struct parser *p, const char *what)
             char word[64];
 
             snprintf(word, sizeof word, "%.*s", (int)min_u32(t->bytes, 63), t->text);
-            near = nearest_name(word, keywords, COUNT_OF(keywords));
+            near = nearest_name(word, words, count);
             if (near != NULL && strcasecmp(near, word) == 0)
                 near = NULL;
         }
@@ -74,6 +83,11 @@ _Noreturn void fail_expected(struct parser *p, const char *what)
     if (near != NULL)
         fail_at(p, here(p), MILL_E_SYNTAX, "%s, expected %s; did you mean %s?", found, what, near);
     fail_at(p, here(p), MILL_E_SYNTAX, "%s, expected %s", found, what);
+}
+
+_Noreturn void fail_expected(struct parser *p, const char *what)
+{
+    fail_among(p, what, keywords, COUNT_OF(keywords));
 }
 
 void enter(struct parser *p)
@@ -517,7 +531,8 @@ struct ast_type *parse_type(struct parser *p)
         fail_at(p, here(p), MILL_E_UNSUPPORTED, "the type RAW is not supported");
     if (!parse_plain_type(p, &type->type) && !parse_long_type(p, &type->type) &&
         !parse_interval_type(p, &type->type))
-        fail_expected(p, "a type, such as INT, STRING, DECIMAL(10, 2) or TIMESTAMP(3)");
+        fail_among(p, "a type, such as INT, STRING, DECIMAL(10, 2) or TIMESTAMP(3)", type_words,
+                   COUNT_OF(type_words));
     while (is(p, "ARRAY") || is(p, "MULTISET")) { /* INT ARRAY */
         struct mill_field *element = arena_new(p->arena, struct mill_field);
 
