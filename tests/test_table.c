@@ -1,6 +1,8 @@
 /* tests/test_table.c - the key table: groups of every kind of key, order, growth, memory limit, snapshots. */
 #include "tests/opkit.h"
+#include "core/state/key.h"
 #include "core/state/table.h"
+#include "kernels/kernels.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -255,4 +257,108 @@ Test(table, says_no_at_any_memory_limit)
         opkit_close(&kit);
         cr_assert_lt(limit, 1ull << 27);
     }
+}
+
+/* ---- keys made to meet ---- */
+
+#define FLOOD 3000u
+
+static uint64_t inverse(uint64_t odd)
+{
+    uint64_t x = odd;
+
+    for (int i = 0; i < 6; i++)
+        x *= 2 - odd * x;
+    return x;
+}
+
+/* Numbers whose hashes are 0, 1, 2 ...: all in the first bucket. */
+static int64_t meeting_number(uint32_t i, uint64_t seed)
+{
+    uint64_t h = i * inverse(0xd6e8feb86659fd93u);
+
+    h ^= h >> 32;
+    h *= inverse(0x9e3779b97f4a7c15u);
+    return (int64_t)(h ^ seed);
+}
+
+/* 15 bytes without zeros; the encoded key is 01, these, 00 00. What the first word makes of the hash the second takes back. */
+static void meeting_text(struct opkit *kit, char text[15])
+{
+    for (;;) {
+        uint64_t word = 1, h = 18 * 0x9e3779b97f4a7c15u;
+        bool zero = false;
+
+        for (int i = 1; i < 8; i++)
+            word |= (uint64_t)(1 + opkit_random(kit) % 255) << 8 * i;
+        memcpy(text, (const char *)&word + 1, 7);
+        h = (h ^ word) * 0xd6e8feb86659fd93u;
+        word = (h ^ h >> 32) ^ 0x1122334455667788u;
+        memcpy(text + 7, &word, 8);
+        for (int i = 7; i < 15; i++)
+            zero = zero || text[i] == 0;
+        if (!zero)
+            return;
+    }
+}
+
+static void flood(uint32_t column)
+{
+    struct opkit kit;
+    struct key_layout layout;
+    struct key_batch keys;
+    struct table table, copy;
+    struct batch *b;
+    static void *states[FLOOD], *again[FLOOD];
+
+    fill_fields();
+    opkit_open(&kit, 9, 4096);
+    b = batch_new(&kit.heap, FLOOD, COLUMNS);
+    batch_own_columns(b, &schema);
+    cr_assert(key_layout_open(&layout, &kit.heap, &schema, &column, 1));
+    cr_assert(key_batch_open(&keys, &kit.heap));
+    table_open(&table, &kit.heap, &layout, 16, 5);
+    for (uint32_t i = 0; i < FLOOD; i++) {
+        char text[15];
+
+        meeting_text(&kit, text);
+        ((int64_t *)b->columns[C_BIG].values)[i] = meeting_number(i, table.seed);
+        ((struct mill_view *)b->columns[C_TEXT].values)[i] = batch_view(b, text, 15);
+    }
+    b->rows = b->live = FLOOD;
+    cr_assert(keys_prepare(&layout, b, NULL, b->live, &keys));
+    for (uint32_t i = 0; i < FLOOD; i++) {
+        if (column == C_TEXT)
+            cr_assert_eq(keys.words[i], keys.words[0], "the texts do not meet");
+        else
+            cr_assert_lt(mk_hash_word(keys.words[i], table.seed), FLOOD, "numbers do not meet");
+    }
+    cr_assert(table_lookup(&table, &keys, NULL, FLOOD, states));
+    cr_assert_eq(table.groups, FLOOD);
+    cr_assert(table_valid(&table));
+    cr_assert_lt(table.buckets, FLOOD * 16, "%llu buckets", (unsigned long long)table.buckets);
+    cr_assert(table_lookup(&table, &keys, NULL, FLOOD, again));
+    cr_assert_eq(table.groups, FLOOD);
+    for (uint32_t i = 0; i < FLOOD; i++)
+        cr_assert_eq(again[i], table_state(&table, i), "key %u", i);
+    table_open(&copy, &kit.heap, &layout, 16, 5);
+    for (uint32_t i = 0; i < FLOOD; i++)
+        cr_assert_eq(table_adopt(&copy, &table, i), i);
+    cr_assert(table_valid(&copy));
+    table_close(&copy);
+    table_close(&table);
+    key_batch_close(&keys);
+    key_layout_close(&layout);
+    batch_free(b);
+    opkit_close(&kit);
+}
+
+Test(table, numbers_made_to_meet)
+{
+    flood(C_BIG);
+}
+
+Test(table, texts_made_to_meet)
+{
+    flood(C_TEXT);
 }

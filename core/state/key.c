@@ -5,6 +5,9 @@
 
 #include <stdlib.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 static bool fits_word(enum phys phys)
 {
     return phys >= PHYS_BOOL && phys <= PHYS_F64 && phys != PHYS_I128;
@@ -221,6 +224,11 @@ int64_t key_view_hash(const struct mill_view *view)
         memcpy(&word, data, left);
     h = (h ^ word) * 0xd6e8feb86659fd93u;
     return (int64_t)(h ^ h >> 29);
+}
+
+int64_t key_view_hash_seeded(const struct mill_view *view, uint64_t seed)
+{
+    return (int64_t)XXH3_64bits_withSeed(mill_view_data(view), view->length, seed);
 }
 
 /* ---- keys of a batch ---- */

@@ -10,6 +10,7 @@
 #include "core/state/table.h"
 
 int64_t key_view_hash(const struct mill_view *view);
+int64_t key_view_hash_seeded(const struct mill_view *view, uint64_t seed);
 /* The bytes (from a snapshot) hold exactly the parts of the layout. */
 bool key_view_sound(const struct key_layout *layout, const struct mill_view *view);
 

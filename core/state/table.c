@@ -73,6 +73,25 @@ static bool place_group(struct table *table, int64_t word, uint32_t id)
     return false;
 }
 
+/* Where a key stands in this table: @word is its own hash. */
+static inline int64_t word_in(const struct table *table, int64_t word, const struct mill_view *view)
+{
+    return view == NULL || LIKELY(table->view_seed == 0)
+               ? word
+               : key_view_hash_seeded(view, table->view_seed);
+}
+
+/* Another hash: too many keys met in one place. */
+static void change_seed(struct table *table)
+{
+    table->seed = table->seed * 0xd6e8feb86659fd93u + 2;
+    if (table->group_views == NULL)
+        return;
+    table->view_seed = table->seed | 1;
+    for (uint32_t i = 0; i < table->groups; i++)
+        table->group_words[i] = key_view_hash_seeded(&table->group_views[i], table->view_seed);
+}
+
 static bool rebuild(struct table *table, uint64_t buckets)
 {
     int64_t *words;
@@ -93,7 +112,7 @@ again:
     table->shift = 64 - (uint32_t)__builtin_ctzll(buckets);
     for (uint32_t i = 0; i < table->groups; i++)
         if (i != table->null_group && !place_group(table, table->group_words[i], i)) {
-            table->seed = table->seed * 0xd6e8feb86659fd93u + 2;
+            change_seed(table);
             buckets *= 2;
             goto again;
         }
@@ -239,7 +258,7 @@ static uint32_t add_group(struct table *table, int64_t word, const struct mill_v
             table->group_views[id].far.data = copy;
         }
     }
-    table->group_words[id] = word;
+    table->group_words[id] = word_in(table, word, view);
     table->groups++;
     return id;
 }
@@ -258,8 +277,9 @@ static uint32_t find_indexed(struct table *table, int64_t word)
     return *at - 1;
 }
 
-static uint32_t find_or_add(struct table *table, int64_t word, const struct mill_view *view)
+static uint32_t find_or_add(struct table *table, int64_t own, const struct mill_view *view)
 {
+    const int64_t word = word_in(table, own, view);
     uint64_t b;
     uint32_t id;
 
@@ -283,12 +303,12 @@ static uint32_t find_or_add(struct table *table, int64_t word, const struct mill
             break;
         b = (b + 1) & (table->buckets - 1);
     }
-    id = add_group(table, word, view);
+    id = add_group(table, own, view);
     if (id == TABLE_NO_GROUP)
         return id;
-    while (!place_group(table, word, id)) {
+    while (!place_group(table, table->group_words[id], id)) {
+        change_seed(table);
         table->groups--;
-        table->seed = table->seed * 0xd6e8feb86659fd93u + 2;
         if (!rebuild(table, table->buckets * 2))
             return TABLE_NO_GROUP;
         table->groups++;
@@ -466,8 +486,12 @@ uint32_t table_adopt(struct table *table, const struct table *from, uint32_t id)
         return table_single(table) ? 0 : TABLE_NO_GROUP;
     if (id == from->null_group)
         return null_group(table);
-    return find_or_add(table, from->group_words[id],
-                       table->layout->narrow ? NULL : &from->group_views[id]);
+    if (table->layout->narrow)
+        return find_or_add(table, from->group_words[id], NULL);
+    return find_or_add(table,
+                       from->view_seed == 0 ? from->group_words[id]
+                                            : key_view_hash(&from->group_views[id]),
+                       &from->group_views[id]);
 }
 
 bool table_valid(const struct table *table)

@@ -9,6 +9,7 @@
  *   group ids are dense: 0 .. groups-1 in order of appearance; state of group id = states + id * state_bytes
  *   state pointers are good until the next table_lookup()
  *
+ * Keys that are made to meet in one place (more than 64 full buckets in a row) make the table take another, seeded hash.
  * NULL is one group, NaN is one group, -0.0 is 0.0. Strings are copied into the table.
  * Threads: one shard.   Errors: false without memory; the caller names the operator.   Includes: batch.h, snapshot.h
  */
@@ -61,6 +62,7 @@ struct table {
     struct heap *heap;
     const struct key_layout *layout;
     uint64_t seed;
+    uint64_t view_seed; /* wide: 0, or of the hash that took over when too many keys met */
     uint32_t state_bytes;
     uint32_t groups, capacity; /* room for states and group keys */
     uint32_t null_group;       /* narrow: id of NULL, or TABLE_NO_GROUP */
