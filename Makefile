@@ -92,6 +92,10 @@ $(CMD): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tools/*.c)) $(LIB)
 
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(TEST_KIT) $(LIB)
 	$(Q)$(CC) $(OPT) -o $@ $< $(TEST_KIT) $(LIB) $(if $(filter test_%,$*),-lcriterion) $(if $(filter fuzz_%,$*),-fsanitize=fuzzer) $(LIBS)
+$(BUILD)/bench/%.o: bench/%.cc
+	@tools/install-packages.sh bench
+	@mkdir -p $(@D)
+	$(Q)$(CXX) $(CPPFLAGS) $(CXXFLAGS_OWN) -MMD -MP -c $< -o $@
 $(BUILD)/bench/%: $(BUILD)/bench/%.o $(LIB)
 	$(Q)$(CXX) $(OPT) -o $@ $< $(LIB) -lbenchmark $(LIBS)
 
@@ -140,14 +144,17 @@ ci:                                    ## exactly what CI runs
 	@.ci/run
 
 $(BUILD)/bench_memory: bench/bench_memory.c $(LIB)
-	$(Q)$(CC) -std=c17 -O2 -Wall -Wextra -I. -o $@ $< $(LIB) $(LIBS)
+	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE -O2 -Wall -Wextra -I. -o $@ $< $(LIB) $(LIBS)
 
 $(BUILD)/bench_json: bench/bench_json.c bench/simdjson_shim.cc $(LIB)
 	@tools/install-packages.sh bench
 	$(Q)$(CXX) -std=c++17 -O2 -march=native -Wall -c -o $@.o bench/simdjson_shim.cc
 	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE $(ARCH) -O2 -Wall -Wextra -I. -o $@ bench/bench_json.c $@.o $(LIB) -lsimdjson $(LIBS)
 
-bench: all $(BUILD)/bench_memory $(BUILD)/bench_json       ## measure the engine on generated data, answers checked
+$(BUILD)/bench_ring: bench/bench_ring.c $(LIB)
+	$(Q)$(CC) $(CPPFLAGS) -std=gnu17 $(ARCH) -O2 -Wall -Wextra -o $@ $< $(LIB) $(LIBS)
+
+bench: all $(BUILD)/bench_memory $(BUILD)/bench_ring $(BUILD)/bench_json $(BENCHES:%=$(BUILD)/bench/%)       ## measure the engine on generated data, answers checked
 	@BUILD=$(BUILD) bench/run.sh
 
 install: all                           ## to PREFIX (default /usr/local)

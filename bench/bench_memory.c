@@ -1,37 +1,247 @@
-/* bench/bench_memory.c - windows over a table in memory, lent to the engine: 10 s tumbling, COUNT, SUM, MIN, MAX by key.
+/* bench/bench_memory.c - windows over a table in memory, lent to the engine: COUNT, SUM, MIN, MAX by key, 10 windows of 10 s in all.
  *
- * usage: bench_memory [KEYS [MILLION_ROWS [SHARDS]]]. Keys are random, times ascend (10 windows in all). The counts of all
- * windows must add up to the rows, or nothing is printed. Best and median of five runs. */
+ * usage: bench_memory [MILLION_ROWS [WORKLOAD...]]. Each workload runs five times with 1 and with 2 shards. Before a figure is printed the answer is
+ * compared with a recomputation in this file: the number of groups, and over all of them the sums of counts, sums, least and greatest
+ * values (all exact: the values are whole numbers). Printed: median, best and worst rate, and CPU nanoseconds per row. */
 #include "core/millstream.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 
-static const char ddl[] = "CREATE TABLE t (k BIGINT, v DOUBLE, ts TIMESTAMP(3), WATERMARK FOR ts "
-                          "AS ts - INTERVAL '1' SECOND) "
-                          "WITH ('connector' = 'memory');";
-static const char keyed[] = "SELECT k, COUNT(*), SUM(v), MIN(v), MAX(v) FROM TABLE(TUMBLE(TABLE t, "
-                            "DESCRIPTOR(ts), INTERVAL '10' SECOND)) "
-                            "GROUP BY window_start, window_end, k;";
-static const char unkeyed[] = "SELECT 0, COUNT(*), SUM(v), MIN(v), MAX(v) FROM TABLE(TUMBLE(TABLE "
-                              "t, DESCRIPTOR(ts), INTERVAL '10' SECOND)) "
-                              "GROUP BY window_start, window_end;";
+#define RUNS 5
+#define TIME_MS 100000 /* of event time in all */
+
+enum keys { KEYS_NONE, KEYS_DENSE, KEYS_SPREAD, KEYS_TEXT };
+enum windows { TUMBLE, HOP, SESSION };
+
+static const struct workload {
+    const char *name;
+    enum keys keys;
+    uint32_t key_count;
+    double zipf; /* exponent; 0: uniform */
+    enum windows windows;
+    uint32_t size_s, slide_s;
+} workloads[] = {{"unkeyed", KEYS_NONE, 1, 0, TUMBLE, 10, 10},
+                 {"dense100", KEYS_DENSE, 100, 0, TUMBLE, 10, 10},
+                 {"random10k", KEYS_SPREAD, 10000, 0, TUMBLE, 10, 10},
+                 {"dense10k", KEYS_DENSE, 10000, 0, TUMBLE, 10, 10},
+                 {"zipf10k", KEYS_SPREAD, 10000, 1.1, TUMBLE, 10, 10},
+                 {"random1m", KEYS_SPREAD, 1000000, 0, TUMBLE, 10, 10},
+                 {"zipf1m", KEYS_SPREAD, 1000000, 1.1, TUMBLE, 10, 10},
+                 {"text10k", KEYS_TEXT, 10000, 0, TUMBLE, 10, 10},
+                 {"hop2", KEYS_SPREAD, 1000, 0, HOP, 10, 5},
+                 {"hop10", KEYS_SPREAD, 1000, 0, HOP, 10, 1},
+                 {"hop60", KEYS_SPREAD, 1000, 0, HOP, 60, 1},
+                 {"session", KEYS_SPREAD, 1000, 0, SESSION, 1, 1}};
+
+struct table {
+    uint32_t rows;
+    uint32_t *rank; /* of the key, from 0 */
+    int64_t *keys, *times;
+    struct mill_view *texts;
+    double *values;
+};
+
+/* What is compared: sums over all result rows. */
+struct answer {
+    uint64_t groups, counts;
+    double sums, least, most;
+};
+
+static uint64_t random_word(uint64_t *state)
+{
+    *state = *state * 6364136223846793005ull + 1442695040888963407ull;
+    return *state >> 33;
+}
+
+static void *column(uint32_t rows, size_t width)
+{
+    void *memory = aligned_alloc(1 << 21, (rows * width + (1 << 21) - 1) >> 21 << 21);
+
+    if (memory == NULL) {
+        fprintf(stderr, "bench_memory: no memory for %u rows\n", rows);
+        exit(1);
+    }
+    madvise(memory, rows * width, MADV_HUGEPAGE);
+    return memory;
+}
+
+/* Ranks by inversion of the cumulated harmonic sums. */
+static void zipf_ranks(struct table *t, const struct workload *w, uint64_t *state)
+{
+    double *upto = malloc(w->key_count * sizeof *upto), total = 0;
+
+    for (uint32_t k = 0; upto != NULL && k < w->key_count; k++)
+        upto[k] = total += pow(k + 1, -w->zipf);
+    for (uint32_t i = 0; upto != NULL && i < t->rows; i++) {
+        const double u = (double)random_word(state) / 2147483648.0 * total;
+        uint32_t low = 0, high = w->key_count - 1;
+
+        while (low < high) {
+            const uint32_t middle = (low + high) / 2;
+
+            if (upto[middle] < u)
+                low = middle + 1;
+            else
+                high = middle;
+        }
+        t->rank[i] = low;
+    }
+    free(upto);
+}
+
+static struct mill_view text_view(const char *text)
+{
+    struct mill_view view = {.length = (uint32_t)strlen(text)};
+
+    if (view.length <= sizeof view.inlined) {
+        memcpy(view.inlined, text, view.length);
+    } else {
+        memcpy(view.far.prefix, text, sizeof view.far.prefix);
+        view.far.data = text;
+    }
+    return view;
+}
+
+static void fill(struct table *t, const struct workload *w)
+{
+    static char names[10000][24];
+    uint64_t state = 42;
+
+    if (w->zipf > 0)
+        zipf_ranks(t, w, &state);
+    for (uint32_t i = 0; i < t->rows; i++) {
+        if (w->zipf == 0)
+            t->rank[i] = (uint32_t)(random_word(&state) % w->key_count);
+        t->keys[i] =
+            w->keys == KEYS_DENSE ? t->rank[i] : (int64_t)(t->rank[i] * 0x9e3779b97f4a7c15ull);
+        t->values[i] = (double)(random_word(&state) >> 7);
+        t->times[i] = (int64_t)((uint64_t)i * TIME_MS / t->rows) * 1000;
+    }
+    for (uint32_t k = 0; w->keys == KEYS_TEXT && k < w->key_count; k++)
+        snprintf(names[k], sizeof names[k], "customer-%u", k);
+    for (uint32_t i = 0; w->keys == KEYS_TEXT && i < t->rows; i++)
+        t->texts[i] = text_view(names[t->rank[i]]);
+}
+
+/* ---- the recomputation ---- */
+
+struct cell {
+    uint64_t count;
+    double sum, least, most;
+    int64_t last; /* SESSION: time of the latest row */
+};
+
+static void close_cell(struct answer *a, struct cell *c)
+{
+    if (c->count == 0)
+        return;
+    a->groups++;
+    a->counts += c->count;
+    a->sums += c->sum;
+    a->least += c->least;
+    a->most += c->most;
+    c->count = 0;
+}
+
+static void add_row(struct cell *c, double v, int64_t time)
+{
+    c->sum = c->count == 0 ? v : c->sum + v;
+    c->least = c->count == 0 || v < c->least ? v : c->least;
+    c->most = c->count == 0 || v > c->most ? v : c->most;
+    c->count++;
+    c->last = time;
+}
+
+/* Every window by itself: rows first .. last of it, found by their times, which ascend. */
+static struct answer recompute(const struct table *t, const struct workload *w)
+{
+    const int64_t size = (int64_t)w->size_s * 1000000, slide = (int64_t)w->slide_s * 1000000;
+    struct cell *cells = calloc(w->key_count, sizeof *cells);
+    struct answer a = {0};
+    uint32_t first = 0;
+
+    if (cells == NULL)
+        exit(1);
+    if (w->windows == SESSION)
+        for (uint32_t i = 0; i < t->rows; i++) {
+            struct cell *c = &cells[t->rank[i]];
+
+            if (c->count > 0 && t->times[i] - c->last > size)
+                close_cell(&a, c);
+            add_row(c, t->values[i], t->times[i]);
+        }
+    for (int64_t start = slide - size; w->windows != SESSION && start < (int64_t)TIME_MS * 1000;
+         start += slide) {
+        while (first < t->rows && t->times[first] < start)
+            first++;
+        for (uint32_t i = first; i < t->rows && t->times[i] < start + size; i++)
+            add_row(&cells[t->rank[i]], t->values[i], t->times[i]);
+        for (uint32_t k = 0; k < w->key_count; k++)
+            close_cell(&a, &cells[k]);
+    }
+    for (uint32_t k = 0; k < w->key_count; k++)
+        close_cell(&a, &cells[k]);
+    free(cells);
+    return a;
+}
+
+/* ---- the engine ---- */
 
 static int on_batch(void *user, mill_query *query, const struct mill_batch *batch)
 {
-    const int64_t *counts = batch->columns[1].values;
+    const int64_t *counts = batch->columns[0].values;
+    const double *sums = batch->columns[1].values, *least = batch->columns[2].values,
+                 *most = batch->columns[3].values;
+    struct answer *a = user;
 
     (void)query;
-    for (uint32_t i = 0; i < batch->rows; i++)
-        *(int64_t *)user += counts[i];
+    a->groups += batch->rows;
+    for (uint32_t i = 0; i < batch->rows; i++) {
+        a->counts += (uint64_t)counts[i];
+        a->sums += sums[i];
+        a->least += least[i];
+        a->most += most[i];
+    }
     return 0;
 }
 
-/* Seconds of one run; negative: it failed or the answer is wrong. */
-static double run(const struct mill_batch *batch, uint32_t shards, bool has_keys)
+static void make_sql(const struct workload *w, char ddl[400], char sql[500])
 {
-    int64_t counted = 0;
-    const struct mill_callbacks callbacks = {.user = &counted, .on_batch = on_batch};
+    static const char *const functions[] = {"TUMBLE", "HOP", "SESSION"};
+    const char *by = w->keys == KEYS_NONE ? "" : ", k";
+    char lengths[100];
+
+    snprintf(ddl, 400,
+             "CREATE TABLE t (k %s, v DOUBLE, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL "
+             "'1' SECOND) WITH ('connector' = 'memory');",
+             w->keys == KEYS_TEXT ? "STRING" : "BIGINT");
+    if (w->windows == HOP)
+        snprintf(lengths, sizeof lengths, "INTERVAL '%u' SECOND, INTERVAL '%u' SECOND", w->slide_s,
+                 w->size_s);
+    else
+        snprintf(lengths, sizeof lengths, "INTERVAL '%u' SECOND", w->size_s);
+    snprintf(sql, 500,
+             "SELECT COUNT(*), SUM(v), MIN(v), MAX(v) FROM TABLE(%s(TABLE t%s, DESCRIPTOR(ts), "
+             "%s)) GROUP BY window_start, window_end%s;",
+             functions[w->windows], w->windows == SESSION ? " PARTITION BY k" : "", lengths, by);
+}
+
+/* Seconds of one run; negative: it failed. */
+static double run(const struct table *t, const struct workload *w, uint32_t shards,
+                  struct answer *answer)
+{
+    const struct mill_column columns[] = {{.values = w->keys == KEYS_TEXT ? (const void *)t->texts
+                                                                          : t->keys},
+                                          {.values = t->values},
+                                          {.values = t->times}};
+    const struct mill_batch batch = {.rows = t->rows, .column_count = 3, .columns = columns};
+    const struct mill_callbacks callbacks = {.user = answer, .on_batch = on_batch};
+    char ddl[400], sql[500];
     struct mill_config config;
     struct mill_error error = {0};
     struct mill_stats stats = {0};
@@ -39,22 +249,32 @@ static double run(const struct mill_batch *batch, uint32_t shards, bool has_keys
     mill_input *input = NULL;
     mill_query *query = NULL;
 
+    make_sql(w, ddl, sql);
     mill_config_init(&config);
     config.shard_count = shards;
     engine = mill_engine_open(&config, &error);
     if (engine != NULL && mill_execute(engine, ddl, NULL, &error) == MILL_OK)
         input = mill_input_open(engine, "t", &error);
-    if (input != NULL && mill_lend(input, batch, 1, 1, &error) == MILL_OK) {
+    if (input != NULL && mill_lend(input, &batch, 1, 1, &error) == MILL_OK) {
         mill_input_end(input);
-        query = mill_prepare(engine, has_keys ? keyed : unkeyed, &callbacks, &error);
+        query = mill_prepare(engine, sql, &callbacks, &error);
     }
     if (query != NULL && mill_run(query, &error) == MILL_OK)
         mill_query_stats(query, &stats);
     mill_query_close(query);
     mill_engine_close(engine);
     if (error.code != MILL_OK)
-        fprintf(stderr, "bench_memory: %s\n", error.message);
-    return error.code == MILL_OK && counted == (int64_t)batch->rows ? stats.seconds : -1;
+        fprintf(stderr, "bench_memory: %s: %s\n", w->name, error.message);
+    return error.code == MILL_OK ? stats.seconds : -1;
+}
+
+static double cpu_seconds(void)
+{
+    struct rusage u;
+
+    getrusage(RUSAGE_SELF, &u);
+    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+           (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
 }
 
 static int ascending(const void *a, const void *b)
@@ -62,33 +282,75 @@ static int ascending(const void *a, const void *b)
     return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b);
 }
 
+static bool measure(const struct table *t, const struct workload *w, uint32_t shards,
+                    const struct answer *expected)
+{
+    double seconds[RUNS];
+    const double before = cpu_seconds();
+
+    for (int i = 0; i < RUNS; i++) {
+        struct answer got = {0};
+
+        seconds[i] = run(t, w, shards, &got);
+        if (seconds[i] < 0)
+            return false;
+        if (memcmp(&got, expected, sizeof got) != 0) {
+            fprintf(stderr,
+                    "bench_memory: %s, %u shards: %llu groups, %llu rows, sums %.0f %.0f %.0f; "
+                    "expected %llu, %llu, %.0f %.0f %.0f\n",
+                    w->name, shards, (unsigned long long)got.groups, (unsigned long long)got.counts,
+                    got.sums, got.least, got.most, (unsigned long long)expected->groups,
+                    (unsigned long long)expected->counts, expected->sums, expected->least,
+                    expected->most);
+            return false;
+        }
+    }
+    const double cpu = cpu_seconds() - before;
+
+    qsort(seconds, RUNS, sizeof *seconds, ascending);
+    printf("memory, %s, %u shards, %llu groups: median %.1f M rows/s (best %.1f, worst %.1f), %.1f "
+           "CPU ns a row\n",
+           w->name, shards, (unsigned long long)expected->groups, t->rows / seconds[RUNS / 2] / 1e6,
+           t->rows / seconds[0] / 1e6, t->rows / seconds[RUNS - 1] / 1e6,
+           cpu / RUNS / t->rows * 1e9);
+    fflush(stdout);
+    return true;
+}
+
+static bool is_wanted(const struct workload *w, int count, char **args)
+{
+    for (int i = 2; i < count; i++)
+        if (strcmp(args[i], w->name) == 0)
+            return true;
+    return count < 3;
+}
+
 int main(int count, char **args)
 {
-    const uint64_t keys = count > 1 ? strtoull(args[1], NULL, 10) : 10000;
-    const uint32_t rows = (uint32_t)(count > 2 ? strtoul(args[2], NULL, 10) : 20) * 1000000;
-    const uint32_t shards = count > 3 ? (uint32_t)strtoul(args[3], NULL, 10) : 1;
-    int64_t *k = malloc(rows * sizeof *k), *ts = malloc(rows * sizeof *ts);
-    double *v = malloc(rows * sizeof *v), seconds[5];
-    const struct mill_column columns[] = {{.values = k}, {.values = v}, {.values = ts}};
-    const struct mill_batch batch = {.rows = rows, .column_count = 3, .columns = columns};
-    uint64_t state = 42;
+    const uint32_t rows = (uint32_t)(count > 1 ? strtoul(args[1], NULL, 10) : 20) * 1000000;
+    struct table t = {.rows = rows,
+                      .rank = column(rows, sizeof *t.rank),
+                      .keys = column(rows, sizeof *t.keys),
+                      .times = column(rows, sizeof *t.times),
+                      .texts = column(rows, sizeof *t.texts),
+                      .values = column(rows, sizeof *t.values)};
+    bool ok = true;
 
-    for (uint32_t i = 0; k != NULL && ts != NULL && v != NULL && i < rows; i++) {
-        state = state * 6364136223846793005ull + 1442695040888963407ull;
-        k[i] = (int64_t)(keys > 0 ? (state >> 33) % keys * 2654435761u : 0);
-        v[i] = (double)(state >> 40);
-        ts[i] = (int64_t)((uint64_t)i * 100000 / rows) * 1000;
+    for (size_t i = 0; i < sizeof workloads / sizeof *workloads; i++) {
+        const struct workload *w = &workloads[i];
+
+        if (!is_wanted(w, count, args))
+            continue;
+        fill(&t, w);
+        const struct answer expected = recompute(&t, w);
+
+        for (uint32_t shards = 1; shards <= 2; shards++)
+            ok = measure(&t, w, shards, &expected) && ok;
     }
-    for (int i = 0; i < 5; i++) {
-        seconds[i] = run(&batch, shards, keys > 0);
-        if (seconds[i] < 0)
-            return 1;
-    }
-    qsort(seconds, 5, sizeof *seconds, ascending);
-    printf("memory, %llu keys, %u shards: median %.1f M rows/s (best %.1f)\n",
-           (unsigned long long)keys, shards, rows / seconds[2] / 1e6, rows / seconds[0] / 1e6);
-    free(k);
-    free(ts);
-    free(v);
-    return 0;
+    free(t.rank);
+    free(t.keys);
+    free(t.times);
+    free(t.texts);
+    free(t.values);
+    return ok ? 0 : 1;
 }

@@ -28,7 +28,8 @@ for query in csv gen; do
         done | sort -n | awk -v q=$query -v n=$n '{r[NR]=$1; b[NR]=$3/$2} END {printf "%s, %d shards: median %.1f M rows/s (%.1f to %.1f)", q, n, r[3]/1e6, r[1]/1e6, r[5]/1e6; if (b[3] > 0) printf ", %.2f GB/s", b[3]/1e9; print ""}'
     done
 done
-for keys in 0 100 10000 1000000; do
-    for n in 1 2; do "${BUILD:-build}/bench_memory" $keys 20 $n; done
-done
+"${BUILD:-build}/bench_memory" 20
+python3 bench/peers/duckdb.py 20 1 || [ $? = 77 ]
+"${BUILD:-build}/bench_ring"
+"${BUILD:-build}/bench/bench_kernels" --benchmark_min_time=0.1 --benchmark_repetitions=5 --benchmark_report_aggregates_only=true
 "${BUILD:-build}/bench_json"

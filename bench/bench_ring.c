@@ -1,0 +1,111 @@
+/* bench/bench_ring.c - the ring between two threads: messages of 8 bytes a second, published one by one and in bursts.
+ *
+ * usage: bench_ring [MILLION_MESSAGES]. Each runs five times; every message is added up and compared with the sum that was sent. */
+#include "core/ring.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define RUNS 5
+#define BURST_MAX 64u
+
+static struct ring ring;
+static uint64_t messages;
+static uint32_t burst;
+
+static void *produce(void *unused)
+{
+    for (uint64_t i = 1; i <= messages;) {
+        uint32_t n = 0;
+
+        while (n < burst && i <= messages && ring_stage(&ring, (void *)(uintptr_t)i)) {
+            i++;
+            n++;
+        }
+        if (n > 0)
+            ring_publish(&ring);
+        else
+            cpu_relax();
+    }
+    return unused;
+}
+
+/* The sum of all messages. */
+static uint64_t consume(void)
+{
+    void *items[BURST_MAX];
+    uint64_t sum = 0;
+
+    for (uint64_t got = 0; got < messages;) {
+        const uint32_t n =
+            burst == 1 ? (items[0] = ring_pop(&ring)) != NULL : ring_pop_burst(&ring, items, burst);
+
+        for (uint32_t i = 0; i < n; i++)
+            sum += (uintptr_t)items[i];
+        got += n;
+        if (n == 0)
+            cpu_relax();
+    }
+    return sum;
+}
+
+static double now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b);
+}
+
+static int measure(struct heap *heap, uint32_t slots)
+{
+    double seconds[RUNS];
+
+    for (int i = 0; i < RUNS; i++) {
+        pthread_t producer;
+        double begin;
+
+        if (!ring_open(&ring, heap, slots, 0))
+            return 1;
+        begin = now();
+        if (pthread_create(&producer, NULL, produce, NULL) != 0)
+            return 1;
+        if (consume() != messages * (messages + 1) / 2) {
+            fprintf(stderr, "bench_ring: messages were lost or doubled\n");
+            return 1;
+        }
+        pthread_join(producer, NULL);
+        seconds[i] = now() - begin;
+        ring_close(&ring, heap);
+    }
+    qsort(seconds, RUNS, sizeof *seconds, ascending);
+    printf("ring, %u slots, bursts of %u: median %.0f M messages/s (best %.0f, worst %.0f)\n",
+           slots, burst, (double)messages / seconds[RUNS / 2] / 1e6,
+           (double)messages / seconds[0] / 1e6, (double)messages / seconds[RUNS - 1] / 1e6);
+    return 0;
+}
+
+int main(int count, char **args)
+{
+    static const uint32_t bursts[] = {1, 8, 64}, slots[] = {64, 1024, 16384};
+    struct budget budget = {.limit = 1u << 30};
+    struct heap heap;
+
+    messages = (count > 1 ? strtoull(args[1], NULL, 10) : 100) * 1000000;
+    heap_open(&heap, env_real(), &budget);
+    for (uint32_t b = 0; b < COUNT_OF(bursts); b++)
+        for (uint32_t s = 0; s < COUNT_OF(slots); s++) {
+            burst = bursts[b];
+            if (measure(&heap, slots[s]) != 0)
+                return 1;
+        }
+    heap_close(&heap);
+    return 0;
+}
