@@ -185,17 +185,20 @@ static void make_options(struct arena *arena, struct options *options, const cha
     *options = (struct options){.items = items, .count = n, .table = path};
 }
 
-static bool ends_with(const char *text, const char *end)
-{
-    const size_t n = strlen(text), m = strlen(end);
+enum packed { PLAIN, GZIP, ZSTANDARD };
 
-    return n >= m && strcmp(text + n - m, end) == 0;
+/* By how it begins, as the source does. */
+static enum packed is_packed(const char *bytes, size_t length)
+{
+    if (length >= 2 && memcmp(bytes, "\x1f\x8b", 2) == 0)
+        return GZIP;
+    return length >= 4 && memcmp(bytes, "\x28\xb5\x2f\xfd", 4) == 0 ? ZSTANDARD : PLAIN;
 }
 
 /* The first bytes of what @from expands to. False: damaged. */
-static bool expand(const char *path, const char *from, size_t length, char *to, size_t *expanded)
+static bool expand(const char *from, size_t length, char *to, size_t *expanded)
 {
-    if (ends_with(path, ".gz")) {
+    if (is_packed(from, length) == GZIP) {
         z_stream z = {.next_in = (unsigned char *)(uintptr_t)from,
                       .avail_in = (unsigned)length,
                       .next_out = (unsigned char *)to,
@@ -226,21 +229,22 @@ static bool expand(const char *path, const char *from, size_t length, char *to, 
 static int read_sample(const struct env *env, const char *path, struct arena *arena, char *to,
                        size_t *length, bool *whole, struct mill_error *error)
 {
-    const bool packed = ends_with(path, ".gz") || ends_with(path, ".zst");
-    char *into = packed ? arena_alloc(arena, SAMPLE_BYTES) : to;
     const int handle = env->file.open(env->self, path, ENV_READ);
     int64_t n;
 
     if (handle < 0)
         return mill_fail_os(error, MILL_E_NO_INPUT, handle, "cannot open '%s'", path);
-    n = env->file.pread(env->self, handle, into, SAMPLE_BYTES, 0);
+    n = env->file.pread(env->self, handle, to, SAMPLE_BYTES, 0);
     env->file.close(env->self, handle);
     if (n < 0)
         return mill_fail_os(error, MILL_E_NO_INPUT, (int)n, "cannot read '%s'", path);
     *length = (size_t)n;
     *whole = n < SAMPLE_BYTES;
-    if (n > 0 && packed) {
-        if (!expand(path, into, (size_t)n, to, length))
+    if (is_packed(to, (size_t)n) != PLAIN) {
+        char *packed = arena_alloc(arena, (size_t)n);
+
+        memcpy(packed, to, (size_t)n);
+        if (!expand(packed, (size_t)n, to, length))
             return mill_fail(error, MILL_E_DATA, 0, 0, "'%s': the compressed data is damaged",
                              path);
         *whole = *whole && *length < SAMPLE_BYTES;
