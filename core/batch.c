@@ -136,6 +136,8 @@ bool column_own(struct batch *batch, struct column *column, const struct mill_ty
 
 bool batch_own_columns(struct batch *batch, const struct mill_schema *schema)
 {
+    if (batch->columns == NULL && schema->field_count > 0) /* batch_reset() had no memory */
+        return false;
     for (uint32_t i = 0; i < schema->field_count; i++)
         if (!column_own(batch, &batch->columns[i], &schema->fields[i].type))
             return false;

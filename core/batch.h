@@ -27,7 +27,7 @@ struct column {
 };
 
 /* What class of result the rows are; batches of one step leave a stage in this order. */
-enum batch_class { CLASS_ROWS = 0, CLASS_FIRED = 1 };
+enum batch_class { CLASS_ROWS = 0, CLASS_FIRED = 1, CLASS_PASSED = 2 /* of markers: all */ };
 
 struct batch {
     uint64_t step;

@@ -2,6 +2,7 @@
 #include "core/config.h"
 
 #define SHARDS_DEFAULT_MAX 16u
+#define MEMORY_LIMIT_MIN ((uint64_t)1 << 20)
 
 void mill_config_init(struct mill_config *config)
 {
@@ -33,7 +34,9 @@ static int check_all(const struct mill_config *c, struct mill_error *error)
         check_range("step_rows", c->step_rows, 1, 1u << 24, error) != MILL_OK ||
         check_range("ring_slots", c->ring_slots, 1, 4096, error) != MILL_OK ||
         check_range("look_back", c->look_back, 1, 64, error) != MILL_OK ||
-        check_range("run_ahead", c->run_ahead, c->look_back + 1, 1024, error) != MILL_OK)
+        check_range("run_ahead", c->run_ahead, c->look_back + 1, 1024, error) != MILL_OK ||
+        check_range("memory_limit", c->memory_limit, MEMORY_LIMIT_MIN, UINT64_MAX, error) !=
+            MILL_OK)
         return MILL_E_ARGUMENT;
     if ((c->ring_slots & (c->ring_slots - 1)) != 0)
         return mill_fail(error, MILL_E_ARGUMENT, 0, 0, "ring_slots is %u, need a power of two",

@@ -1,6 +1,7 @@
 /* core/engine.c - the public API over catalog, planner and jobs. */
 #include "core/atomic.h"
 #include "core/config.h"
+#include "core/engine.h"
 #include "core/plan/plan.h"
 #include "core/shard/job.h"
 #include "core/sql/ast.h"
@@ -278,13 +279,13 @@ static int query_on_batch(void *user, const struct batch *batch, const struct mi
 {
     struct mill_query *query = user;
     struct batch *copy;
-    int code = 1;
+    int code = ON_BATCH_NO_MEMORY;
 
     if (batch->live == 0)
         return 0;
     copy = result_copy(query, batch, schema);
     if (copy == NULL)
-        return 1;
+        return ON_BATCH_NO_MEMORY;
     if (query->callbacks.on_batch != NULL) {
         if (show(query, copy))
             code = query->callbacks.on_batch(query->callbacks.user, query, &query->view);
@@ -373,6 +374,22 @@ int mill_run(mill_query *query, struct mill_error *error)
 
 int mill_turn(mill_query *query, uint32_t *work, bool *ended, struct mill_error *error)
 {
+    return query_turn(query, -1, work, ended, error);
+}
+
+const struct job *query_job(const mill_query *query)
+{
+    return query->job;
+}
+
+uint64_t engine_memory(const mill_engine *engine)
+{
+    return at_load_relaxed(&engine->budget.used);
+}
+
+int query_turn(mill_query *query, int32_t only, uint32_t *work, bool *ended,
+               struct mill_error *error)
+{
     struct mill_error local = {0};
     int code;
 
@@ -386,7 +403,7 @@ int mill_turn(mill_query *query, uint32_t *work, bool *ended, struct mill_error 
         if (code != MILL_OK)
             return code;
     }
-    code = job_turn(query->job, -1, work, ended, error);
+    code = job_turn(query->job, only, work, ended, error);
     query->done = *ended;
     return code;
 }

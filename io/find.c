@@ -93,7 +93,10 @@ static void look_add(struct look *l, const char *path, const struct env_stat *st
                                 .modified_ns = stat->modified_ns,
                                 .bytes = stat->bytes,
                                 .is_regular = stat->is_regular};
-    l->failed = l->failed || file->path == NULL;
+    if (file->path == NULL) {
+        l->failed = true;
+        l->count--;
+    }
 }
 
 /* Flink's pattern is held against the absolute path. */
@@ -120,14 +123,21 @@ static void found(void *user, const char *name)
     const struct env *env = l->finder->config->env;
     struct env_stat stat;
     char path[4096];
+    int looked;
 
     if (name[0] == '.' || name[0] == '_')
         return; /* hidden, or not finished */
     if (l->glob != NULL && fnmatch(l->glob, name, 0) != 0)
         return;
-    if (snprintf(path, sizeof path, "%s/%s", l->folder, name) >= (int)sizeof path ||
-        env->file.stat(env->self, path, &stat) != 0)
+    if (snprintf(path, sizeof path, "%s/%s", l->folder, name) >= (int)sizeof path)
         return;
+    looked = env->file.stat(env->self, path, &stat);
+    if (looked < 0) {
+        if (looked != -ENOENT && l->code == 0)
+            l->code =
+                looked; /* not to be looked at is not to be absent: its rows would be missing */
+        return;
+    }
     if (stat.is_folder && l->glob == NULL && l->depth < DEPTH_MAX) {
         struct look inner = *l;
         int code;
@@ -190,7 +200,9 @@ int finder_look(struct finder *f, bool by_time,
     const int os = look_through(&l);
     int code = MILL_OK;
 
-    if (os < 0)
+    if (os == -ENOMEM)
+        code = mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory for the list of files");
+    else if (os < 0)
         code = mill_fail_os(error, MILL_E_NO_INPUT, os, "cannot read '%s' (table %s)", f->path,
                             f->config->options->table);
     else if (l.failed)

@@ -24,6 +24,7 @@ struct text_sink {
     struct arena arena;
     const char *path, *hidden; /* filesystem; NULL: a handle that is not ours */
     int handle;
+    bool visible; /* under its final name */
 };
 
 static int sink_flush(struct text_sink *s, struct mill_error *error)
@@ -176,6 +177,8 @@ static int filesystem_finish(struct sink *sink, struct mill_error *error)
                              : arena_text(&s->arena, s->path, (size_t)(slash - s->path));
     int code;
 
+    if (folder == NULL)
+        return mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory to finish %s", s->path);
     if (s->writer->vtable->finish != NULL)
         s->writer->vtable->finish(s->writer, &s->text);
     code = sink_flush(s, error);
@@ -186,6 +189,7 @@ static int filesystem_finish(struct sink *sink, struct mill_error *error)
     s->handle = -1;
     if (code == 0)
         code = s->env->file.rename(s->env->self, s->hidden, s->path);
+    s->visible = code == 0;
     if (code == 0)
         code = s->env->file.sync_folder(s->env->self, folder);
     return code < 0 ? mill_fail_os(error, MILL_E_IO, code, "cannot finish %s", s->path) : MILL_OK;
@@ -195,11 +199,11 @@ static void filesystem_abort(struct sink *sink)
 {
     struct text_sink *s = (struct text_sink *)sink;
 
-    if (s->handle < 0)
-        return;
-    s->env->file.close(s->env->self, s->handle);
-    s->env->file.unlink(s->env->self, s->hidden);
+    if (s->handle >= 0)
+        s->env->file.close(s->env->self, s->handle);
     s->handle = -1;
+    if (!s->visible)
+        s->env->file.unlink(s->env->self, s->hidden);
 }
 
 /* ---- stdout and print ---- */

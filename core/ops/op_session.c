@@ -136,8 +136,10 @@ static bool put_row(struct session_op *s, struct session **list, int64_t time, i
             continue;
         }
         *at = x->next;
-        if (!unite(s, home, x, batch))
+        if (!unite(s, home, x, batch)) {
+            *at = x; /* not lost: the operator's close frees it */
             return false;
+        }
     }
     if (home == NULL) {
         if (time_add(time, s->gap - s->unit) <= w) {

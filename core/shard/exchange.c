@@ -26,7 +26,29 @@ struct exchange {
     struct batch *open[SHARDS_MAX];
     struct position told[SHARDS_MAX]; /* last marker; class_ 255: none this step */
     uint64_t step;
+    bool flushing;     /* the step has ended before this exchange */
+    uint64_t numbered; /* step + 1 that the next number speaks of */
+    uint32_t number;
 };
+
+/* Places of fired rows begin behind those of rows. */
+#define FIRED_PLACES 0x80000000u
+
+/* Fired rows get their place in the step here, behind the exchange, where they stand in canonical order: what their
+ * sender knew depends on the number of shards and on the batch size. */
+void exchange_number(struct op *op, struct batch *batch)
+{
+    struct exchange *x = (struct exchange *)op;
+
+    if (batch->class_ != CLASS_FIRED)
+        return;
+    if (x->numbered != batch->step + 1)
+        x->number = 0;
+    x->numbered = batch->step + 1;
+    batch->place = NULL;
+    batch->place_base = FIRED_PLACES + x->number;
+    x->number += batch->rows;
+}
 
 /* ---- one shard ---- */
 
@@ -40,6 +62,7 @@ static enum op_progress direct_push(struct op *op, uint32_t port, struct batch *
     op->counters.in += batch->live;
     op->counters.out += batch->live;
     CHECK(op->link_count == 1);
+    exchange_number(op, batch);
     return op->links[0].to->vtable->push(op->links[0].to, op->links[0].port, batch, x->time);
 }
 
@@ -97,22 +120,28 @@ static bool send_open(struct exchange *x, uint32_t q)
 
     if (x->open[q] == NULL)
         return true;
-    if (!ring_push(&out->rings[q], x->open[q]))
+    if (!ring_push(&out->rings[q], x->open[q])) {
+        x->shard->probes[PROBE_RING_FULL]++;
         return false;
+    }
     x->open[q] = NULL;
     return true;
 }
 
-static bool open_batch(struct exchange *x, uint32_t q)
+/* False: no free batch, which is back-pressure; *failed: no memory, which is not. */
+static bool open_batch(struct exchange *x, uint32_t q, bool *failed)
 {
     const struct batch *in = x->in;
     struct batch *batch = pool_take(x->shard->out[x->edge].pool);
 
-    if (batch == NULL)
+    if (batch == NULL) {
+        x->shard->probes[PROBE_POOL_EMPTY]++;
         return false;
+    }
     batch_reset(batch, x->schema->field_count);
     if (!batch_own_columns(batch, x->schema)) {
         batch_release(batch);
+        *failed = true;
         return false;
     }
     batch->step = in->step;
@@ -136,7 +165,7 @@ static bool scatter_to(struct exchange *x, uint32_t q, bool *failed)
             (x->open[q]->class_ != in->class_ || x->open[q]->origin != in->origin) &&
             !send_open(x, q))
             return false;
-        if (x->open[q] == NULL && !open_batch(x, q))
+        if (x->open[q] == NULL && !open_batch(x, q, failed))
             return false;
         n = batch_append(x->open[q], in, x->rows + x->begin[q] + x->next[q],
                          x->begin[q + 1] - x->begin[q] - x->next[q], x->schema);
@@ -186,6 +215,7 @@ static void tell(struct exchange *x, uint32_t q, const struct position *position
         batch_release(marker);
         return;
     }
+    x->shard->probes[PROBE_TOLD]++;
     x->told[q] = *position;
     x->told[q].key = view_of("", 0);
     if (position->class_ == CLASS_FIRED && position->key.length > 0)
@@ -239,6 +269,8 @@ static enum op_progress exchange_go_on(struct op *op, const struct step_time *t)
         for (uint32_t q = 0; q < x->shard_count; q++)
             send_open(x, q);
         tell_reached(x);
+        x->shard->probes[x->in->class_ == CLASS_FIRED ? PROBE_SUSPENDED_FIRING
+                                                      : PROBE_SUSPENDED_ROWS]++;
         return OP_BUSY;
     }
     batch_release(x->in);
@@ -272,11 +304,18 @@ static enum op_progress exchange_flush(struct op *op, const struct step_time *t)
     enum op_progress p = exchange_go_on(op, t);
     bool all = true;
 
+    x->flushing = true;
     if (p != OP_READY)
         return p;
     for (uint32_t q = 0; q < x->shard_count; q++)
         all = send_open(x, q) && all;
-    return all ? OP_READY : OP_BUSY;
+    if (all)
+        return OP_READY;
+    /* Held up by one receiver; the others have all there is, which they cannot see before the step is done. */
+    for (uint32_t q = 0; q < x->shard_count; q++)
+        if (x->to_shard == UINT32_MAX || q == x->to_shard)
+            tell(x, q, &(struct position){.class_ = CLASS_PASSED});
+    return OP_BUSY;
 }
 
 static enum op_progress exchange_begin(struct op *op, const struct step_time *t)
@@ -284,19 +323,19 @@ static enum op_progress exchange_begin(struct op *op, const struct step_time *t)
     struct exchange *x = (struct exchange *)op;
 
     x->step = t->step;
+    x->flushing = false;
     for (uint32_t q = 0; q < x->shard_count; q++)
         x->told[q] = (struct position){.class_ = 255};
     return OP_READY;
 }
 
-/* While rows wait the exchange is busy; with only partly filled batches it is not, except at the end of a step. */
+/* While rows wait the exchange is busy; with only partly filled batches it is not, except when all before it have
+ * ended the step (not as soon as the stage is ending: an operator before it may still be firing). */
 static enum op_progress exchange_resume(struct op *op, const struct step_time *t)
 {
     struct exchange *x = (struct exchange *)op;
-    const struct stage *stage = &x->shard->stages[x->node->stage];
-    const bool ending = stage->index == 0 ? x->shard->front.ending : stage->phase == STAGE_ENDING;
 
-    return ending ? exchange_flush(op, t) : exchange_go_on(op, t);
+    return x->flushing ? exchange_flush(op, t) : exchange_go_on(op, t);
 }
 
 static void exchange_close(struct op *op)

@@ -164,6 +164,9 @@ static void shard_finish(struct shard *shard)
 {
     struct job *job = shard->job;
     const bool failed = at_load_acquire(&job->failed) != 0;
+    /* What is not the answer to the whole input does not get its name. */
+    const bool discard =
+        failed || job->deferred.code != MILL_OK || at_load_relaxed(&job->stop) == 2;
 
     for (uint32_t n = 0; shard->ops != NULL && n < job->plan->node_count; n++) {
         struct op *op = shard->ops[n];
@@ -172,7 +175,7 @@ static void shard_finish(struct shard *shard)
             continue;
         shard->totals[n] = op->counters;
         if (job->plan->nodes[n]->kind == NODE_SINK &&
-            op_sink_finish(op, failed, &shard->error) != MILL_OK && !failed)
+            op_sink_finish(op, discard, &shard->error) != MILL_OK && !failed)
             shard_fail(shard);
     }
 }

@@ -151,6 +151,22 @@ struct counters_live { /* read by others while running */
     at_i64 watermark_us;
 };
 
+/* Rare ways through the protocol, counted so that tests can tell whether they have been taken. */
+enum probe {
+    PROBE_POOL_EMPTY,       /* a sender found no free batch */
+    PROBE_RING_FULL,        /* or no free slot */
+    PROBE_SUSPENDED_ROWS,   /* held up within a batch of rows */
+    PROBE_SUSPENDED_FIRING, /* held up at the end of a step */
+    PROBE_TOLD,             /* a position was published instead of rows */
+    PROBE_POSITION_USED,    /* a merge went on because of a published position */
+    PROBE_MERGE_WAITED,     /* a merge waited for a sender to pass its least head */
+    PROBE_RUN_AHEAD,        /* nothing was cut: K steps are open */
+    PROBE_LOOK_BACK,        /* nothing was cut: step s - D is not decoded */
+    PROBE_WAITED_FOR_BYTES, /* nothing was cut: the chosen split's bytes are not in memory */
+    PROBE_ROUNDTRIP,        /* state went to bytes and back */
+    PROBE_COUNT
+};
+
 struct shard {
     struct job *job;
     uint32_t index;
@@ -171,6 +187,7 @@ struct shard {
     uint64_t rng;               /* round trips */
     uint64_t rows_in, dead_decoded;
     uint32_t idle_turns;
+    uint64_t probes[PROBE_COUNT];
     struct counters_live live;
     OWN_LINE at_u32 parked;
 };
@@ -225,6 +242,7 @@ struct job {
     int (*on_batch)(void *user, const struct batch *batch, const struct mill_schema *schema);
     void *on_batch_user;
 };
+#define ON_BATCH_NO_MEMORY (-2147483647) /* what else is not 0: the receiver asks to stop */
 
 /* step.c */
 int job_open_sources(struct job *job, struct mill_error *error);
@@ -248,6 +266,8 @@ struct op *op_exchange_new(struct shard *shard, const struct phys_node *node);
 /* The time that the consumer behind it sees. */
 void exchange_set_time(struct op *op, const struct step_time *t);
 const struct step_time *exchange_time(const struct op *op);
+/* Gives fired rows their places in the order in which the consumer gets them. */
+void exchange_number(struct op *op, struct batch *batch);
 /* A sender's stage has passed @position without sending: says so to receivers that have nothing from it. */
 /* (what is partly filled and lies before it goes first) */
 void exchange_passed(struct op *op, const struct position *position, uint64_t step);

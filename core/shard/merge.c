@@ -166,8 +166,11 @@ static void stage_passed(struct shard *shard, struct stage *stage, const struct 
                 continue;
             if (job->edges[stage->edges_in[i]].from_stage == 0 && entry->cutter != j)
                 continue;
-            if (in->step != entry->step || !sender_reached(in, &p) || p.class_ != CLASS_ROWS)
+            if (in->step != entry->step || !sender_reached(in, &p))
                 return;
+            /* behind all rows: those are passed, firings of this stage are still to come */
+            if (p.class_ != CLASS_ROWS)
+                p = (struct position){.class_ = CLASS_ROWS, .place = UINT32_MAX};
             p.origin = 0;
             if (position_compare(&p, &least) < 0)
                 least = p;
@@ -217,6 +220,7 @@ static enum edge_state hand_on(struct shard *shard, uint32_t edge, struct batch 
     if (stage->pushing_rows)
         stage->pushing_at = batch_place(batch, batch_row(batch, 0));
 
+    exchange_number(op, batch);
     switch (to->vtable->push(to, op->links[0].port, batch, exchange_time(op))) {
     case OP_FAILED: return EDGE_FAILED;
     case OP_BUSY: return EDGE_BUSY;
@@ -244,7 +248,9 @@ static enum edge_state receive_from_cutter(struct shard *shard, struct stage *st
 {
     struct edge_in *in = edge_in(shard, edge, entry->cutter);
 
-    if (sender_look(shard, edge, entry->cutter, entry))
+    /* Again on every look, not only when it is news: what could not be told when the ring onward was full must be told
+     * when it has run empty, or the receiver there waits for ever. */
+    if (sender_look(shard, edge, entry->cutter, entry) || (in->head == NULL && in->has_bound))
         stage_passed(shard, stage, entry);
     if (shard->error.code != MILL_OK)
         return EDGE_FAILED;
@@ -289,6 +295,7 @@ static int32_t least_head(struct shard *shard, uint32_t edge, struct position *b
             *blocked = true;
         else if (position_compare(&in->bound, other) < 0)
             *other = in->bound;
+        shard->probes[*blocked ? PROBE_MERGE_WAITED : PROBE_POSITION_USED]++;
     }
     return found;
 }
@@ -375,6 +382,8 @@ static enum edge_state receive_merged(struct shard *shard, struct stage *stage, 
     for (uint32_t s = 0; s < n; s++) {
         told = sender_look(shard, edge, s, entry) || told;
         ended += edge_in(shard, edge, s)->ended;
+        told =
+            told || (edge_in(shard, edge, s)->head == NULL && edge_in(shard, edge, s)->has_bound);
     }
     if (told)
         stage_passed(shard, stage, entry);

@@ -425,6 +425,7 @@ static bool roundtrip_op(struct shard *shard, struct op *op)
     struct snapshot_writer w = {.heap = &shard->heap};
     struct snapshot_reader r;
     struct op *fresh;
+    bool restored;
 
     op->vtable->snapshot(op, &w);
     fresh = w.failed ? NULL : shard_make_op(shard, shard->job->plan->nodes[op->id]);
@@ -433,14 +434,18 @@ static bool roundtrip_op(struct shard *shard, struct op *op)
         return false;
     }
     r = (struct snapshot_reader){.next = w.bytes, .end = w.bytes + w.length};
-    if (!fresh->vtable->restore(fresh, &r) || r.failed || r.next != r.end) {
-        mill_fail(&shard->error, MILL_E_INTERNAL, 0, 0,
-                  "operator %s does not read back its own snapshot", op->vtable->name);
+    restored = fresh->vtable->restore(fresh, &r);
+    if (!restored || r.failed || r.next != r.end) {
+        /* false without a mark in the reader: no memory */
+        if (restored || r.failed)
+            mill_fail(&shard->error, MILL_E_INTERNAL, 0, 0,
+                      "operator %s does not read back its own snapshot", op->vtable->name);
         fresh->vtable->close(fresh);
         snapshot_writer_close(&w);
         return false;
     }
     replace_op(shard, op, fresh);
+    shard->probes[PROBE_ROUNDTRIP]++;
     snapshot_writer_close(&w);
     return true;
 }

@@ -23,7 +23,12 @@ static enum op_progress sink_push(struct op *op, uint32_t port, struct batch *ba
     op->counters.in += batch->live;
     if (s->sink != NULL)
         code = s->sink->vtable->write(s->sink, batch, op->context->error);
-    else if (job->on_batch != NULL && job->on_batch(job->on_batch_user, batch, &s->node->schema))
+    else if (job->on_batch != NULL)
+        code = job->on_batch(job->on_batch_user, batch, &s->node->schema);
+    if (s->sink == NULL && code == ON_BATCH_NO_MEMORY)
+        code =
+            mill_fail(op->context->error, MILL_E_MEMORY, 0, 0, "no memory for a batch of results");
+    else if (s->sink == NULL && code != MILL_OK)
         code = mill_fail(op->context->error, MILL_E_INTERRUPTED, 0, 0,
                          "the receiver of the results asked to stop");
     if (code == MILL_OK)
@@ -45,15 +50,16 @@ static enum op_progress sink_end(struct op *op, const struct step_time *t)
 int op_sink_finish(struct op *op, bool abort, struct mill_error *error)
 {
     struct sink_op *s = (struct sink_op *)op;
+    int code = MILL_OK;
 
     if (s->sink == NULL || s->finished)
         return MILL_OK;
     s->finished = true;
     if (!abort)
-        return s->sink->vtable->finish(s->sink, error);
-    if (s->sink->vtable->abort != NULL)
+        code = s->sink->vtable->finish(s->sink, error);
+    if ((abort || code != MILL_OK) && s->sink->vtable->abort != NULL)
         s->sink->vtable->abort(s->sink);
-    return MILL_OK;
+    return code;
 }
 
 static void sink_close(struct op *op)

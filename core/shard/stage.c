@@ -79,6 +79,13 @@ bool stage_open(struct shard *shard, struct stage *stage, uint32_t index)
     return true;
 }
 
+static void splits_free(struct heap *heap, struct stage *stage)
+{
+    heap_free(heap, stage->g, stage->split_capacity * sizeof *stage->g);
+    heap_free(heap, stage->clock_seen, stage->split_capacity * sizeof *stage->clock_seen);
+    heap_free(heap, stage->split_source, stage->split_capacity * sizeof *stage->split_source);
+}
+
 void stage_close(struct shard *shard, struct stage *stage)
 {
     const uint32_t nodes = shard->job->plan->node_count + 1;
@@ -88,9 +95,7 @@ void stage_close(struct shard *shard, struct stage *stage)
     heap_free(heap, stage->op_domain, nodes * sizeof *stage->op_domain);
     heap_free(heap, stage->domains, nodes * sizeof *stage->domains);
     heap_free(heap, stage->edges_in, (shard->job->edge_count + 1) * sizeof *stage->edges_in);
-    heap_free(heap, stage->g, stage->split_capacity * sizeof *stage->g);
-    heap_free(heap, stage->clock_seen, stage->split_capacity * sizeof *stage->clock_seen);
-    heap_free(heap, stage->split_source, stage->split_capacity * sizeof *stage->split_source);
+    splits_free(heap, stage);
 }
 
 /* ---- time ---- */
@@ -103,24 +108,26 @@ static bool stage_know_splits(struct shard *shard, struct stage *stage, uint32_t
     if (count > stage->split_capacity) {
         const uint32_t old = stage->split_capacity;
         const uint32_t capacity = max_u32(16, count * 2);
-        void *g = heap_grow(heap, stage->g, old * sizeof *stage->g, capacity * sizeof *stage->g);
+        int64_t *g = heap_alloc(heap, capacity * sizeof *g);
+        int64_t *seen = heap_alloc(heap, capacity * sizeof *seen);
+        uint32_t *source = heap_alloc(heap, capacity * sizeof *source);
 
-        if (g != NULL)
-            stage->g = g;
-        void *seen = g == NULL ? NULL
-                               : heap_grow(heap, stage->clock_seen, old * sizeof *stage->clock_seen,
-                                           capacity * sizeof *stage->clock_seen);
-        if (seen != NULL)
-            stage->clock_seen = seen;
-        void *source = seen == NULL
-                           ? NULL
-                           : heap_grow(heap, stage->split_source, old * sizeof *stage->split_source,
-                                       capacity * sizeof *stage->split_source);
-        if (source == NULL) {
+        if (g == NULL || seen == NULL || source == NULL) {
+            heap_free(heap, g, capacity * sizeof *g);
+            heap_free(heap, seen, capacity * sizeof *seen);
+            heap_free(heap, source, capacity * sizeof *source);
             mill_fail(&shard->error, MILL_E_MEMORY, 0, 0, "no memory for the times of %u splits",
                       count);
             return false;
         }
+        if (old > 0) {
+            memcpy(g, stage->g, old * sizeof *g);
+            memcpy(seen, stage->clock_seen, old * sizeof *seen);
+            memcpy(source, stage->split_source, old * sizeof *source);
+        }
+        splits_free(heap, stage);
+        stage->g = g;
+        stage->clock_seen = seen;
         stage->split_source = source;
         stage->split_capacity = capacity;
     }

@@ -334,15 +334,19 @@ static uint32_t cut_under_token(struct shard *shard)
         return 0;
     if (job->next_step - job->min_done >= job->config.run_ahead) {
         job->min_done = job_min_done(job);
-        if (job->next_step - job->min_done >= job->config.run_ahead)
+        if (job->next_step - job->min_done >= job->config.run_ahead) {
+            shard->probes[PROBE_RUN_AHEAD]++;
             return 0;
+        }
     }
     if (stop != 0 || (job->live_splits == 0 && !more_may_open(job))) {
         enter_empty(shard, NO_SPLIT, stop == 2 ? STEP_ABORT : STEP_LAST);
         return 1;
     }
-    if (!known_advance(job) && job->split_count > 1)
+    if (!known_advance(job) && job->split_count > 1) {
+        shard->probes[PROBE_LOOK_BACK]++;
         return 0;
+    }
     work = cut_opened(shard);
     if (work > 0)
         return work;
@@ -351,6 +355,7 @@ static uint32_t cut_under_token(struct shard *shard)
         bool waits = false;
 
         work = cut_split(shard, (uint32_t)split, &waits);
+        shard->probes[PROBE_WAITED_FOR_BYTES] += waits;
         /* A bounded split that is not in memory yet is waited for: the order must not depend on the disk. */
         if (work > 0 || (waits && !all_live(job)))
             return work;
