@@ -47,7 +47,7 @@ CMD := $(BUILD)/millstream
 TEST_UNITS := $(patsubst tests/%.c,%,$(wildcard tests/test_*.c))
 TEST_STRESS := $(patsubst tests/%.c,%,$(wildcard tests/stress_*.c))
 TEST_FUZZ := $(patsubst tests/%.c,%,$(wildcard tests/fuzz_*.c))
-TEST_KIT := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/test_%.c tests/stress_%.c tests/fuzz_%.c,$(wildcard tests/*.c)))
+TEST_KIT := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/test_%.c tests/stress_%.c tests/fuzz_%.c tests/simulate.c,$(wildcard tests/*.c)))
 BENCHES := $(patsubst bench/%.cc,%,$(wildcard bench/bench_*.cc))
 
 .PHONY: all deps deps-test check test unit stress sql-quick fuzz bench lint analyze ci demo help install clean
@@ -106,14 +106,17 @@ $(BUILD)/bench/%: $(BUILD)/bench/%.o $(LIB)
 test: deps-test                        ## build and run all tests (installs what is missing)
 	@$(MAKE) --no-print-directory check
 
-check: $(TEST_UNITS:%=$(BUILD)/tests/%) $(TEST_STRESS:%=$(BUILD)/tests/%) $(CMD) $(BUILD)/embed
-	@BUILD=$(BUILD) tests/run.sh unit stress sql embed installed
+check: $(TEST_UNITS:%=$(BUILD)/tests/%) $(TEST_STRESS:%=$(BUILD)/tests/%) $(BUILD)/tests/simulate $(CMD) $(BUILD)/embed
+	@BUILD=$(BUILD) tests/run.sh unit stress simulate sql embed installed
 
 unit: $(TEST_UNITS:%=$(BUILD)/tests/%)  ## only the unit tests
 	@BUILD=$(BUILD) tests/run.sh unit
 
 stress: $(TEST_STRESS:%=$(BUILD)/tests/%) $(CMD)   ## only what runs threads: rings and shards
 	@BUILD=$(BUILD) tests/run.sh stress shards
+
+simulate: $(BUILD)/tests/simulate      ## the engine in a simulated world: SEEDS=2000 of them; SEED=n replays one
+	$(if $(SEED),$(BUILD)/tests/simulate $(SEED),@BUILD=$(BUILD) SEEDS=$(or $(SEEDS),2000) tests/run.sh simulate)
 
 sql-quick: $(CMD)
 	@BUILD=$(BUILD) MILL_QUICK=1 tests/run.sh sql

@@ -160,7 +160,7 @@ struct mill_config {
     uint32_t ring_slots;     /* batches in one ring, power of two, 1 to 4096 */
     uint32_t look_back;      /* D of the split choice, 1 to 64; part of the order */
     uint32_t run_ahead;      /* K, steps, > look_back, to 1024 */
-    uint64_t memory_limit;   /* bytes of state and buffers, from 1 MiB; 0: 80 % of the machine's memory */
+    uint64_t memory_limit;   /* bytes of state and buffers; 0: 80 % of the machine's memory */
     bool pin;                /* bind shards to cpus when there are enough */
     const char *isa;         /* "scalar", "avx2", "avx512"; NULL: MILL_ISA or the best */
     const char *io;          /* "uring", "posix", "auto"; NULL: MILL_IO, or auto */

@@ -34,6 +34,9 @@ stress() {
     done
 }
 
+# The engine in a simulated world, by seed (tests/simulate.c); prints how to replay a failure.
+simulate() { "$BUILD/tests/simulate" 1 "${SEEDS:-300}"; one "simulate, ${SEEDS:-300} seeds" $?; }
+
 # A keyed window query with tiny rings and steps: all shard counts give the bytes of one shard.
 shards() {
     local dir n; dir=$(mktemp -d)
