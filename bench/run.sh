@@ -18,6 +18,10 @@ SELECT window_start, bid_auction, COUNT(*), SUM(bid_price) FROM TABLE(TUMBLE(TAB
 WHERE event_type = 2 GROUP BY window_start, window_end, bid_auction;
 SQL
 sed -e "s/'connector' = 'filesystem'.*/'connector' = 'nexmark', 'events.num' = '$EVENTS');/" "$dir/csv.sql" > "$dir/gen.sql"
+# The CSV answer against a count of the same file by awk: rows, bids and the sum of their prices.
+"$M" run "$dir/csv.sql" --quiet --format csv | awk -F, 'NR > 1 {r++; n += $3; s += $4} END {printf "%d %d %d\n", r, n, s}' > "$dir/ours"
+awk -F, '$1 == 2 {n++; s += $11; k[substr($NF, 1, 18) "," $9]} END {printf "%d %d %d\n", length(k), n, s}' "$dir/events.csv" > "$dir/awk"
+cmp "$dir/ours" "$dir/awk" || { echo "csv: the answer differs from awk's"; cat "$dir/ours" "$dir/awk"; exit 1; }
 for query in csv gen; do
     for n in 1 2; do "$M" run "$dir/$query.sql" --shards $n --quiet > "$dir/$query.$n"; done
     cmp "$dir/$query.1" "$dir/$query.2" || { echo "$query: 1 and 2 shards differ"; exit 1; }
@@ -28,6 +32,14 @@ for query in csv gen; do
         done | sort -n | awk -v q=$query -v n=$n '{r[NR]=$1; b[NR]=$3/$2} END {printf "%s, %d shards: median %.1f M rows/s (%.1f to %.1f)", q, n, r[3]/1e6, r[1]/1e6, r[5]/1e6; if (b[3] > 0) printf ", %.2f GB/s", b[3]/1e9; print ""}'
     done
 done
+# The same query into a sink that drops the rows, and in DuckDB where it is there, in turn.
+sed "s/^SELECT/CREATE TABLE nowhere (w TIMESTAMP(3), a BIGINT, n BIGINT, s BIGINT) WITH ('connector' = 'blackhole'); INSERT INTO nowhere SELECT/" "$dir/csv.sql" > "$dir/nowhere.sql"
+for i in 1 2 3 4 5; do
+    "$M" run "$dir/nowhere.sql" --shards 1 --quiet --json-summary "$dir/s"
+    sed 's/.*"bytes_in": \([0-9]*\), "seconds": \([0-9.]*\).*/\2 \1/' "$dir/s"
+    python3 bench/peers/duckdb_csv.py "$dir/events.csv" 1 > "$dir/peer.$i" || true
+done | sort -n | awk '{t[NR] = $1; b = $2} END {printf "csv without output, 1 shard: median %.3f s (%.3f to %.3f), %.2f GB/s\n", t[3], t[1], t[5], b / t[3] / 1e9}'
+cat "$dir"/peer.* | sort | sed -n 3p
 "${BUILD:-build}/bench_memory" 20
 python3 bench/peers/duckdb.py 20 1 || [ $? = 77 ]
 "${BUILD:-build}/bench_ring"

@@ -80,6 +80,12 @@ static void index_block(struct csv_decoder *d)
     d->line = 0;
     d->kernels->csv_marks(d->block, d->block_bytes, d->options.delimiter, d->options.quote,
                           d->marks + 1, d->lines, &d->found);
+    if (!d->found.plain && d->found.lines > 0) { /* well-formed text needs no second look either */
+        const size_t rows = d->marks[d->lines[d->found.lines - 1] + 1];
+
+        d->found.plain =
+            memchr(d->block, '\0', rows) == NULL && d->kernels->utf8_valid(d->block, rows);
+    }
 }
 
 /* After a row read without the index: where the index stands, or nowhere if it disagrees. */
