@@ -193,15 +193,15 @@ static void trim_returns(struct csv_decoder *d, struct run *run)
     run->stride = 2;
 }
 
-bool csv_columns(struct csv_decoder *d, struct batch *out, const uint32_t *marks, uint32_t count,
-                 uint32_t at)
+bool csv_columns(struct csv_decoder *d, struct batch *out, const uint32_t *marks, uint32_t spread,
+                 uint32_t count, uint32_t at)
 {
     const uint32_t columns = d->schema->field_count;
 
     memset(d->failed, 0, sizeof d->failed);
     d->any_failed = false;
     for (uint32_t i = 0; i < columns; i++) {
-        struct run run = {marks + i, columns, count, at, i};
+        struct run run = {marks + i * spread, columns * spread, count, at, i};
 
         if (!d->wanted[i])
             continue;

@@ -14,6 +14,7 @@
 #include <stdio.h>
 
 #define COLUMNS_MAX 4096u
+#define PAIRS_MIN 16384u
 #define RESTART_BYTES ((size_t)4 << 10) /* indexed at first after a row that broke the rules */
 
 struct csv_decoder *csv_decoder_new(struct heap *heap, const struct source_config *config,
@@ -35,7 +36,10 @@ struct csv_decoder *csv_decoder_new(struct heap *heap, const struct source_confi
     d->marks = heap_alloc(heap, (CSV_INDEX_BYTES + 65) * sizeof *d->marks);
     d->lines = heap_alloc(heap, CSV_INDEX_BYTES * sizeof *d->lines);
     d->fields = heap_alloc(heap, (config->schema->field_count + 1) * sizeof *d->fields);
-    if (d->marks == NULL || d->lines == NULL || d->fields == NULL) {
+    d->pair_rows = max_u32(1, PAIRS_MIN / config->schema->field_count);
+    d->pairs =
+        heap_alloc(heap, (size_t)d->pair_rows * config->schema->field_count * 2 * sizeof *d->pairs);
+    if (d->marks == NULL || d->lines == NULL || d->fields == NULL || d->pairs == NULL) {
         csv_decoder_free(d);
         return NULL;
     }
@@ -47,6 +51,8 @@ void csv_decoder_free(struct csv_decoder *d)
 {
     heap_free(d->heap, d->marks, (CSV_INDEX_BYTES + 65) * sizeof *d->marks);
     heap_free(d->heap, d->lines, CSV_INDEX_BYTES * sizeof *d->lines);
+    heap_free(d->heap, d->pairs,
+              (size_t)d->pair_rows * d->schema->field_count * 2 * sizeof *d->pairs);
     heap_free(d->heap, d->fields, (d->schema->field_count + 1) * sizeof *d->fields);
     heap_free(d->heap, d, sizeof *d);
 }
@@ -413,35 +419,106 @@ static uint32_t close_gaps(struct csv_decoder *d, struct batch *out, uint32_t co
     return kept;
 }
 
-static int decode_run(struct csv_decoder *d, struct batch *out, uint32_t *n, uint32_t count,
-                      struct mill_error *error, bool *memory)
+/* The fields of row @line as pairs. False: not one a run may hold; a quoted field may be text only, neither empty nor
+ * with a quote in it, for quoted ones are never NULL. */
+static bool pair_row(const struct csv_decoder *d, uint32_t line, uint32_t *pairs)
+{
+    const uint32_t newline = d->lines[line] + 1, columns = d->schema->field_count;
+    const char *block = d->block, quote = d->options.quote;
+    uint32_t k = line > 0 ? d->lines[line - 1] + 1 : 0, n = 0;
+
+    if (d->options.comments && block[d->marks[k] + 1u] == '#')
+        return false;
+    for (; k < newline && n < columns; n++) {
+        uint32_t before = d->marks[k], end = d->marks[k + 1];
+
+        if (block[end] == quote) {
+            if (end != before + 1 || k + 3 > newline || d->marks[k + 3] != d->marks[k + 2] + 1 ||
+                d->marks[k + 2] == end + 1 || block[d->marks[k + 3]] == quote ||
+                !type_is_text(&d->schema->fields[n].type))
+                return false;
+            before = end;
+            end = d->marks[k + 2];
+            k += 2;
+        }
+        pairs[2 * n] = before;
+        pairs[2 * n + 1] = end;
+        k++;
+    }
+    return n == columns && k == newline &&
+           (columns > 1 || (pairs[1] != pairs[0] + 1 && block[pairs[0] + 1u] != '\r'));
+}
+
+/* How many rows from d->line on stand in d->pairs. */
+static uint32_t pair_run(struct csv_decoder *d, uint32_t most)
+{
+    uint32_t n = 0;
+
+    if (d->found.quotes == 0 || d->options.escape != '\0' || d->options.null_literal != NULL)
+        return 0;
+    most = min_u32(min_u32(most, d->found.lines - d->line), min_u32(CSV_RUN_ROWS, d->pair_rows));
+    while (n < most && pair_row(d, d->line + n, d->pairs + (size_t)n * d->schema->field_count * 2))
+        n++;
+    return n;
+}
+
+static int run_failures(struct csv_decoder *d, const uint32_t *marks, uint32_t spread,
+                        uint32_t count, struct mill_error *error)
 {
     const uint32_t columns = d->schema->field_count;
-    const uint32_t *marks = d->marks + (d->line > 0 ? d->lines[d->line - 1] + 1 : 0);
-    const uint32_t place = d->row;
     int code = MILL_OK;
 
-    *memory = csv_columns(d, out, marks, count, *n);
-    d->line += count;
-    d->row += count;
-    d->next = d->block + marks[count * columns] + 1;
-    if (!*memory || !d->any_failed) {
-        *n += count;
-        return MILL_OK;
-    }
     for (uint32_t r = 0; r < count && code == MILL_OK; r++) {
-        const uint32_t *m = marks + r * columns, c = d->failed_column[r];
-        const char *row = d->block + (m[0] + 1u), *end = d->block + m[columns];
-        struct field f = {d->block + (m[c] + 1u), m[c + 1] - (m[c] + 1u), false};
+        const uint32_t line = d->line + r, c = d->failed_column[r];
+        const uint32_t *m = marks + (r * columns + c) * spread;
+        const char *row = d->block + (line > 0 ? d->marks[d->lines[line - 1] + 1] + 1u : 0);
+        const char *end = d->block + d->marks[d->lines[line] + 1];
+        struct field f = {d->block + (m[0] + 1u), m[1] - (m[0] + 1u), false};
 
         if ((d->failed[r / 64] >> r % 64 & 1) == 0)
             continue;
         if (c + 1 == columns && f.length > 0 && f.text[f.length - 1] == '\r')
             f.length--;
-        code = bad_value(d, place + r, row, (size_t)(end - row), c, &f, error);
+        code = bad_value(d, d->row + r, row, (size_t)(end - row), c, &f, error);
     }
-    *n += close_gaps(d, out, count, *n);
     return code;
+}
+
+/* @count rows whose fields lie between @marks, as csv_columns() has them. */
+static int decode_run(struct csv_decoder *d, struct batch *out, uint32_t *n, const uint32_t *marks,
+                      uint32_t spread, uint32_t count, struct mill_error *error, bool *memory)
+{
+    int code = MILL_OK;
+
+    *memory = csv_columns(d, out, marks, spread, count, *n);
+    if (*memory && d->any_failed) {
+        code = run_failures(d, marks, spread, count, error);
+        *n += close_gaps(d, out, count, *n);
+    } else {
+        *n += count;
+    }
+    d->line += count;
+    d->row += count;
+    d->next = d->block + d->marks[d->lines[d->line - 1] + 1] + 1;
+    return code;
+}
+
+/* The next rows, as many as are alike. */
+static int decode_some(struct csv_decoder *d, struct batch *out, uint32_t *n,
+                       struct mill_error *error, bool *memory)
+{
+    uint32_t plain, paired;
+
+    if (d->line == d->found.lines)
+        index_block(d);
+    plain = run_length(d, out->capacity - *n);
+    paired = plain < 32 ? pair_run(d, out->capacity - *n) : 0;
+    if (paired > plain)
+        return decode_run(d, out, n, d->pairs, 2, paired, error, memory);
+    if (plain > 0)
+        return decode_run(d, out, n, d->marks + (d->line > 0 ? d->lines[d->line - 1] + 1 : 0), 1,
+                          plain, error, memory);
+    return decode_row(d, out, n, error, memory);
 }
 
 static bool own_wanted(struct csv_decoder *d, struct batch *out)
@@ -458,14 +535,8 @@ int csv_decode(struct csv_decoder *d, struct batch *out, struct mill_error *erro
     uint32_t n = 0;
 
     while (memory && d->next < d->end && n < out->capacity) {
-        uint32_t count;
-        int code;
+        const int code = decode_some(d, out, &n, error, &memory);
 
-        if (d->line == d->found.lines)
-            index_block(d);
-        count = run_length(d, out->capacity - n);
-        code = count > 0 ? decode_run(d, out, &n, count, error, &memory)
-                         : decode_row(d, out, &n, error, &memory);
         if (code != MILL_OK)
             return -code;
     }

@@ -38,6 +38,8 @@ struct csv_decoder {
     uint32_t *lines; /* index of the row's newline in marks + 1 */
     uint32_t line;
     struct mk_csv_marks found;
+    uint32_t *pairs; /* of rows with quotes: before and end of each field */
+    uint32_t pair_rows;
 
     /* A run of rows being converted. */
     int64_t values[CSV_RUN_ROWS];
@@ -56,10 +58,10 @@ bool csv_utf8_valid(const char *text, size_t bytes); /* and without NUL */
 bool csv_put(struct csv_decoder *d, struct batch *out, uint32_t column, const struct field *f,
              uint32_t row, bool *memory);
 
-/* csv_columns.c: @count rows of as many fields as the table has columns, no quote in them; field k of row r ends at
- * marks[r * columns + k + 1]. Stores the wanted columns from row @at of @out on, notes rows that do not fit in
- * d->failed. False without memory. */
-bool csv_columns(struct csv_decoder *d, struct batch *out, const uint32_t *marks, uint32_t count,
-                 uint32_t at);
+/* csv_columns.c: @count rows of as many fields as the table has columns; field k of row r lies between
+ * marks[(r * columns + k) * spread] and the mark behind it. Stores the wanted columns from row @at of @out on, notes
+ * rows that do not fit in d->failed. False without memory. */
+bool csv_columns(struct csv_decoder *d, struct batch *out, const uint32_t *marks, uint32_t spread,
+                 uint32_t count, uint32_t at);
 
 #endif
