@@ -91,7 +91,7 @@ def count_oracle(rows, spec, delay, keyed, low):
             else:
                 kept.setdefault(key if keyed else 0, []).append((ms, value, flag))
         w = ms - delay if w is None else max(w, ms - delay)
-    groups = {}
+    groups, rest = {}, set()        # rest: what the end of the input fires, after all that the watermark has closed
     for key, all_ in kept.items():
         all_.sort(key=lambda x: x[0])
         if kind == "HOP_ROWS":
@@ -109,12 +109,15 @@ def count_oracle(rows, spec, delay, keyed, low):
                 spans.append((at, to, all_[at][0] + limit if limit and to - at < size else None))
                 at = to
         for number, (at, to, end) in enumerate(spans):
-            groups[(all_[to - 1][0] + 1 if end is None else end, key, all_[at][0], number)] = [x[1:] for x in all_[at:to]]
-    return rows_of(groups, keyed), late
+            name = (all_[to - 1][0] + 1 if end is None else end, key, all_[at][0], number)
+            groups[name] = [x[1:] for x in all_[at:to]]
+            if name[0] - 1 > w or (end is None and to % slide if kind == "HOP_ROWS" else end is None and to - at < size):
+                rest.add(name)
+    return rows_of(groups, keyed, rest), late
 
 
-def rows_of(groups, keyed):
-    order = lambda k: (k[0], (0, b"") if k[1] is None else (1, k[1].encode()) if keyed else (0, b""), k[2:])
+def rows_of(groups, keyed, rest=()):
+    order = lambda k: (k in rest, k[0], (0, b"") if k[1] is None else (1, k[1].encode()) if keyed else (0, b""), k[2:])
     out = []
     for name in sorted(groups, key=order):
         (end, key, start), g = name[:3], groups[name]

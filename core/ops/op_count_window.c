@@ -212,7 +212,8 @@ static void drop_panes(struct count_op *c, struct counted *k, uint32_t count, bo
         if (close)
             content_close(c, pane_content(pane_at(c, k, i)));
     }
-    memmove(k->panes, k->panes + count * pane_bytes(c), (k->count - count) * pane_bytes(c));
+    if (count > 0 && count < k->count)
+        memmove(k->panes, k->panes + count * pane_bytes(c), (k->count - count) * pane_bytes(c));
     k->count -= count;
     k->rows -= rows;
     c->op.counters.held -= rows;

@@ -4,6 +4,8 @@
  * touches (distance <= gap), which may make several one. It is late when the merged session, last + gap - u, is at or
  * before the watermark just before the row: then nothing changes. Sessions the watermark has passed are closed at once
  * for the rows that follow, and fire when the step ends, by (end, key, start).
+ * A heap of (end, key) finds the keys that have something to fire. Each key with open sessions has one valid entry, at
+ * or before its least end: a session that grows leaves its entry as it is, which is set right when it is reached.
  * Threads: one shard.   Errors: MILL_E_MEMORY.
  */
 #include "core/ops/op.h"
@@ -22,6 +24,16 @@ struct session {
     /* the aggregates' state follows */
 };
 
+struct sessions { /* per key */
+    struct session *list;
+    int64_t due; /* end of its valid entry in the heap; TIME_MAX: none */
+};
+
+struct entry {
+    int64_t end;
+    uint32_t group;
+};
+
 struct fired {
     struct session *session;
     uint32_t group;
@@ -35,10 +47,11 @@ struct session_op {
     struct agg_set *set;
     struct key_layout keys;
     struct key_batch batch_keys;
-    struct table table; /* state: the list of sessions */
+    struct table table; /* state: struct sessions */
     int64_t gap, unit;
-    int64_t least_end; /* no open session ends before this */
-    uint32_t empty;    /* groups without sessions, at most */
+    uint32_t empty;     /* groups without sessions */
+    struct entry *heap; /* least end first */
+    size_t entry_count, entry_room;
     /* rows waiting to be added to their sessions, in place order */
     uint16_t rows[BATCH_ROWS_MAX];
     void *states[BATCH_ROWS_MAX];
@@ -88,6 +101,72 @@ static void session_free(struct session_op *s, struct session *session)
     heap_free(s->op.context->heap, session, session_bytes(s));
 }
 
+static struct sessions *sessions_at(const struct session_op *s, uint32_t group)
+{
+    return table_state(&s->table, group);
+}
+
+/* ---- the heap of ends ---- */
+
+static bool due_add(struct session_op *s, struct sessions *of, int64_t end)
+{
+    const uint32_t group = (uint32_t)(((const char *)of - s->table.states) / s->table.state_bytes);
+    size_t at;
+
+    if (s->entry_count == s->entry_room) {
+        const size_t room = s->entry_room == 0 ? 256 : s->entry_room * 2;
+        struct entry *heap = heap_grow(s->op.context->heap, s->heap, s->entry_room * sizeof *heap,
+                                       room * sizeof *heap);
+
+        if (heap == NULL)
+            return false;
+        s->heap = heap;
+        s->entry_room = room;
+    }
+    for (at = s->entry_count++; at > 0 && s->heap[(at - 1) / 2].end > end; at = (at - 1) / 2)
+        s->heap[at] = s->heap[(at - 1) / 2];
+    s->heap[at] = (struct entry){end, group};
+    of->due = end;
+    return true;
+}
+
+static struct entry due_take(struct session_op *s)
+{
+    const struct entry first = s->heap[0], last = s->heap[--s->entry_count];
+    size_t at = 0;
+
+    for (size_t child = 1; child < s->entry_count; child = 2 * at + 1) {
+        if (child + 1 < s->entry_count && s->heap[child + 1].end < s->heap[child].end)
+            child++;
+        if (s->heap[child].end >= last.end)
+            break;
+        s->heap[at] = s->heap[child];
+        at = child;
+    }
+    if (s->entry_count > 0)
+        s->heap[at] = last;
+    return first;
+}
+
+/* After a restore or a sweep: one entry for each key with open sessions. */
+static bool due_rebuild(struct session_op *s)
+{
+    s->entry_count = 0;
+    s->empty = 0;
+    for (uint32_t id = 0; id < s->table.groups; id++) {
+        struct sessions *of = sessions_at(s, id);
+        int64_t least = TIME_MAX;
+
+        for (const struct session *x = of->list; x != NULL; x = x->next)
+            least = min_i64(least, time_add(x->last, s->gap));
+        of->due = TIME_MAX;
+        s->empty += of->list == NULL;
+        if (of->list != NULL && !due_add(s, of, least))
+            return false;
+    }
+    return true;
+}
+
 /* ---- rows ---- */
 
 static bool add_waiting(struct session_op *s, const struct batch *batch)
@@ -117,10 +196,10 @@ static bool unite(struct session_op *s, struct session *into, struct session *fr
 }
 
 /* Puts one row into the sessions of its key. */
-static bool put_row(struct session_op *s, struct session **list, int64_t time, int64_t w,
+static bool put_row(struct session_op *s, struct sessions *of, int64_t time, int64_t w,
                     const struct batch *batch, uint32_t row)
 {
-    struct session *home = NULL, **at = list;
+    struct session *home = NULL, **at = &of->list;
 
     while (*at != NULL) {
         struct session *x = *at;
@@ -149,13 +228,15 @@ static bool put_row(struct session_op *s, struct session **list, int64_t time, i
         home = session_new(s, time);
         if (home == NULL)
             return false;
-        home->next = *list;
-        *list = home;
+        s->empty -= of->list == NULL;
+        home->next = of->list;
+        of->list = home;
+        if (time_add(time, s->gap) < of->due && !due_add(s, of, time_add(time, s->gap)))
+            return false;
     }
     home->first = min_i64(home->first, time);
     home->last = max_i64(home->last, time);
     home->rows++;
-    s->least_end = min_i64(s->least_end, time_add(home->last, s->gap));
     s->op.counters.held++;
     s->rows[s->waiting] = (uint16_t)row;
     s->states[s->waiting++] = aggregates(home);
@@ -183,7 +264,8 @@ static bool row_time(const struct session_op *s, const struct batch *batch, uint
 static void lists_init(struct session_op *s, uint32_t from)
 {
     for (uint32_t id = from; id < s->table.groups; id++)
-        *(struct session **)table_state(&s->table, id) = NULL;
+        *sessions_at(s, id) = (struct sessions){.due = TIME_MAX};
+    s->empty += s->table.groups - from;
 }
 
 /* With keys the table finds the list of each row; without, there is one. */
@@ -271,28 +353,38 @@ static bool fired_add(struct session_op *s, struct session *session, uint32_t gr
     return true;
 }
 
-/* Takes the sessions that @w closes out of their lists. */
+/* Takes the sessions of a key that @w closes out of their list; the others get an entry. */
+static bool collect_key(struct session_op *s, uint32_t group, int64_t w)
+{
+    struct sessions *of = sessions_at(s, group);
+    const bool had = of->list != NULL;
+    int64_t least = TIME_MAX;
+
+    of->due = TIME_MAX;
+    for (struct session **at = &of->list; *at != NULL;) {
+        struct session *x = *at;
+
+        if (w != TIME_MAX && is_open(s, x, w)) {
+            least = min_i64(least, time_add(x->last, s->gap));
+            at = &x->next;
+            continue;
+        }
+        if (!fired_add(s, x, group))
+            return false;
+        *at = x->next;
+    }
+    s->empty += had && of->list == NULL;
+    return of->list == NULL || due_add(s, of, least);
+}
+
 static bool collect(struct session_op *s, int64_t w)
 {
-    s->least_end = TIME_MAX;
-    s->empty = 0;
-    for (uint32_t id = 0; id < s->table.groups; id++) {
-        struct session **at = table_state(&s->table, id);
-        struct session **list = at;
+    while (s->entry_count > 0 && time_add(s->heap[0].end, -s->unit) <= w) {
+        const struct entry entry = due_take(s);
 
-        while (*at != NULL) {
-            struct session *x = *at;
-
-            if (w != TIME_MAX && is_open(s, x, w)) {
-                s->least_end = min_i64(s->least_end, time_add(x->last, s->gap));
-                at = &x->next;
-                continue;
-            }
-            if (!fired_add(s, x, id))
-                return false;
-            *at = x->next;
-        }
-        s->empty += *list == NULL;
+        /* another end: a later entry of the key has taken its place */
+        if (sessions_at(s, entry.group)->due == entry.end && !collect_key(s, entry.group, w))
+            return false;
     }
     if (s->fired_count > 0)
         qsort(s->fired, s->fired_count, sizeof *s->fired, by_order);
@@ -396,23 +488,23 @@ static void sweep(struct session_op *s)
 
     if (s->table.groups < SWEEP_GROUPS || s->empty < s->table.groups / 4 * 3)
         return;
-    table_open(&fresh, s->op.context->heap, &s->keys, sizeof(struct session *),
-               s->op.context->seed);
+    table_open(&fresh, s->op.context->heap, &s->keys, sizeof(struct sessions), s->op.context->seed);
     for (uint32_t id = 0; id < s->table.groups; id++) {
-        struct session *list = *(struct session **)table_state(&s->table, id);
+        const struct sessions *of = sessions_at(s, id);
         uint32_t to;
 
-        if (list == NULL)
+        if (of->list == NULL)
             continue;
         to = table_adopt(&fresh, &s->table, id);
         if (to == TABLE_NO_GROUP) {
             table_close(&fresh);
             return; /* the old table serves on */
         }
-        *(struct session **)table_state(&fresh, to) = list;
+        *(struct sessions *)table_state(&fresh, to) = *of;
     }
     table_close(&s->table);
     s->table = fresh;
+    due_rebuild(s); /* there is room: the heap had an entry for each of these keys */
 }
 
 static enum op_progress session_go_on(struct op *op, const struct step_time *t)
@@ -441,7 +533,7 @@ static enum op_progress session_end_step(struct op *op, const struct step_time *
                       : s->node->window.time < 0 ? t->clock_us - s->unit
                                                  : t->w_after;
 
-    if (!t->last && time_add(s->least_end, -s->unit) > w)
+    if (s->entry_count == 0 || time_add(s->heap[0].end, -s->unit) > w)
         return OP_READY;
     arena_open(&s->order_bytes, op->context->heap);
     s->firing = true;
@@ -458,16 +550,15 @@ static void session_snapshot(struct op *op, struct snapshot_writer *to)
 
     CHECK(!s->firing);
     snapshot_put(to, &op->counters, sizeof op->counters);
-    snapshot_u64(to, (uint64_t)s->least_end);
     snapshot_u32(to, s->table.groups);
     for (uint32_t id = 0; id < s->table.groups; id++) {
         uint32_t count = 0;
 
         table_key_snapshot(&s->table, id, to);
-        for (struct session *x = *(struct session **)table_state(&s->table, id); x; x = x->next)
+        for (struct session *x = sessions_at(s, id)->list; x; x = x->next)
             count++;
         snapshot_u32(to, count);
-        for (struct session *x = *(struct session **)table_state(&s->table, id); x; x = x->next) {
+        for (struct session *x = sessions_at(s, id)->list; x; x = x->next) {
             snapshot_u64(to, (uint64_t)x->first);
             snapshot_u64(to, (uint64_t)x->last);
             snapshot_u64(to, x->rows);
@@ -478,10 +569,10 @@ static void session_snapshot(struct op *op, struct snapshot_writer *to)
 
 static bool restore_sessions(struct session_op *s, uint32_t id, struct snapshot_reader *from)
 {
-    struct session **at = table_state(&s->table, id);
+    struct session **at = &sessions_at(s, id)->list;
     const uint32_t count = snapshot_get_u32(from);
 
-    *at = NULL;
+    *sessions_at(s, id) = (struct sessions){.due = TIME_MAX};
     for (uint32_t i = 0; i < count && !from->failed; i++) {
         struct session *x = session_new(s, 0);
 
@@ -504,7 +595,6 @@ static bool session_restore(struct op *op, struct snapshot_reader *from)
     uint32_t groups;
 
     snapshot_get(from, &op->counters, sizeof op->counters);
-    s->least_end = (int64_t)snapshot_get_u64(from);
     groups = snapshot_get_u32(from);
     for (uint32_t i = 0; i < groups && !from->failed; i++) {
         const uint32_t id = table_key_restore(&s->table, from);
@@ -512,7 +602,7 @@ static bool session_restore(struct op *op, struct snapshot_reader *from)
         if (id == TABLE_NO_GROUP || !restore_sessions(s, id, from))
             return false;
     }
-    return !from->failed;
+    return !from->failed && due_rebuild(s);
 }
 
 static bool session_valid(const struct op *op)
@@ -528,7 +618,7 @@ static void session_close(struct op *op)
     struct session_op *s = (struct session_op *)op;
 
     for (uint32_t id = 0; s->set != NULL && id < s->table.groups; id++)
-        for (struct session *x = *(struct session **)table_state(&s->table, id); x != NULL;) {
+        for (struct session *x = sessions_at(s, id)->list; x != NULL;) {
             struct session *next = x->next;
 
             session_free(s, x);
@@ -542,6 +632,7 @@ static void session_close(struct op *op)
         table_close(&s->table);
         agg_set_free(s->set);
     }
+    heap_free(op->context->heap, s->heap, s->entry_room * sizeof *s->heap);
     key_layout_close(&s->keys);
     key_batch_close(&s->batch_keys);
     heap_free(op->context->heap, s, sizeof *s);
@@ -569,7 +660,6 @@ struct op *op_session_new(struct op_context *context, const struct phys_node *no
     s->output = node->schema;
     s->gap = a->window.size;
     s->unit = a->window.unit;
-    s->least_end = TIME_MAX;
     if (!key_layout_open(&s->keys, context->heap, &node->inputs[0]->schema, a->keys,
                          a->key_count) ||
         !key_batch_open(&s->batch_keys, context->heap))
@@ -577,7 +667,7 @@ struct op *op_session_new(struct op_context *context, const struct phys_node *no
     s->set = agg_set_new(context->heap, context->kernels, a->aggs, a->agg_count, false);
     if (s->set == NULL)
         goto fail;
-    table_open(&s->table, context->heap, &s->keys, sizeof(struct session *), context->seed);
+    table_open(&s->table, context->heap, &s->keys, sizeof(struct sessions), context->seed);
     return &s->op;
 fail:
     mill_fail(context->error, MILL_E_MEMORY, 0, 0, "no memory for a SESSION window");
