@@ -10,11 +10,10 @@
 #include "io/capture.h"
 #include "io/columnar.h"
 #include "io/infer.h"
+#include "io/unpack.h"
 
 #include <stdio.h>
 #include <strings.h>
-#include <zlib.h>
-#include <zstd.h>
 
 #define SAMPLE_BYTES (1u << 20)
 #define SAMPLE_SPARE 128u
@@ -185,44 +184,34 @@ static void make_options(struct arena *arena, struct options *options, const cha
     *options = (struct options){.items = items, .count = n, .table = path};
 }
 
-enum packed { PLAIN, GZIP, ZSTANDARD };
-
-/* By how it begins, as the source does. */
-static enum packed is_packed(const char *bytes, size_t length)
+/* The first SAMPLE_BYTES of what @from, maybe the beginning of a file, expands to. False: damaged, or no memory. */
+static bool expand(struct heap *heap, const char *from, size_t length, char *to, size_t *expanded)
 {
-    if (length >= 2 && memcmp(bytes, "\x1f\x8b", 2) == 0)
-        return GZIP;
-    return length >= 4 && memcmp(bytes, "\x28\xb5\x2f\xfd", 4) == 0 ? ZSTANDARD : PLAIN;
-}
+    struct unpack *u = unpack_open(heap, compression_of_bytes(from));
+    const char *fault = NULL;
+    size_t taken = 0;
+    int64_t n = u != NULL ? 0 : -1;
 
-/* The first bytes of what @from expands to. False: damaged. */
-static bool expand(const char *from, size_t length, char *to, size_t *expanded)
-{
-    if (is_packed(from, length) == GZIP) {
-        z_stream z = {.next_in = (unsigned char *)(uintptr_t)from,
-                      .avail_in = (unsigned)length,
-                      .next_out = (unsigned char *)to,
-                      .avail_out = SAMPLE_BYTES};
-        int code = inflateInit2(&z, 15 + 16);
+    *expanded = 0;
+    while (n >= 0 && *expanded < SAMPLE_BYTES) {
+        if (unpack_hungry(u)) {
+            size_t room;
+            char *input = unpack_input(u, &room);
+            const size_t some = room < length - taken ? room : length - taken;
 
-        if (code != Z_OK)
-            return false;
-        code = inflate(&z, Z_NO_FLUSH);
-        *expanded = SAMPLE_BYTES - z.avail_out;
-        inflateEnd(&z);
-        return code == Z_OK || code == Z_STREAM_END || code == Z_BUF_ERROR;
+            if (some == 0)
+                break;
+            memcpy(input, from + taken, some);
+            unpack_fed(u, some);
+            taken += some;
+        }
+        n = unpack_some(u, to + *expanded, SAMPLE_BYTES - *expanded, &fault);
+        *expanded += n > 0 ? (size_t)n : 0;
+        if (n == 0 && !unpack_hungry(u))
+            break;
     }
-    ZSTD_DStream *stream = ZSTD_createDStream();
-    ZSTD_inBuffer in = {from, length, 0};
-    ZSTD_outBuffer out = {to, SAMPLE_BYTES, 0};
-    size_t left = 1;
-
-    while (stream != NULL && left != 0 && !ZSTD_isError(left) && in.pos < in.size &&
-           out.pos < out.size)
-        left = ZSTD_decompressStream(stream, &out, &in);
-    ZSTD_freeDStream(stream);
-    *expanded = out.pos;
-    return stream != NULL && !ZSTD_isError(left);
+    unpack_close(u);
+    return n >= 0 || *expanded > 0; /* what is damaged further on is the reader's to say */
 }
 
 /* Reads up to SAMPLE_BYTES to @to, which has room for a newline and padding more. @whole: there is no more. */
@@ -240,13 +229,13 @@ static int read_sample(const struct env *env, const char *path, struct arena *ar
         return mill_fail_os(error, MILL_E_NO_INPUT, (int)n, "cannot read '%s'", path);
     *length = (size_t)n;
     *whole = n < SAMPLE_BYTES;
-    if (is_packed(to, (size_t)n) != PLAIN) {
+    if (n >= 4 && compression_of_bytes(to) != PLAIN) {
         char *packed = arena_alloc(arena, (size_t)n);
 
         memcpy(packed, to, (size_t)n);
-        if (!expand(packed, (size_t)n, to, length))
-            return mill_fail(error, MILL_E_DATA, 0, 0, "'%s': the compressed data is damaged",
-                             path);
+        if (!expand(arena->heap, packed, (size_t)n, to, length) || *length == 0)
+            return mill_fail(error, MILL_E_DATA, 0, 0,
+                             "'%s': the compressed data is damaged, cut off or empty", path);
         *whole = *whole && *length < SAMPLE_BYTES;
     }
     memset(to + *length, 0, SAMPLE_SPARE);
