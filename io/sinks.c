@@ -1,9 +1,4 @@
-/* io/sinks.c - filesystem and stdout of any format, print, blackhole.
- *
- * A file is hidden while it is written (".name.inprogress" beside it), synced and renamed when the run ends well, and
- * removed when it does not. A path that ends in '/' or is a folder gets one file in it, part-0.csv (or what the format is called).
- * Threads: one.   Errors: MILL_E_IO with the path.
- */
+/* io/sinks.c - stdout of any format, print, blackhole. Files: io/snk_file.c. Threads: one. Errors: MILL_E_IO. */
 #include "core/source.h"
 #include "core/values.h"
 #include "io/file.h"
@@ -22,9 +17,7 @@ struct text_sink {
     struct text_buffer text;
     const char *identifier; /* print */
     struct arena arena;
-    const char *path, *hidden; /* filesystem; NULL: a handle that is not ours */
     int handle;
-    bool visible; /* under its final name */
 };
 
 static int sink_flush(struct text_sink *s, struct mill_error *error)
@@ -39,7 +32,7 @@ static int sink_flush(struct text_sink *s, struct mill_error *error)
 
         if (n <= 0)
             return mill_fail_os(error, MILL_E_IO, (int)n, "cannot write to %s",
-                                s->path != NULL ? s->path : "standard output");
+                                s->handle == 2 ? "standard error" : "standard output");
         done += (size_t)n;
     }
     s->text.length = 0;
@@ -97,113 +90,12 @@ static int opened(struct text_sink *s, int code, struct sink **out)
     return code;
 }
 
-/* ---- filesystem ---- */
-
-static int file_name(struct text_sink *s, const char *path, struct mill_error *error)
-{
-    struct env_stat stat;
-    const size_t n = strlen(path);
-    const char *slash;
-
-    if (strncmp(path, "file://", 7) == 0)
-        path += 7;
-    if ((n > 0 && path[n - 1] == '/') ||
-        (s->env->file.stat(s->env->self, path, &stat) == 0 && stat.is_folder)) {
-        const int code = s->env->file.make_folder(s->env->self, path);
-
-        if (code < 0)
-            return mill_fail_os(error, MILL_E_IO, code, "cannot make the folder %s", path);
-        s->path = arena_format(&s->arena, "%s/part-0.%s", path, s->writer->vtable->extension);
-    } else {
-        s->path = arena_text(&s->arena, path, n);
-    }
-    slash = s->path != NULL ? strrchr(s->path, '/') : NULL;
-    s->hidden = slash != NULL
-                    ? arena_format(&s->arena, "%.*s/.%s.inprogress", (int)(slash - s->path),
-                                   s->path, slash + 1)
-                    : arena_format(&s->arena, ".%s.inprogress", s->path != NULL ? s->path : "");
-    return s->path != NULL && s->hidden != NULL
-               ? MILL_OK
-               : mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory for a sink");
-}
-
-static int file_check(const struct text_sink *s, const struct options *o, const char *path,
-                      struct mill_error *error)
-{
-    static const char *const own[] = {"connector", "path", "format", NULL};
-
-    if (path == NULL)
-        return mill_fail(error, MILL_E_OPTION, o->line, o->column, "table %s has no 'path'",
-                         o->table);
-    return format_check_options(o, own, s->writer->vtable->write_options, error);
-}
-
-static int filesystem_open(const struct sink_config *config, struct sink **out,
-                           struct mill_error *error)
-{
-    const char *path = option_text(config->options, "path", NULL);
-    struct text_sink *s = NULL;
-    int code = text_open(config, &filesystem_sink, NULL, &s, error);
-
-    if (code == MILL_OK)
-        code = file_check(s, config->options, path, error);
-    if (code == MILL_OK)
-        code = file_name(s, path, error);
-    if (code == MILL_OK) {
-        s->handle =
-            s->env->file.open(s->env->self, s->hidden, ENV_WRITE | ENV_CREATE | ENV_TRUNCATE);
-        if (s->handle < 0)
-            code = mill_fail_os(error, MILL_E_IO, s->handle, "cannot write %s (table %s)", s->path,
-                                config->options->table);
-    }
-    return opened(s, code, out);
-}
-
 static int text_write(struct sink *sink, const struct batch *batch, struct mill_error *error)
 {
     struct text_sink *s = (struct text_sink *)sink;
 
     s->writer->vtable->write(s->writer, batch, &s->text);
     return s->text.length >= FLUSH_BYTES || s->text.failed ? sink_flush(s, error) : MILL_OK;
-}
-
-static int filesystem_finish(struct sink *sink, struct mill_error *error)
-{
-    struct text_sink *s = (struct text_sink *)sink;
-    const char *slash = strrchr(s->path, '/');
-    const char *folder = slash == NULL ? "."
-                         : slash == s->path
-                             ? "/"
-                             : arena_text(&s->arena, s->path, (size_t)(slash - s->path));
-    int code;
-
-    if (folder == NULL)
-        return mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory to finish %s", s->path);
-    if (s->writer->vtable->finish != NULL)
-        s->writer->vtable->finish(s->writer, &s->text);
-    code = sink_flush(s, error);
-    if (code != MILL_OK)
-        return code;
-    code = s->env->file.sync(s->env->self, s->handle);
-    s->env->file.close(s->env->self, s->handle);
-    s->handle = -1;
-    if (code == 0)
-        code = s->env->file.rename(s->env->self, s->hidden, s->path);
-    s->visible = code == 0;
-    if (code == 0)
-        code = s->env->file.sync_folder(s->env->self, folder);
-    return code < 0 ? mill_fail_os(error, MILL_E_IO, code, "cannot finish %s", s->path) : MILL_OK;
-}
-
-static void filesystem_abort(struct sink *sink)
-{
-    struct text_sink *s = (struct text_sink *)sink;
-
-    if (s->handle >= 0)
-        s->env->file.close(s->env->self, s->handle);
-    s->handle = -1;
-    if (!s->visible)
-        s->env->file.unlink(s->env->self, s->hidden);
 }
 
 /* ---- stdout and print ---- */
@@ -317,12 +209,6 @@ static void blackhole_close(struct sink *sink)
     heap_free(((struct text_sink *)sink)->heap, sink, sizeof(struct text_sink));
 }
 
-const struct sink_vtable filesystem_sink = {.name = "filesystem",
-                                            .open = filesystem_open,
-                                            .write = text_write,
-                                            .finish = filesystem_finish,
-                                            .abort = filesystem_abort,
-                                            .close = text_close};
 const struct sink_vtable stdout_sink = {.name = "stdout",
                                         .open = stdout_open,
                                         .write = text_write,

@@ -536,6 +536,12 @@ static void on_end(void *user, mill_query *query, int code)
         memcpy(c->total.holding, s.holding, sizeof s.holding);
 }
 
+/* The 'stdout' connector's reader has gone, as a printer's. */
+static bool reader_gone(const struct mill_error *error)
+{
+    return error->os_errno == EPIPE && strstr(error->message, "standard output") != NULL;
+}
+
 static int verb_run(struct command *c)
 {
     const struct mill_callbacks callbacks = {.user = c,
@@ -556,7 +562,7 @@ static int verb_run(struct command *c)
         progress_end(&progress);
         running_engine = NULL;
     }
-    if (c->printer.failed)
+    if (c->printer.failed || reader_gone(&error))
         code = MILL_OK; /* the reader of a pipe has gone: nobody wants the rest */
     if (code != MILL_OK)
         code = report(c, &error);
@@ -617,6 +623,7 @@ int main(int count, char **args)
     char text[1024];
 
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file above its limit is an error of write() */
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
     if (strcmp(verb, "run") == 0 || strcmp(verb, "check") == 0 || strcmp(verb, "explain") == 0)

@@ -143,6 +143,11 @@ static struct relation bind_source(struct planner *p, const struct table *t, str
     if (s.vtable == NULL && strcmp(connector->name, "memory") != 0)
         plan_fail(p, at, MILL_E_OPTION, "table %s: connector '%s' cannot be read, only written",
                   t->name, connector->name);
+    if (t->ddl != NULL && t->ddl->partitioned_by_count > 0)
+        plan_fail(p, at, MILL_E_UNSUPPORTED,
+                  "table %s is PARTITIONED BY %s: such a folder can be written, but reading the "
+                  "columns back from its paths is not supported yet",
+                  t->name, t->ddl->partitioned_by[0]);
     bind_columns(p, t, &r, &s);
     s.watermark.column = -1;
     if (t->ddl != NULL)

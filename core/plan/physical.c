@@ -90,6 +90,34 @@ void materialize_filter(struct planner *p, struct relation *r)
 
 /* ---- sinks ---- */
 
+/* The columns of PARTITIONED BY, as numbers. */
+static void sink_partitions(struct planner *p, const struct table *table, struct sink_node *sink,
+                            struct ast_at at)
+{
+    const struct ast_statement *ddl = table->ddl;
+    uint32_t *columns;
+
+    if (ddl == NULL || ddl->partitioned_by_count == 0)
+        return;
+    columns = arena_array(p->arena, uint32_t, ddl->partitioned_by_count);
+    for (uint32_t i = 0; i < ddl->partitioned_by_count; i++) {
+        uint32_t k = 0;
+
+        while (k < table->schema.field_count &&
+               strcmp(table->schema.fields[k].name, ddl->partitioned_by[i]) != 0)
+            k++;
+        if (k == table->schema.field_count)
+            plan_fail(p, at, MILL_E_NAME, "table %s is PARTITIONED BY %s, which it does not have",
+                      table->name, ddl->partitioned_by[i]);
+        if (type_phys(&table->schema.fields[k].type) == PHYS_ROW)
+            plan_fail(p, at, MILL_E_TYPE, "table %s is PARTITIONED BY %s, which is a ROW",
+                      table->name, ddl->partitioned_by[i]);
+        columns[i] = k;
+    }
+    sink->partition_by = columns;
+    sink->partition_count = ddl->partitioned_by_count;
+}
+
 static void add_sink(struct planner *p, struct relation *r, const struct table *table)
 {
     struct phys_node *exchange, *node;
@@ -111,6 +139,8 @@ static void add_sink(struct planner *p, struct relation *r, const struct table *
                                     .vtable = connector != NULL ? connector->sink : NULL,
                                     .options = table != NULL ? &table->options : NULL,
                                     .index = p->sink_count++};
+    if (table != NULL)
+        sink_partitions(p, table, &node->sink, r->at);
 }
 
 static const char *last(const struct ast_name *name)

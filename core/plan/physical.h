@@ -115,6 +115,8 @@ struct sink_node {
     const char *table;
     const struct sink_vtable *vtable; /* NULL: to the caller's callbacks or mill_poll() */
     const struct options *options;
+    const uint32_t *partition_by; /* columns of PARTITIONED BY */
+    uint32_t partition_count;
     uint32_t index; /* sinks are dealt to shards by index */
 };
 

@@ -37,14 +37,33 @@ static enum op_progress sink_push(struct op *op, uint32_t port, struct batch *ba
     return code == MILL_OK ? OP_READY : OP_FAILED;
 }
 
+/* In microseconds, whatever the unit of the times upstream. */
+static int64_t sink_watermark(const struct sink_op *s, int64_t watermark)
+{
+    const struct job *job = s->shard->job;
+    bool nanos = false;
+
+    for (uint32_t i = 0; i < job->source_count; i++)
+        nanos = nanos || ((s->node->sources >> i & 1) != 0 && job->sources[i].nanos);
+    return !nanos || watermark == TIME_MIN || watermark == TIME_MAX ? watermark
+                                                                    : floor_div(watermark, 1000);
+}
+
 static enum op_progress sink_end(struct op *op, const struct step_time *t)
 {
     struct sink_op *s = (struct sink_op *)op;
 
-    if (s->sink == NULL || s->sink->vtable->commit == NULL)
+    struct mill_error *error = op->context->error;
+    int code = MILL_OK;
+
+    if (s->sink == NULL)
         return OP_READY;
-    return s->sink->vtable->commit(s->sink, t->step, op->context->error) == MILL_OK ? OP_READY
-                                                                                    : OP_FAILED;
+    if (s->sink->vtable->commit != NULL)
+        code = s->sink->vtable->commit(s->sink, t->step, error);
+    if (code == MILL_OK && s->sink->vtable->commit_at != NULL)
+        code = s->sink->vtable->commit_at(s->sink, t->step, t->clock_us,
+                                          sink_watermark(s, t->w_after), error);
+    return code == MILL_OK ? OP_READY : OP_FAILED;
 }
 
 int op_sink_finish(struct op *op, bool abort, struct mill_error *error)
@@ -87,6 +106,8 @@ struct op *op_sink_new(struct shard *shard, const struct phys_node *node)
                                        .heap = &shard->heap,
                                        .options = node->sink.options,
                                        .schema = &node->schema,
+                                       .partition_by = node->sink.partition_by,
+                                       .partition_count = node->sink.partition_count,
                                        .zone = job->zone};
 
     if (s == NULL) {
