@@ -199,17 +199,18 @@ static size_t pcap_cut(struct capture_place *p, uint64_t offset, const uint8_t *
 }
 
 static inline int pcap_read(struct capture_place *p, uint64_t offset, const uint8_t **bytes,
-                            const uint8_t *end, struct capture_record *to, int room, bool swapped,
+                            const uint8_t *end, const struct capture_rows *to, bool swapped,
                             uint32_t header)
 {
     const struct capture_interface *i = &p->table->interfaces[0];
     const uint32_t snaplen = i->snaplen != 0 ? i->snaplen : UINT32_MAX;
     const uint8_t *at = *bytes, *begin = at;
+    char *row = to->first;
     int n = 0;
 
-    while (n < room && end - at >= (ptrdiff_t)header) {
+    while (n < to->room && end - at >= (ptrdiff_t)header) {
         const uint32_t caplen = get32(at + 8, swapped);
-        struct capture_record *r = &to[n];
+        struct capture_record *r = (struct capture_record *)(void *)row;
 
         if (UNLIKELY(caplen > (size_t)(end - at) - header)) {
             n = -MILL_E_DATA;
@@ -223,6 +224,7 @@ static inline int pcap_read(struct capture_place *p, uint64_t offset, const uint
         r->interface = 0;
         r->link = i->link;
         at += header + caplen;
+        row += to->stride;
         n++;
     }
     *bytes = at;
@@ -404,22 +406,23 @@ static size_t pcapng_cut(struct capture_place *p, uint64_t offset, const uint8_t
 }
 
 static int pcapng_read(struct capture_place *p, uint64_t offset, const uint8_t **bytes,
-                       const uint8_t *end, struct capture_record *to, int room,
-                       struct mill_error *error)
+                       const uint8_t *end, const struct capture_rows *to, struct mill_error *error)
 {
     const uint8_t *at = *bytes, *begin = at;
     int n = 0;
 
-    while (n < room && at < end) {
+    while (n < to->room && at < end) {
+        struct capture_record *r =
+            (struct capture_record *)(void *)((char *)to->first + (size_t)n * to->stride);
         const uint64_t here = offset + (uint64_t)(at - begin);
         const bool swapped = p->table != NULL && p->table->swapped;
         const int64_t length = block_length(p, at, (size_t)(end - at), here, swapped, error);
         const int code =
-            length > 0 ? block_take(p, at, (uint32_t)length, here, &to[n], error) : (int)length;
+            length > 0 ? block_take(p, at, (uint32_t)length, here, r, error) : (int)length;
 
         if (length <= 0 || code < 0)
             return code < 0 ? code : -damaged(p, here, "the file changed while it was read", error);
-        n += to[n].data != NULL;
+        n += r->data != NULL;
         at += length;
     }
     *bytes = at;
@@ -472,7 +475,7 @@ size_t capture_cut(struct capture_place *p, uint64_t offset, const uint8_t *byte
 }
 
 int capture_read(struct capture_place *p, uint64_t offset, const uint8_t **bytes,
-                 const uint8_t *end, struct capture_record *to, int room, struct mill_error *error)
+                 const uint8_t *end, const struct capture_rows *to, struct mill_error *error)
 {
     int n;
 
@@ -483,13 +486,13 @@ int capture_read(struct capture_place *p, uint64_t offset, const uint8_t **bytes
         offset = PCAP_HEADER;
     }
     if (p->table == NULL || p->table->kind == CAPTURE_PCAPNG)
-        return pcapng_read(p, offset, bytes, end, to, room, error);
+        return pcapng_read(p, offset, bytes, end, to, error);
     if (LIKELY(!p->table->swapped && p->table->header_bytes == 16))
-        n = pcap_read(p, offset, bytes, end, to, room, false, 16);
+        n = pcap_read(p, offset, bytes, end, to, false, 16);
     else if (!p->table->swapped)
-        n = pcap_read(p, offset, bytes, end, to, room, false, p->table->header_bytes);
+        n = pcap_read(p, offset, bytes, end, to, false, p->table->header_bytes);
     else
-        n = pcap_read(p, offset, bytes, end, to, room, true, p->table->header_bytes);
+        n = pcap_read(p, offset, bytes, end, to, true, p->table->header_bytes);
     if (n < 0)
         return -damaged(p, offset, "the file changed while it was read", error);
     return n;

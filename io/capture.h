@@ -9,11 +9,11 @@
 #define MILL_CAPTURE_H
 
 #include "core/source.h"
+#include "io/packet.h"
 
 #define CAPTURE_PACKET_MAX (2u << 20) /* captured bytes of a packet; more is damage */
 #define CAPTURE_BLOCK_MAX (16u << 20) /* of pcapng */
 #define CAPTURE_INTERFACES_MAX 65536u /* of one section */
-#define CAPTURE_NO_TIME INT64_MIN
 
 struct capture_interface {
     uint16_t link;
@@ -35,15 +35,6 @@ struct capture_table {
     struct capture_interface interfaces[]; /* pcap: one */
 };
 
-struct capture_record {
-    const uint8_t *data;
-    uint64_t offset; /* of the record or block in the file */
-    int64_t ts;      /* nanoseconds since 1970, CAPTURE_NO_TIME: unknown */
-    uint32_t caplen; /* bytes at data, at most the snapshot length */
-    uint32_t length; /* on the wire */
-    uint16_t interface, link;
-};
-
 /* Position in a capture: what cutters and cursors have in common. */
 struct capture_place {
     struct heap *heap; /* of the tables: shared */
@@ -60,10 +51,16 @@ enum capture_kind capture_detect(const uint8_t *bytes);
  * @error says so. */
 size_t capture_cut(struct capture_place *place, uint64_t offset, const uint8_t *bytes,
                    size_t length, size_t want, bool ended, struct mill_error *error);
-/* Up to @room packets of *@bytes .. @end, whole records that capture_cut() found; moves *@bytes. Fewer than @room: that
- * was all. -code: damaged. */
+/* Where records go: every @stride bytes from @first on, the begins of larger structures. */
+struct capture_rows {
+    void *first;
+    size_t stride;
+    int room;
+};
+/* Up to @to->room packets of *@bytes .. @end, whole records that capture_cut() found; moves *@bytes. Fewer: that was
+ * all. -code: damaged. */
 int capture_read(struct capture_place *place, uint64_t offset, const uint8_t **bytes,
-                 const uint8_t *end, struct capture_record *to, int room, struct mill_error *error);
+                 const uint8_t *end, const struct capture_rows *to, struct mill_error *error);
 
 struct capture_table *
 capture_share(struct capture_table *table); /* one more holder; NULL is NULL */

@@ -5,7 +5,6 @@
  */
 #include "io/capture.h"
 #include "io/format.h"
-#include "io/packet.h"
 
 #include <stdio.h>
 
@@ -37,11 +36,11 @@ struct packet_column {
 
 #define AT(field) (uint16_t) offsetof(struct packet, field)
 static const struct packet_column columns[] = {
-    {"ts", FILL_TIME, AT(ts), PACKET_HAS_TIME, 0, true},
-    {"if_id", FILL_INT_U16, AT(if_id), 0, 0, true},
-    {"caplen", FILL_BIG_U32, AT(caplen), 0, 0, true},
-    {"len", FILL_BIG_U32, AT(len), 0, 0, true},
-    {"link", FILL_INT_U16, AT(link), 0, 0, true},
+    {"ts", FILL_TIME, AT(record.ts), PACKET_HAS_TIME, 0, true},
+    {"if_id", FILL_INT_U16, AT(record.interface), 0, 0, true},
+    {"caplen", FILL_BIG_U32, AT(record.caplen), 0, 0, true},
+    {"len", FILL_BIG_U32, AT(record.length), 0, 0, true},
+    {"link", FILL_INT_U16, AT(record.link), 0, 0, true},
     {"eth_src", FILL_MAC, AT(eth), PACKET_HAS_ETH, 6, false},
     {"eth_dst", FILL_MAC, AT(eth), PACKET_HAS_ETH, 0, false},
     {"ethertype", FILL_INT_U16, AT(ethertype), PACKET_HAS_ETHERTYPE, 0, false},
@@ -75,7 +74,7 @@ static const struct packet_column columns[] = {
     {"l3_off", FILL_INT_U32, AT(l3_off), PACKET_HAS_IP, 0, false},
     {"decode_status", FILL_INT_U8, AT(status), 0, 0, false},
     {"flow_hash", FILL_BIG_U64, AT(flow_hash), PACKET_HAS_IP, 0, false},
-    {"raw_off", FILL_BIG_U64, AT(raw_off), 0, 0, true},
+    {"raw_off", FILL_BIG_U64, AT(record.offset), 0, 0, true},
     {"payload", FILL_PAYLOAD, 0, PACKET_HAS_L4, 0, false},
     {"raw", FILL_RAW, 0, 0, 0, true},
 };
@@ -103,7 +102,6 @@ struct packet_decoder {
     uint64_t offset, batches;
     uint8_t digits[256], digit_count[256];
     char octets[256][4]; /* "255." */
-    struct capture_record records[CHUNK];
     struct packet packets[CHUNK];
     struct text_entry texts[TEXTS];
 };
@@ -445,11 +443,11 @@ static void fill_time(const struct packet *p, int n, const struct mill_type *typ
 
     if (divide == 1 && unit == 1) {
         for (int i = 0; i < n; i++)
-            to[i] = p[i].ts;
+            to[i] = p[i].record.ts;
         return;
     }
     for (int i = 0; i < n; i++)
-        to[i] = floor_div(floor_div(p[i].ts, divide), unit) * unit;
+        to[i] = floor_div(floor_div(p[i].record.ts, divide), unit) * unit;
 }
 
 static bool fill_addresses(struct packet_decoder *d, struct batch *out,
@@ -514,13 +512,13 @@ static void fill_bytes(const struct packet_decoder *d, const struct packet_colum
 {
     for (int i = 0; i < n; i++) {
         const struct packet *p = &d->packets[i];
-        uint32_t from = 0, length = p->caplen;
+        uint32_t from = 0, length = p->record.caplen;
 
         if (c->fill == FILL_PAYLOAD) {
-            from = min_u32(p->payload_off, p->caplen);
-            length = (p->has & c->has) != 0 ? min_u32(p->payload_len, p->caplen - from) : 0;
+            from = min_u32(p->payload_off, p->record.caplen);
+            length = (p->has & c->has) != 0 ? min_u32(p->payload_len, p->record.caplen - from) : 0;
         }
-        to[i] = view_of((const char *)p->data + from, length);
+        to[i] = view_of((const char *)p->record.data + from, length);
     }
 }
 
@@ -572,22 +570,15 @@ static uint32_t look(struct packet_decoder *d, int n)
     uint32_t has_all = UINT32_MAX;
 
     for (int i = 0; i < n; i++) {
-        const struct capture_record *r = &d->records[i];
         struct packet *p = &d->packets[i];
 
-        p->data = r->data;
-        p->raw_off = r->offset;
-        p->ts = r->ts;
-        p->caplen = r->caplen;
-        p->len = r->length;
-        p->if_id = r->interface;
-        p->link = r->link;
-        p->has = 0;
         if (d->format->look)
             packet_decode(p);
+        else
+            p->has = 0;
         if (d->format->flows)
             p->flow_hash = (p->has & PACKET_HAS_IP) != 0 ? packet_flow_hash(p) : 0;
-        if (r->ts != CAPTURE_NO_TIME)
+        if (p->record.ts != CAPTURE_NO_TIME)
             p->has |= PACKET_HAS_TIME;
         has_all &= p->has;
     }
@@ -614,8 +605,8 @@ static int packet_decode_batch(struct format_decoder *decoder, struct batch *out
     while (out->rows < out->capacity) {
         const uint8_t *before = d->bytes;
         const int room = (int)min_u32(CHUNK, out->capacity - out->rows);
-        const int n =
-            capture_read(&d->place, d->offset, &d->bytes, d->end, d->records, room, error);
+        const struct capture_rows to = {d->packets, sizeof *d->packets, room};
+        const int n = capture_read(&d->place, d->offset, &d->bytes, d->end, &to, error);
         uint32_t has_all;
 
         if (n < 0)

@@ -1,7 +1,7 @@
 /* io/packet.h - from the bytes of one packet to its fields: links, tags, tunnels, IP, transport.
  *
  * Everything but outer_*, tunnel_* and mpls_* speaks of the innermost packet that could be reached. A field is valid
- * when its bit of PACKET_HAS_* is set, else 0. Every step checks its bounds; no more than PACKET_DEPTH packets inside each other.
+ * when its bit of PACKET_HAS_* is set; those without a bit always are. Every step checks its bounds; no more than PACKET_DEPTH packets inside each other.
  * Threads: pure.   Errors: status.   Includes: base.h
  */
 #ifndef MILL_PACKET_H
@@ -48,16 +48,22 @@ enum packet_has {
     PACKET_HAS_TIME = 4096
 };
 
-struct packet {
-    const uint8_t *data;
-    uint64_t raw_off;
-    int64_t ts;
-    uint32_t caplen, len;
-    uint16_t if_id, link;
-    uint16_t has;
-    uint8_t status;
+#define CAPTURE_NO_TIME INT64_MIN
 
-    uint8_t ip_ver;
+/* One packet of a capture. */
+struct capture_record {
+    const uint8_t *data;
+    uint64_t offset; /* of the record or block in the file */
+    int64_t ts;      /* nanoseconds since 1970, CAPTURE_NO_TIME: unknown */
+    uint32_t caplen; /* bytes at data, at most the snapshot length */
+    uint32_t length; /* on the wire */
+    uint16_t interface, link;
+};
+
+struct packet {
+    struct capture_record record;
+    uint16_t has;
+    uint8_t status, ip_ver;
     const uint8_t *eth; /* destination, source */
     const uint8_t *src, *dst, *outer_src, *outer_dst;
     uint64_t flow_hash;
@@ -66,7 +72,7 @@ struct packet {
     uint8_t mpls_depth, outer_ver, proto, dscp_ecn, ttl, frag_more, tcp_flags, tunnel_kind;
 };
 
-/* Fills all from status on; data, caplen, len and link say what there is. */
+/* Fills all but the record, which says what there is. */
 void packet_decode(struct packet *packet);
 /* The same for both directions, whoever computes it: of addresses, ports and protocol. */
 uint64_t packet_flow_hash(const struct packet *packet);
