@@ -39,13 +39,13 @@ void mk_parse_i64_scalar(const char *bytes, size_t length, const uint32_t *marks
         const uint32_t from = marks[r * stride] + 1, to = marks[r * stride + 1];
         const bool negative = from < to && bytes[from] == '-';
         bool good = to - from - negative - 1 < 16;
-        int64_t v = 0;
+        uint64_t v = 0;
 
         for (uint32_t i = from + negative; good && i < to; i++) {
             good = digit(bytes[i]) <= 9;
             v = v * 10 + digit(bytes[i]);
         }
-        values[r] = !good ? 0 : negative ? -v : v;
+        values[r] = !good ? 0 : negative ? -(int64_t)v : (int64_t)v;
         other[r / 64] |= (uint64_t)!good << r % 64;
     }
 }
@@ -60,7 +60,7 @@ void mk_parse_number_scalar(const char *bytes, size_t length, const uint32_t *ma
         const bool negative = from < to && bytes[from] == '-';
         uint32_t digits = 0, behind = 0, points = 0;
         bool good = to - from <= 20;
-        int64_t v = 0;
+        uint64_t v = 0;
 
         for (uint32_t i = from + negative; good && i < to; i++) {
             if (bytes[i] == '.') {
@@ -72,7 +72,7 @@ void mk_parse_number_scalar(const char *bytes, size_t length, const uint32_t *ma
             v = v * 10 + digit(bytes[i]);
         }
         good = good && points <= 1 && digits > 0;
-        values[r] = !good ? 0 : negative ? -v : v;
+        values[r] = !good ? 0 : negative ? -(int64_t)v : (int64_t)v;
         places[r] = good ? (uint8_t)behind : 0;
         other[r / 64] |= (uint64_t)!good << r % 64;
     }
