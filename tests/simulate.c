@@ -108,6 +108,21 @@ static const struct query {
      ", k;"
      "INSERT INTO two SELECT k, s FROM u WHERE v > 4;"
      "INSERT INTO three SELECT s, COUNT(*) FROM a GROUP BY s; END"},
+    {"late rows", TABLE_U
+     "CREATE TABLE late (k INT, s STRING, v INT, d DOUBLE, ts TIMESTAMP(3), late_watermark "
+     "TIMESTAMP(3), "
+     "late_reason STRING) WITH (" CSV
+     "'/out/late.csv');" SINK("one", "e TIMESTAMP(3), k INT, n BIGINT") "INSERT INTO one SELECT "
+                                                                        "window_end, k, "
+                                                                        "COUNT(*) " TUMBLE("u") ENDS
+     ", k LATE DATA INTO late"},
+    {"windows by count", TABLE_U
+     "SELECT k, window_id, COUNT(*), SUM(d), LISTAGG(s) FROM TABLE(TUMBLE_ROWS(TABLE u PARTITION "
+     "BY k, "
+     "DESCRIPTOR(ts), 5, INTERVAL '4' SECOND)) GROUP BY window_start, window_end, window_id, k"},
+    {"hops by count",
+     TABLE_A "SELECT k, window_id, SUM(v), FIRST_VALUE(s) FROM TABLE(HOP_ROWS(TABLE a PARTITION BY "
+             "k, DESCRIPTOR(ts), 2, 5)) GROUP BY window_start, window_end, window_id, k"},
     {"print", TABLE_A "CREATE TABLE p (k INT, n BIGINT) WITH ('connector' = 'print');"
                       "INSERT INTO p SELECT k, COUNT(*) FROM a GROUP BY k"},
 };
