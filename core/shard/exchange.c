@@ -189,8 +189,9 @@ static void tell(struct exchange *x, uint32_t q, const struct position *position
 
     if (x->open[q] != NULL || !ring_empty_to_producer(&out->rings[q]))
         return;
-    if (x->told[q].class_ == position->class_ && x->told[q].origin == position->origin &&
-        x->told[q].place == position->place)
+    /* Keys are not remembered: one that is not empty is always news. */
+    if (position->key.length == 0 && x->told[q].class_ == position->class_ &&
+        x->told[q].origin == position->origin && x->told[q].place == position->place)
         return;
     marker = pool_take(out->markers);
     if (marker == NULL)
