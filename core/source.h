@@ -179,11 +179,17 @@ struct sink {
 
 /* ---- connectors and formats: the tables are in io/connectors.c -------------------------------- */
 
+/* What METADATA columns of a connector may be; a column is declared with exactly this type. */
+struct metadata_key {
+    const char *key; /* NULL: the end of the list */
+    struct mill_type type;
+};
 struct connector {
     const char *name;
     const struct source_vtable *source; /* NULL: cannot be read */
     const struct sink_vtable *sink;     /* NULL: cannot be written */
     const char *const *options; /* known keys, NULL at the end; "fields.#.min" patterns allowed */
+    const struct metadata_key *metadata; /* NULL: it has none */
 };
 extern const struct connector *const mill_connectors[]; /* NULL at the end */
 

@@ -3,7 +3,8 @@
 
 static const struct connector filesystem = {.name = "filesystem",
                                             .source = &filesystem_source,
-                                            .sink = &filesystem_sink};
+                                            .sink = &filesystem_sink,
+                                            .metadata = file_metadata};
 static const struct connector standard_input = {.name = "stdin", .source = &stdin_source};
 static const struct connector standard_output = {.name = "stdout", .sink = &stdout_sink};
 static const struct connector print = {.name = "print", .sink = &print_sink};

@@ -8,4 +8,7 @@ extern const struct source_vtable filesystem_source, pcap_source, stdin_source, 
     nexmark_source;
 extern const struct sink_vtable filesystem_sink, print_sink, stdout_sink, blackhole_sink;
 
+/* METADATA columns of files: file.path ... */
+extern const struct metadata_key file_metadata[];
+
 #endif

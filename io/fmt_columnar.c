@@ -15,7 +15,14 @@ struct columnar_format {
     struct source_config config;
 };
 
-/* One file. All but the last five stays as the first cut found it. */
+/* The sections cut so far. */
+struct columnar_count {
+    uint64_t rows, chain;
+    uint32_t blocks;
+    bool ended;
+};
+
+/* One file. All but the count stays as the first cut found it. */
 struct columnar_file {
     struct heap *heap;
     struct arena arena;
@@ -23,9 +30,7 @@ struct columnar_file {
     uint32_t node_count;
     uint32_t *first_node; /* per column of the table */
     uint64_t header_bytes;
-    uint64_t rows, chain; /* of the blocks cut so far */
-    uint32_t blocks;
-    bool ended;
+    struct columnar_count count;
 };
 
 struct columnar_decoder {
@@ -168,7 +173,7 @@ static int check_block(struct columnar_file *file, const char *path, uint64_t of
                            offsetof(struct columnar_block, checksum), offset) != b->checksum)
         return damaged(path, offset, "the head of a block is damaged (its checksum is wrong)",
                        error);
-    if (b->index != file->blocks || b->first_row != file->rows)
+    if (b->index != file->count.blocks || b->first_row != file->count.rows)
         return damaged(path, offset, "a block is missing or stands in a wrong place", error);
     if (b->head_bytes != columnar_head_bytes(file->node_count) || b->rows == 0 ||
         b->rows > COLUMNAR_ROWS_MAX || b->bytes < b->head_bytes ||
@@ -196,8 +201,8 @@ static int check_end(struct columnar_file *file, const char *path, uint64_t offs
         memcmp(t.magic, columnar_trailer_magic, sizeof t.magic) != 0 || t.end_offset != offset ||
         t.file_bytes != offset + e->bytes || t.rows != e->rows)
         return damaged(path, offset + body, "the trailer is damaged", error);
-    if (e->node_count != file->node_count || e->block_count != file->blocks ||
-        e->rows != file->rows || e->chain != file->chain)
+    if (e->node_count != file->node_count || e->block_count != file->count.blocks ||
+        e->rows != file->count.rows || e->chain != file->count.chain)
         return damaged(path, offset, "the end section is that of other blocks than these", error);
     return MILL_OK;
 }
@@ -235,14 +240,14 @@ static enum cut check_section(const struct columnar_format *f, struct format_pos
     if (block) {
         const struct columnar_block *b = (const void *)bytes;
 
-        file->blocks++;
-        file->rows += b->rows;
-        file->chain = columnar_chain(file->chain, b->checksum);
+        file->count.blocks++;
+        file->count.rows += b->rows;
+        file->count.chain = columnar_chain(file->count.chain, b->checksum);
         return CUT_DATA;
     }
     if (check_end(file, at->file, offset, (const void *)bytes, error) != MILL_OK)
         return CUT_FAILED;
-    file->ended = true;
+    file->count.ended = true;
     return CUT_DATA;
 }
 
@@ -252,7 +257,7 @@ static enum cut cut_at_end(const struct format_position *at, uint64_t left,
 {
     const struct columnar_file *file = at->state;
 
-    if (file != NULL && file->ended) {
+    if (file != NULL && file->count.ended) {
         if (left == 0)
             return CUT_END;
         damaged(at->file, at->offset, "bytes behind the end section", error);
@@ -265,9 +270,8 @@ static enum cut cut_at_end(const struct format_position *at, uint64_t left,
     return CUT_FAILED;
 }
 
-static enum cut cut_section(const struct format *format, struct format_position *at,
-                            const char *bytes, size_t length, bool last, size_t want, size_t *n,
-                            struct mill_error *error)
+static enum cut cut_some(const struct format *format, struct format_position *at, const char *bytes,
+                         size_t length, bool last, size_t want, size_t *n, struct mill_error *error)
 {
     const struct columnar_format *f = (const struct columnar_format *)format;
 
@@ -279,10 +283,10 @@ static enum cut cut_section(const struct format *format, struct format_position 
         enum cut code;
 
         /* decided by the sizes alone, also when the section is not there yet */
-        if (*n > 0 && (*n + max_u64(size, COLUMNAR_ALIGN) > want || file->ended))
+        if (*n > 0 && (*n + max_u64(size, COLUMNAR_ALIGN) > want || file->count.ended))
             return CUT_DATA;
-        if (left < COLUMNAR_ALIGN || (file != NULL && file->ended)) {
-            if (!last && !(file != NULL && file->ended))
+        if (left < COLUMNAR_ALIGN || (file != NULL && file->count.ended)) {
+            if (!last && !(file != NULL && file->count.ended))
                 return CUT_WAIT;
             if (*n > 0)
                 return CUT_DATA;
@@ -303,6 +307,22 @@ static enum cut cut_section(const struct format *format, struct format_position 
             return code;
         *n += size;
     }
+}
+
+static enum cut cut_section(const struct format *format, struct format_position *at,
+                            const char *bytes, size_t length, bool last, size_t want, size_t *n,
+                            struct mill_error *error)
+{
+    const struct columnar_file *before = at->state;
+    const struct columnar_count count = before != NULL ? before->count : (struct columnar_count){0};
+    const enum cut code = cut_some(format, at, bytes, length, last, want, n, error);
+    struct columnar_file *file = at->state;
+
+    if (code == CUT_WAIT && file != NULL) /* what was looked at will come again */
+        file->count = count;
+    if (code == CUT_WAIT && before == NULL && file != NULL)
+        position_close(format, at);
+    return code;
 }
 
 /* ---- decoding: a block ---- */

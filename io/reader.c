@@ -148,17 +148,19 @@ static bool push_part(struct reader *r, struct read_file *f, size_t n, const uin
         file_end(r, f, 2);
         return false;
     }
-    *part = (struct part){.slab = f->slab,
-                          .bytes = f->slab->bytes + f->cut_at,
-                          .length = n,
-                          .begin = f->position,
-                          .first_line = f->lines + 1,
-                          .context = {context[0], context[1], context[2]}};
-    at_add_relaxed(&f->slab->refs, 1);
+    *part =
+        (struct part){.slab = f->slab,
+                      .bytes = f->map != NULL ? f->map + f->position : f->slab->bytes + f->cut_at,
+                      .length = n,
+                      .begin = f->position,
+                      .first_line = f->lines + 1,
+                      .context = {context[0], context[1], context[2]}};
+    if (f->slab != NULL)
+        at_add_relaxed(&f->slab->refs, 1);
     if (f->cutter == NULL && r->format->vtable->cut_section == NULL) /* records have no lines */
         f->lines += r->config->kernels->count_byte(part->bytes, n, '\n');
     f->position += n;
-    f->cut_at += n;
+    f->cut_at += f->map != NULL ? 0 : n;
     CHECK(ring_push(&f->ready, part));
     return true;
 }
@@ -196,15 +198,18 @@ static size_t next_cut(struct reader *r, struct read_file *f, bool quiet, uint64
 /* Formats of sections: whole ones, or the end. */
 static enum cut next_section(struct reader *r, struct read_file *f, size_t *n)
 {
+    const char *bytes = f->map != NULL    ? f->map + f->position
+                        : f->slab != NULL ? f->slab->bytes + f->cut_at
+                                          : NULL;
     struct mill_error error = {0};
     enum cut code;
 
     f->at.file = f->path;
     f->at.offset = f->position;
-    code = r->format->vtable->cut_section(r->format, &f->at,
-                                          f->slab != NULL ? f->slab->bytes + f->cut_at : NULL,
-                                          f->filled - f->cut_at, f->input_end == 1,
-                                          r->config->step_bytes, n, &error);
+    code = r->format->vtable->cut_section(r->format, &f->at, bytes,
+                                          f->map != NULL ? f->size - f->position
+                                                         : f->filled - f->cut_at,
+                                          f->input_end == 1, r->config->step_bytes, n, &error);
     if (code == CUT_FAILED && f->input_end != 2)
         f->failure = error;
     return code;
@@ -409,6 +414,13 @@ static bool prepare(struct reader *r, struct read_file *f)
             return false;
         }
     }
+    if (!f->chosen && r->format->vtable->cut_section != NULL && !f->pipe && f->size > 0 &&
+        f->compression == PLAIN)
+        f->map = r->env->file.map(r->env->self, f->handle, f->size);
+    if (f->map != NULL) {
+        f->chosen = true;
+        f->input_end = 1;
+    }
     if (!f->chosen) {
         f->chosen = true;
         reader_queue_join(r, f);
@@ -598,6 +610,7 @@ bool reader_add(struct reader *r, const struct found_file *found)
     if (f == NULL)
         return false;
     f->size = found->bytes;
+    f->modified_ns = found->modified_ns;
     f->pipe = !found->is_regular;
     f->compression = f->pipe ? PLAIN : compression_of(f->path);
     at_store_release(&r->count, at_load_relaxed(&r->count) + 1); /* R13 */
@@ -661,6 +674,8 @@ static void close_file(struct reader *r, struct read_file *f)
         reader_release(r, part);
     if (f->cutter != NULL)
         r->format->vtable->cutter_free(f->cutter);
+    if (f->map != NULL)
+        r->env->file.unmap(r->env->self, f->map, f->size);
     if (f->at.state != NULL)
         r->format->vtable->position_close(r->format, &f->at);
     ring_close(&f->ready, r->heap);

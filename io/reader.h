@@ -7,7 +7,7 @@
  *
  *   reader (one thread, or whoever makes the turns)  reads, decompresses, cuts -> ready (SPSC) -> token holder -> decoders
  *
- * Ways to read: pread, a pipe's read, env's queue (io_uring) for at most two files at a time.
+ * Ways to read: a map for plain files of sections (columns are used where they lie), pread, a pipe's read, env's queue (io_uring) for at most two files at a time.
  * Bounds: READY_MAX parts of a file are ahead; with many files one, and only of files that have been asked for.
  * Errors: in read_file.failure, after all whole rows.   Includes: format.h, ring.h, unpack.h
  */
@@ -43,6 +43,7 @@ struct read_file {
     const char *path;
     int handle; /* -1: not open */
     bool pipe, opened;
+    int64_t modified_ns;
     uint64_t size; /* when it was found: no byte behind it is read */
     enum compression compression;
     struct ring ready;         /* of struct part: the reader pushes, the token holder pops */
@@ -54,6 +55,7 @@ struct read_file {
     struct slab *slab;
     struct format_cutter *cutter; /* of the format, or NULL */
     struct format_position at;    /* formats of sections */
+    const char *map;              /* plain files of such: their parts lie in it, without a slab */
     size_t filled, cut_at;        /* of slab: [cut_at, filled) is not cut yet */
     uint64_t position, lines;     /* of cut_at */
     uint64_t read_at;             /* next byte to read of the file as it lies there */

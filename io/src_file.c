@@ -15,7 +15,9 @@ struct file_source {
     struct source source;
     struct source_config config;
     struct heap *heap;
+    struct arena arena;
     struct format *format;
+    struct mill_schema physical; /* what the format decodes */
     struct finder *finder;
     struct reader *reader;
     at_u64 bytes_in;
@@ -25,10 +27,40 @@ struct file_decoder {
     struct decoder decoder;
     struct file_source *source;
     struct format_decoder *inner;
+    uint32_t file; /* of the piece */
     struct heap *heap;
 };
 
 /* ---- opening ---- */
+
+/* The format sees the physical columns only. */
+static int format_open(struct file_source *s, const struct format_vtable *format,
+                       struct mill_error *error)
+{
+    const struct mill_schema *all = s->config.schema;
+    struct source_config inner = s->config;
+    struct mill_field *fields;
+    bool *wanted;
+
+    if (s->config.metadata == NULL) {
+        s->physical = *all;
+        return format->open(&s->config, &s->format, error);
+    }
+    fields = arena_array(&s->arena, struct mill_field, all->field_count + 1);
+    wanted = arena_array(&s->arena, bool, all->field_count + 1);
+    if (fields == NULL || wanted == NULL)
+        return mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory for a source");
+    s->physical.fields = fields;
+    for (uint32_t i = 0; i < all->field_count; i++)
+        if (s->config.metadata[i] == NULL) {
+            wanted[s->physical.field_count] = s->config.wanted[i];
+            fields[s->physical.field_count++] = all->fields[i];
+        }
+    inner.schema = &s->physical;
+    inner.wanted = wanted;
+    inner.metadata = NULL;
+    return format->open(&inner, &s->format, error);
+}
 
 static int open_common(const struct source_config *config, const struct source_vtable *vtable,
                        const char *format_name, struct file_source **out, struct mill_error *error)
@@ -53,7 +85,8 @@ static int open_common(const struct source_config *config, const struct source_v
     s->config = *config;
     s->heap = config->heap;
     *out = s;
-    if (format->open(&s->config, &s->format, error) != MILL_OK)
+    arena_open(&s->arena, s->heap);
+    if (format_open(s, format, error) != MILL_OK)
         return error->code;
     option_text(config->options, "path", NULL);
     option_text(config->options, "source.monitor-interval", NULL);
@@ -235,14 +268,66 @@ static void file_begin(struct decoder *decoder, const struct piece *piece)
                                                   piece->extra[3]},
                                       .state = file->at.state};
 
+    d->file = (uint32_t)piece->extra[0];
     d->inner->vtable->begin(d->inner, &part);
+}
+
+const struct metadata_key file_metadata[] =
+    {{"file.path", {.kind = MILL_VARCHAR, .length = MILL_LENGTH_MAX}},
+     {"file.name", {.kind = MILL_VARCHAR, .length = MILL_LENGTH_MAX}},
+     {"file.size", {.kind = MILL_BIGINT}},
+     {"file.modification-time", {.kind = MILL_TIMESTAMP_LTZ, .precision = 3}},
+     {.key = NULL}};
+
+/* One value for the whole batch. */
+static bool metadata_column(struct batch *out, struct column *c, const struct read_file *file,
+                            const char *key)
+{
+    const char *slash = strrchr(file->path, '/');
+    const char *name = slash != NULL ? slash + 1 : file->path;
+    union {
+        struct mill_view view;
+        int64_t number;
+    } *value = arena_zalloc(&out->bytes, sizeof *value + 64);
+
+    if (value == NULL)
+        return false;
+    *c = (struct column){.values = value, .constant = true};
+    if (strcmp(key, "file.path") == 0)
+        value->view = view_of(file->path, (uint32_t)strlen(file->path));
+    else if (strcmp(key, "file.name") == 0)
+        value->view = view_of(name, (uint32_t)strlen(name));
+    else if (strcmp(key, "file.size") == 0)
+        value->number = (int64_t)file->size;
+    else
+        value->number = floor_div(file->modified_ns, 1000000) * 1000;
+    return true;
 }
 
 static int file_decode(struct decoder *decoder, struct batch *out, struct mill_error *error)
 {
-    struct format_decoder *inner = ((struct file_decoder *)decoder)->inner;
+    const struct file_decoder *d = (struct file_decoder *)decoder;
+    const struct file_source *s = d->source;
+    const int more = d->inner->vtable->decode(d->inner, out, error);
+    struct column *all;
+    uint32_t k = 0;
 
-    return inner->vtable->decode(inner, out, error);
+    if (more < 0 || s->config.metadata == NULL)
+        return more;
+    all = arena_array(&out->bytes, struct column, s->config.schema->field_count);
+    for (uint32_t i = 0; all != NULL && i < s->config.schema->field_count; i++) {
+        const char *key = s->config.metadata[i];
+
+        if (key == NULL)
+            all[i] = out->columns[k++];
+        else if (s->config.wanted[i] &&
+                 !metadata_column(out, &all[i], reader_file(s->reader, d->file), key))
+            all = NULL;
+    }
+    if (all == NULL)
+        return -mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory for metadata columns");
+    out->columns = all;
+    return more;
 }
 
 static void file_release(struct source *source, struct piece *piece)
@@ -265,6 +350,7 @@ static void file_close(struct source *source)
     finder_close(s->finder);
     if (s->format != NULL)
         s->format->vtable->close(s->format);
+    arena_close(&s->arena);
     heap_free(s->heap, s, sizeof *s);
 }
 

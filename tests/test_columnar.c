@@ -74,6 +74,52 @@ Test(columnar, same_rows_same_bytes_for_any_batches)
     world_close(&first);
 }
 
+/* However few bytes are there, and however often it is asked: the same cuts. */
+Test(columnar, cuts_do_not_depend_on_what_is_there)
+{
+    static const size_t wants[] = {1, 700000, 3000000};
+    const struct options options = {.table = "kit"};
+    struct world w;
+
+    world_open(&w, 60000, 4096, 17);
+    for (size_t i = 0; i < COUNT_OF(wants); i++) {
+        const struct source_config config = {.heap = &w.heap,
+                                             .schema = &kit_schema,
+                                             .options = &options};
+        struct format_position whole = {.file = "whole"}, little = {.file = "little"};
+        struct mill_error error = {0};
+        struct format *format = NULL;
+        enum cut code;
+
+        cr_assert_eq(format_columnar.open(&config, &format, &error), MILL_OK);
+        do {
+            enum cut again = CUT_WAIT;
+            size_t n = 0, m = 0;
+
+            code = format_columnar.cut_section(format, &whole, w.file.bytes + whole.offset,
+                                               w.file.length - whole.offset, true, wants[i], &n,
+                                               &error);
+            for (size_t there = 0; again == CUT_WAIT; there += 4099)
+                again = format_columnar.cut_section(format, &little, w.file.bytes + little.offset,
+                                                    there < w.file.length - little.offset
+                                                        ? there
+                                                        : w.file.length - little.offset,
+                                                    there >= w.file.length - little.offset,
+                                                    wants[i], &m, &error);
+            cr_assert_eq(again, code, "want %zu: %s", wants[i], error.message);
+            cr_assert_eq(m, code == CUT_DATA ? n : 0, "want %zu: cut %zu, not %zu", wants[i], m, n);
+            whole.offset += code == CUT_DATA ? n : 0;
+            little.offset += code == CUT_DATA ? n : 0;
+        } while (code == CUT_DATA);
+        cr_assert_eq(code, CUT_END, "%s", error.message);
+        cr_assert_eq(whole.offset, w.file.length);
+        format_columnar.position_close(format, &whole);
+        format_columnar.position_close(format, &little);
+        format_columnar.close(format);
+    }
+    world_close(&w);
+}
+
 Test(columnar, every_flipped_bit_is_found)
 {
     struct world w;

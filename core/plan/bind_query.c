@@ -97,10 +97,33 @@ static void bind_on_error(struct planner *p, const struct table *t, struct sourc
     }
 }
 
-/* Physical columns first as decoded; computed ones in their places. */
+/* The key of a METADATA column, which the connector must have. */
+static const char *bind_metadata(struct planner *p, const struct table *t,
+                                 const struct ast_column *column)
+{
+    const struct connector *connector = need(p, (void *)table_connector(t, p->error));
+    const char *key = column_metadata(column);
+    char names[200] = "", type[80];
+    size_t n = 0;
+
+    for (const struct metadata_key *k = connector->metadata; k != NULL && k->key != NULL; k++) {
+        if (strcmp(k->key, key) == 0 && type_same(&k->type, &column->type->type))
+            return key;
+        if (strcmp(k->key, key) == 0)
+            plan_fail(p, column->at, MILL_E_TYPE, "the metadata '%s' is %s: declare column %s so",
+                      key, type_name(&k->type, type, sizeof type), column->name);
+        if (n < sizeof names)
+            n += (size_t)snprintf(names + n, sizeof names - n, "%s'%s'", n > 0 ? ", " : "", k->key);
+    }
+    plan_fail(p, column->at, MILL_E_NAME, "connector '%s' has no metadata '%s'; it has %s",
+              connector->name, key, n > 0 ? names : "none");
+}
+
+/* Physical and metadata columns first as decoded; computed ones in their places. */
 static void bind_columns(struct planner *p, const struct table *t, struct relation *r,
                          struct source_node *s)
 {
+    const char **metadata = arena_array(p->arena, const char *, t->schema.field_count + 1);
     const uint32_t n = t->schema.field_count;
     struct mill_field *decoded = arena_array(p->arena, struct mill_field, n + 1);
     uint32_t count = 0;
@@ -111,7 +134,11 @@ static void bind_columns(struct planner *p, const struct table *t, struct relati
     for (uint32_t i = 0; i < n; i++) {
         r->columns[i] = (struct scope_column){.name = t->schema.fields[i].name,
                                               .type = t->schema.fields[i].type};
-        if (t->ddl == NULL || t->ddl->columns[i].kind == COLUMN_PHYSICAL)
+        if (t->ddl != NULL && t->ddl->columns[i].kind == COLUMN_METADATA) {
+            metadata[count] = bind_metadata(p, t, &t->ddl->columns[i]);
+            s->metadata = metadata;
+        }
+        if (t->ddl == NULL || t->ddl->columns[i].kind != COLUMN_COMPUTED)
             decoded[count++] = t->schema.fields[i];
     }
     for (uint32_t i = 0; t->ddl != NULL && i < n; i++) {

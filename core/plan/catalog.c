@@ -177,6 +177,13 @@ static void table_options(struct catalog *c, struct table *t, const struct ast_s
         (struct options){items, s->property_count, s->name.at.line, s->name.at.column, t->name};
 }
 
+const char *column_metadata(const struct ast_column *column)
+{
+    if (column->kind != COLUMN_METADATA)
+        return NULL;
+    return column->metadata_key != NULL ? column->metadata_key : column->name;
+}
+
 static int create_table(struct catalog *c, const struct ast_statement *s, struct mill_error *error)
 {
     struct table *t;
@@ -184,9 +191,8 @@ static int create_table(struct catalog *c, const struct ast_statement *s, struct
 
     if (catalog_table(c, last(&s->name)) != NULL || catalog_view(c, last(&s->name)) != NULL)
         return s->if_not_exists ? MILL_OK : exists(s, "table", error);
-    if (s->like != NULL)
-        return mill_fail(error, MILL_E_UNSUPPORTED, s->like->at.line, s->like->at.column,
-                         "CREATE TABLE ... LIKE is not supported yet: write the columns out");
+    if (s->like != NULL && (s = table_like(c, s, error)) == NULL)
+        return error->code;
     if (s->column_count > COLUMNS_MAX)
         return mill_fail(error, MILL_E_UNSUPPORTED, s->name.at.line, s->name.at.column,
                          "table %s has %u columns, at most %u are supported", last(&s->name),
@@ -201,9 +207,6 @@ static int create_table(struct catalog *c, const struct ast_statement *s, struct
                 return mill_fail(error, MILL_E_NAME, column->at.line, column->at.column,
                                  "column %s stands twice in table %s", column->name,
                                  last(&s->name));
-        if (column->kind == COLUMN_METADATA)
-            return mill_fail(error, MILL_E_UNSUPPORTED, column->at.line, column->at.column,
-                             "METADATA columns are not supported yet");
         fields[i].name = column->name;
         if (column->type != NULL)
             fields[i].type = column->type->type;

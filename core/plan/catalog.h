@@ -50,6 +50,11 @@ struct user_function *catalog_function(const struct catalog *catalog, const char
 /* MILL_E_NAME "there is no table x; did you mean y?". */
 int catalog_unknown_table(const struct catalog *catalog, const char *name, struct ast_at at,
                           struct mill_error *error);
+/* The key of a METADATA column, or NULL. */
+const char *column_metadata(const struct ast_column *column);
+/* CREATE TABLE ... LIKE: the statement with all columns, options and the watermark written out. NULL: @error. */
+const struct ast_statement *table_like(struct catalog *catalog, const struct ast_statement *s,
+                                       struct mill_error *error);
 /* Options as the connector sees them: without those the planner reads. */
 const struct connector *table_connector(const struct table *table, struct mill_error *error);
 const char *table_option(const struct table *table, const char *key);

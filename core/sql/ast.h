@@ -318,6 +318,12 @@ enum ast_show {
 };
 enum ast_drop { DROP_TABLE, DROP_VIEW, DROP_FUNCTION };
 
+/* CREATE TABLE ... LIKE: what is taken from the other table. OVERWRITING: the new table's own wins. */
+enum ast_like { LIKE_INCLUDING, LIKE_EXCLUDING, LIKE_OVERWRITING };
+struct ast_like_rules {
+    enum ast_like constraints, generated, metadata, options, partitions, watermarks;
+};
+
 struct ast_statement {
     enum ast_statement_kind kind;
     struct ast_at at;
@@ -337,6 +343,7 @@ struct ast_statement {
     struct ast_property *properties; /* WITH */
     uint32_t property_count;
     struct ast_name *like; /* CREATE TABLE t LIKE s, or NULL */
+    struct ast_like_rules like_rules;
     const char *comment;
     /* CREATE VIEW, INSERT, SELECT, EXPLAIN of a query */
     struct ast_query *query;

@@ -137,6 +137,48 @@ static bool parse_if_not_exists(struct parser *p)
     return true;
 }
 
+/* ( { INCLUDING | EXCLUDING | OVERWRITING } part ... ); as in Flink, without: INCLUDING ALL OVERWRITING OPTIONS. */
+static void parse_like_rules(struct parser *p, struct ast_like_rules *r)
+{
+    const struct {
+        const char *name;
+        enum ast_like *rule;
+        bool overwrites;
+    } parts[] = {{"CONSTRAINTS", &r->constraints, false}, {"GENERATED", &r->generated, true},
+                 {"METADATA", &r->metadata, true},        {"OPTIONS", &r->options, true},
+                 {"PARTITIONS", &r->partitions, false},   {"WATERMARKS", &r->watermarks, true}};
+    bool found;
+
+    *r = (struct ast_like_rules){.options = LIKE_OVERWRITING};
+    if (!accept(p, "("))
+        return;
+    while (!accept(p, ")")) {
+        const struct ast_at at = here(p);
+        const enum ast_like rule = accept(p, "EXCLUDING")     ? LIKE_EXCLUDING
+                                   : accept(p, "OVERWRITING") ? LIKE_OVERWRITING
+                                                              : LIKE_INCLUDING;
+
+        if (rule == LIKE_INCLUDING && !accept(p, "INCLUDING"))
+            fail_expected(p, "INCLUDING, EXCLUDING, OVERWRITING or )");
+        found = accept(p, "ALL");
+        if (found && rule == LIKE_OVERWRITING)
+            fail_at(p, at, MILL_E_SYNTAX,
+                    "OVERWRITING is for GENERATED, METADATA, OPTIONS or WATERMARKS, not for ALL");
+        for (size_t i = 0; found && i < COUNT_OF(parts); i++)
+            *parts[i].rule = rule;
+        for (size_t i = 0; !found && i < COUNT_OF(parts); i++)
+            if (accept(p, parts[i].name)) {
+                if (rule == LIKE_OVERWRITING && !parts[i].overwrites)
+                    fail_at(p, at, MILL_E_SYNTAX, "OVERWRITING is not for %s", parts[i].name);
+                *parts[i].rule = rule;
+                found = true;
+            }
+        if (!found)
+            fail_expected(p, "ALL, CONSTRAINTS, GENERATED, METADATA, OPTIONS, PARTITIONS or "
+                             "WATERMARKS");
+    }
+}
+
 static struct ast_statement *parse_create_table(struct parser *p, struct ast_statement *s)
 {
     s->kind = STATEMENT_CREATE_TABLE;
@@ -153,12 +195,7 @@ static struct ast_statement *parse_create_table(struct parser *p, struct ast_sta
     if (accept(p, "LIKE")) {
         s->like = arena_new(p->arena, struct ast_name);
         *s->like = parse_name(p, "the table that this one is like");
-        if (accept(p, "(")) /* (INCLUDING ALL EXCLUDING OPTIONS ...) */
-            while (!accept(p, ")")) {
-                if (p->ahead[0].kind != TOKEN_WORD)
-                    fail_expected(p, "INCLUDING, EXCLUDING, OVERWRITING or )");
-                advance(p);
-            }
+        parse_like_rules(p, &s->like_rules);
     }
     if (is(p, "AS"))
         fail_at(p, here(p), MILL_E_UNSUPPORTED,
