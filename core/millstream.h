@@ -260,6 +260,18 @@ struct mill_stats {
 
 MILL_API void mill_query_stats(const mill_query *query, struct mill_stats *stats);
 
+/* ---- files ------------------------------------------------------------------------------ */
+
+struct mill_describe {
+    const char *table; /* its name in the statement */
+    const char *path;  /* the table's 'path', where it is not the described file; or NULL */
+    const char *extra; /* a line behind the columns, such as a WATERMARK; or NULL */
+};
+/* The CREATE TABLE statement for which FROM 'path' stands, columns and options guessed, into @text (@bytes at most,
+ * else MILL_E_ARGUMENT). */
+MILL_API int mill_describe_file(const char *path, const struct mill_describe *how, char *text,
+                                size_t bytes, struct mill_error *error);
+
 /* ---- what the machine and the build offer ------------------------------------------------ */
 
 /* Text lines: version, cpu, chosen ISA, io back end, compiler. @bytes of @text are written at most. */

@@ -4,6 +4,7 @@
  */
 #include "core/millstream.h"
 #include "tools/gen.h"
+#include "tools/files.h"
 #include "tools/print.h"
 
 #include <errno.h>
@@ -50,10 +51,14 @@ static const char help_text[] =
     "usage: millstream run FILE | -c SQL | -      runs a script of Flink SQL\n"
     "       millstream check FILE | -c SQL | -    parses and plans it, runs nothing\n"
     "       millstream explain FILE | -c SQL | -  prints the plan of each query\n"
-    "       millstream gen nexmark --events N [--seed S] [--rate R] [--format csv|json] --out "
+    "       millstream gen nexmark --events N [--seed S] [--rate R] [--format csv|json|columnar] "
+    "--out "
     "FILE\n"
     "       millstream gen datagen --rows N --columns 'id BIGINT, ...' [--set fields.id.min=1]\n"
-    "                      [--seed S] [--format csv|json] --out FILE\n"
+    "                      [--seed S] [--format csv|json|columnar] --out FILE\n"
+    "       millstream convert IN OUT [--format csv|json|columnar] [--schema 'a INT, ...']\n"
+    "                      [-i KEY=VALUE] [-o KEY=VALUE]  options of the input, of the output\n"
+    "       millstream info FILE                  format, rows, times, disorder, a CREATE TABLE\n"
     "       millstream functions                  lists the built-in functions\n"
     "       millstream version                    version, instruction set, cpus\n"
     "options: --shards N        threads, each with its own share of the keys (default: one per "
@@ -643,8 +648,10 @@ int main(int count, char **args)
         fputs(help_text, stdout);
         return 0;
     }
-    if (strcmp(verb, "convert") == 0 || strcmp(verb, "info") == 0)
-        return fprintf(stderr, "millstream: %s is not supported yet\n", verb), EXIT_SETTING;
+    if (strcmp(verb, "convert") == 0)
+        return convert_main(count - 2, args + 2);
+    if (strcmp(verb, "info") == 0)
+        return info_main(count - 2, args + 2);
     if (count < 2) {
         fputs(help_text, stderr);
         return EXIT_USAGE;
