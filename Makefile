@@ -34,7 +34,7 @@ CFLAGS_OWN = -std=gnu17 $(OPT) $(ARCH) $(WARN) -fPIC -fvisibility=hidden -pthrea
 CFLAGS_SOFT = -std=gnu17 $(OPT) $(ARCH) -Wall -fPIC -pthread -Wno-unused-function
 CXXFLAGS_OWN = -std=c++17 $(OPT) $(ARCH) -Wall -Wextra -fPIC -fvisibility=hidden -pthread
 
-LIBS := -lxxhash -lz -lzstd -luring -lre2 -lpcre2-8 -lstdc++ -ldl -lm -pthread
+LIBS := -lxxhash -lnettle -lz -lzstd -luring -lre2 -lpcre2-8 -lstdc++ -ldl -lm -pthread
 
 SRC := $(wildcard core/*.c core/*/*.c io/*.c kernels/*.c)
 SHIMS := $(wildcard core/*/*.cc io/*.cc)
