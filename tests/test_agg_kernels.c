@@ -317,8 +317,8 @@ Test(agg_kernels, sums_equal_a_loop)
                 cr_assert_eq(memcmp(lanes, naive, sizeof lanes), 0, "%s: %zu from %zu",
                              tables[t]->isa, count, start);
                 tables[t]->agg->sum_i64(integers + start, count, halves);
-                cr_assert(((__int128)halves[1] << 32) + halves[0] == sum, "%s: %zu from %zu",
-                          tables[t]->isa, count, start);
+                cr_assert((__int128)halves[1] * ((int64_t)1 << 32) + halves[0] == sum,
+                          "%s: %zu from %zu", tables[t]->isa, count, start);
             }
 }
 
