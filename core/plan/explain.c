@@ -115,6 +115,24 @@ static bool takes_partials(const struct phys_node *node)
            node->schema.fields == node->inputs[0]->schema.fields;
 }
 
+static bool has_no_delay(const struct phys_node *node)
+{
+    if (node->kind == NODE_SOURCE)
+        return node->source.watermark.column >= 0 && node->source.watermark.delay == 0;
+    for (uint32_t i = 0; i < node->input_count; i++)
+        if (has_no_delay(node->inputs[i]))
+            return true;
+    return false;
+}
+
+/* Operators that need rows in time order call a row late at the watermark itself. */
+static void put_warnings(const struct out *o, const struct phys_node *node)
+{
+    if (node->kind == NODE_COUNT_WINDOW && !node->aggregate.window.processing_time &&
+        has_no_delay(node))
+        put(o, "; warning: the watermark has no delay, so a second row of the same time is late");
+}
+
 static void put_node(const struct out *o, const struct phys_node *node, uint32_t depth)
 {
     put(o, "%*s%s[%u] stage %u", (int)depth * 2, "", names[node->kind], node->id, node->stage);
@@ -141,6 +159,7 @@ static void put_node(const struct out *o, const struct phys_node *node, uint32_t
         break;
     default: break;
     }
+    put_warnings(o, node);
     put(o, "\n");
     if (takes_partials(node)) /* its input stands above, below the rows */
         return;
