@@ -265,6 +265,9 @@ static int read_script(struct command *c)
     from = strcmp(c->file, "-") == 0 ? stdin : fopen(c->file, "re");
     if (from == NULL || (getdelim(&text, &room, EOF, from) < 0 && ferror(from))) {
         fprintf(stderr, "millstream: cannot read %s: %s\n", c->file, strerror(errno));
+        free(text);
+        if (from != NULL && from != stdin)
+            fclose(from);
         return EXIT_NO_INPUT;
     }
     if (from != stdin)
@@ -607,11 +610,11 @@ static int verb_script(const char *verb, int count, char **args)
     code = parse_options(&c, count, args);
     if (code == 0)
         code = read_script(&c);
-    if (code != 0)
-        return code;
     if (!c.format_given && isatty(1))
         c.printer.format = PRINT_TABLE;
-    code = strcmp(verb, "run") == 0 ? verb_run(&c) : verb_check(&c, strcmp(verb, "explain") == 0);
+    if (code == 0)
+        code =
+            strcmp(verb, "run") == 0 ? verb_run(&c) : verb_check(&c, strcmp(verb, "explain") == 0);
     mill_engine_close(c.engine);
     for (unsigned i = 0; i < c.variable_count; i++)
         free(c.names[i]);

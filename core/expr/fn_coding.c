@@ -25,7 +25,7 @@ EVAL(unhex)
             const uint32_t at = (i + odd) / 2;
 
             good = good && digit >= 0;
-            bytes[at] = (char)((i + odd) % 2 == 0 ? digit << 4 : (i == 0 ? 0 : bytes[at]) | digit);
+            bytes[at] = (char)((i + odd) % 2 == 0 ? digit * 16 : (i == 0 ? 0 : bytes[at]) | digit);
         }
         if (good)
             RESULT(struct mill_view, out)[row] = view_of(bytes, n / 2 + odd);
