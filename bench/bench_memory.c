@@ -46,10 +46,10 @@ struct table {
     double *values;
 };
 
-/* What is compared: sums over all result rows. */
+/* What is compared: sums over all result rows. Values are whole numbers and a window's sum is below 2^53, so all are exact. */
 struct answer {
     uint64_t groups, counts;
-    double sums, least, most;
+    int64_t sums, least, most;
 };
 
 static uint64_t random_word(uint64_t *state)
@@ -142,9 +142,9 @@ static void close_cell(struct answer *a, struct cell *c)
         return;
     a->groups++;
     a->counts += c->count;
-    a->sums += c->sum;
-    a->least += c->least;
-    a->most += c->most;
+    a->sums += (int64_t)c->sum;
+    a->least += (int64_t)c->least;
+    a->most += (int64_t)c->most;
     c->count = 0;
 }
 
@@ -203,9 +203,9 @@ static int on_batch(void *user, mill_query *query, const struct mill_batch *batc
     a->groups += batch->rows;
     for (uint32_t i = 0; i < batch->rows; i++) {
         a->counts += (uint64_t)counts[i];
-        a->sums += sums[i];
-        a->least += least[i];
-        a->most += most[i];
+        a->sums += (int64_t)sums[i];
+        a->least += (int64_t)least[i];
+        a->most += (int64_t)most[i];
     }
     return 0;
 }
@@ -296,12 +296,13 @@ static bool measure(const struct table *t, const struct workload *w, uint32_t sh
             return false;
         if (memcmp(&got, expected, sizeof got) != 0) {
             fprintf(stderr,
-                    "bench_memory: %s, %u shards: %llu groups, %llu rows, sums %.0f %.0f %.0f; "
-                    "expected %llu, %llu, %.0f %.0f %.0f\n",
+                    "bench_memory: %s, %u shards: %llu groups, %llu rows, sums %lld %lld %lld; "
+                    "expected %llu, %llu, %lld %lld %lld\n",
                     w->name, shards, (unsigned long long)got.groups, (unsigned long long)got.counts,
-                    got.sums, got.least, got.most, (unsigned long long)expected->groups,
-                    (unsigned long long)expected->counts, expected->sums, expected->least,
-                    expected->most);
+                    (long long)got.sums, (long long)got.least, (long long)got.most,
+                    (unsigned long long)expected->groups, (unsigned long long)expected->counts,
+                    (long long)expected->sums, (long long)expected->least,
+                    (long long)expected->most);
             return false;
         }
     }
