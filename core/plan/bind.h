@@ -100,6 +100,10 @@ struct relation bind_from(struct planner *p, const struct ast_table *t);
 void materialize_window(struct planner *p, struct relation *r);
 /* Columns that its node gives: all but those of a pending window. */
 uint32_t relation_own(const struct relation *r);
+/* A filter over a pending window function may not go below it: its windows depend on rows that the filter drops. */
+bool window_needs_all_rows(const struct relation *r);
+struct expr *expr_both(struct planner *p, struct expr *a,
+                       struct expr *b); /* a AND b; a may be NULL */
 void materialize_filter(struct planner *p, struct relation *r);
 const char *item_name(struct planner *p, const struct ast_item *item, uint32_t index);
 

@@ -22,6 +22,8 @@ struct aggregation {
     struct window_spec window;
     struct mill_type time_type;
     uint32_t *late_at; /* LATE DATA INTO: the input's columns among args */
+    /* WHERE over a window function whose windows depend on other rows: all rows make windows, those that pass count. */
+    struct expr *row_filter;
 };
 
 /* Results: keys, aggregates, window_start, window_end, window_time, window_id. */
@@ -100,11 +102,13 @@ struct expr *aggregation_call(struct planner *p, struct aggregation *a, const st
         plan_fail(p, x->at, MILL_E_TYPE, "only COUNT takes *");
     spec.distinct = x->distinct;
     call_argument(a, x, &spec);
-    if (x->filter != NULL) {
-        struct expr *filter = bind_expr(p, a->input, NULL, x->filter);
+    if (x->filter != NULL || a->row_filter != NULL) {
+        struct expr *filter = x->filter != NULL ? bind_expr(p, a->input, NULL, x->filter) : NULL;
 
-        if (filter->type.kind != MILL_BOOLEAN)
+        if (filter != NULL && filter->type.kind != MILL_BOOLEAN)
             plan_fail(p, x->filter->at, MILL_E_TYPE, "FILTER (WHERE ...) needs a condition");
+        if (a->row_filter != NULL)
+            filter = filter != NULL ? expr_both(p, a->row_filter, filter) : a->row_filter;
         spec.filter = (int32_t)argument_of(a, expr_fold(&p->session, filter));
     }
     spec.name = arena_format(p->arena, "%s", x->name.parts[x->name.count - 1]);
@@ -517,6 +521,34 @@ static void check_supported(struct planner *p, const struct aggregation *a,
                   "LATE DATA INTO: no row is late in processing time");
 }
 
+/* With a row filter: only windows that a row passed into. COUNT(*) FILTER (WHERE row_filter) > 0 AND @having. */
+static struct expr *any_row(struct planner *p, struct aggregation *a, struct expr *having,
+                            const struct ast_select *s)
+{
+    const struct mill_type bigint = type_make(MILL_BIGINT);
+    struct agg_spec spec = {.kind = AGG_COUNT_STAR, .arg = -1, .name = "COUNT"};
+    struct expr *sides[2], *any;
+    uint32_t i;
+
+    if (a->row_filter == NULL)
+        return having;
+    spec.result_type = bigint;
+    spec.result_type.not_null = true;
+    spec.filter = (int32_t)argument_of(a, expr_fold(&p->session, a->row_filter));
+    for (i = 0; i < a->agg_count && !spec_same(&a->specs[i], &spec); i++)
+        ;
+    if (i == a->agg_count) {
+        if (a->agg_count == AGGS_MAX)
+            plan_fail(p, s->at, MILL_E_UNSUPPORTED, "more than %u aggregates in one query",
+                      AGGS_MAX);
+        a->specs[a->agg_count++] = spec;
+    }
+    sides[0] = expr_column(&p->session, a->key_count + i, &spec.result_type, place(s->at));
+    sides[1] = expr_i64(&p->session, 0, &bigint, place(s->at));
+    any = need(p, expr_call(&p->session, ">", sides, 2, place(s->at), p->error));
+    return having != NULL ? expr_both(p, any, having) : any;
+}
+
 /* The SELECT list over the results. */
 static struct relation after(struct planner *p, struct aggregation *a, struct relation *r,
                              struct phys_node **node, struct phys_node *calc,
@@ -543,6 +575,7 @@ static struct relation after(struct planner *p, struct aggregation *a, struct re
         if (having->type.kind != MILL_BOOLEAN)
             plan_fail(p, s->having->at, MILL_E_TYPE, "HAVING needs a condition");
     }
+    having = any_row(p, a, having, s);
     start = result_start(a);
     for (uint32_t i = 0; i < s->item_count; i++) {
         struct expr *e = exprs[i];
@@ -574,6 +607,14 @@ struct relation bind_aggregate(struct planner *p, struct relation r, const struc
     a->planner = p;
     a->input = arena_new(p->arena, struct relation);
     *a->input = r;
+    if (window_needs_all_rows(a->input)) {
+        a->row_filter = a->input->filter;
+        a->input->filter = NULL;
+        if (s->late_data_into != NULL)
+            plan_fail(p, s->late_data_into->at, MILL_E_UNSUPPORTED,
+                      "LATE DATA INTO with a WHERE over this window function is not supported "
+                      "yet: filter in a view below it");
+    }
     bind_groups(p, a, a->input, s);
     check_partition(p, a, a->input, s);
     check_supported(p, a, s);

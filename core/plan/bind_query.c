@@ -458,7 +458,7 @@ static bool uses_window_columns(const struct relation *r, const struct expr *e)
     return false;
 }
 
-static struct expr *both(struct planner *p, struct expr *a, struct expr *b)
+struct expr *expr_both(struct planner *p, struct expr *a, struct expr *b)
 {
     struct expr *e = arena_new(p->arena, struct expr);
 
@@ -491,7 +491,7 @@ static void bind_where(struct planner *p, struct relation *r, const struct ast_e
     }
     if (r->pending && uses_window_columns(r, e))
         materialize_window(p, r);
-    r->filter = both(p, r->filter, e);
+    r->filter = expr_both(p, r->filter, e);
 }
 
 static bool is_aggregated(const struct planner *p, const struct ast_select *s)

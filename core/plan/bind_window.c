@@ -297,6 +297,24 @@ static void no_window_roles(struct planner *p, struct relation *r)
     r->columns = columns;
 }
 
+static bool reads_only(const struct expr *e, const uint32_t *columns, uint32_t count)
+{
+    bool found = e->kind != EXPR_COLUMN;
+
+    for (uint32_t i = 0; i < count && !found; i++)
+        found = e->index == columns[i];
+    for (uint32_t i = 0; i < e->arg_count && found; i++)
+        found = reads_only(e->args[i], columns, count);
+    return found;
+}
+
+bool window_needs_all_rows(const struct relation *r)
+{
+    return r->pending && r->filter != NULL &&
+           (r->window.kind == WINDOW_SESSION || r->window.kind == WINDOW_ROWS) &&
+           !reads_only(r->filter, r->window_keys, r->window_key_count);
+}
+
 /* The window's columns as real ones, by op_assign or op_count_window. */
 void materialize_window(struct planner *p, struct relation *r)
 {
@@ -308,8 +326,7 @@ void materialize_window(struct planner *p, struct relation *r)
         plan_fail(p, r->at, MILL_E_UNSUPPORTED,
                   "a SESSION window without GROUP BY window_start, window_end is not supported "
                   "yet");
-    r->pending = false;
-    if (r->filter != NULL) {
+    if (r->filter != NULL && !window_needs_all_rows(r)) {
         struct relation base = *r;
 
         base.count = own;
@@ -317,6 +334,7 @@ void materialize_window(struct planner *p, struct relation *r)
         r->node = base.node;
         r->filter = NULL;
     }
+    r->pending = false;
     if (by_rows) {
         struct phys_node *exchange = plan_exchange(p, r->node, r->window_keys, r->window_key_count);
 
