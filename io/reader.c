@@ -150,7 +150,7 @@ static bool push_part(struct reader *r, struct read_file *f, size_t n, const uin
     }
     *part =
         (struct part){.slab = f->slab,
-                      .bytes = f->map != NULL ? f->map + f->position : f->slab->bytes + f->cut_at,
+                      .bytes = f->slab != NULL ? f->slab->bytes + f->cut_at : f->map + f->position,
                       .length = n,
                       .begin = f->position,
                       .first_line = f->lines + 1,
