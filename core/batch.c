@@ -53,7 +53,7 @@ void batch_reset(struct batch *batch, uint32_t column_count)
 {
     const struct batch kept = *batch;
 
-    CHECK(batch->base == NULL && batch->shares == 0);
+    CHECK(batch->base == NULL && batch->lent == NULL && batch->shares == 0);
     arena_reset(&batch->bytes);
     *batch = (struct batch){.capacity = kept.capacity,
                             .home = kept.home,
@@ -66,21 +66,16 @@ void batch_reset(struct batch *batch, uint32_t column_count)
         batch->columns = arena_array(&batch->bytes, struct column, column_count);
 }
 
-bool batch_borrow(struct batch *shell, struct batch *base)
+/* All of @base but its selection. */
+static bool show(struct batch *shell, const struct batch *base)
 {
     batch_reset(shell, base->column_count);
     if (base->column_count > 0 && shell->columns == NULL)
         return false;
     if (base->column_count > 0)
         memcpy(shell->columns, base->columns, base->column_count * sizeof *shell->columns);
-    if (base->selection != NULL) {
-        CHECK(base->live <= shell->capacity);
-        memcpy(shell->selection_store, base->selection, base->live * sizeof *base->selection);
-        shell->selection = shell->selection_store;
-    }
     shell->step = base->step;
-    shell->rows = base->rows;
-    shell->live = base->live;
+    shell->rows = shell->live = base->rows;
     shell->row_kinds = base->row_kinds;
     shell->class_ = base->class_;
     shell->edge = base->edge;
@@ -91,7 +86,35 @@ bool batch_borrow(struct batch *shell, struct batch *base)
     shell->behind = base->behind;
     shell->order_keys = base->order_keys;
     shell->hashes = base->hashes;
+    return true;
+}
+
+static void select_rows(struct batch *shell, const uint16_t *rows, uint32_t count)
+{
+    CHECK(count <= shell->capacity);
+    memcpy(shell->selection_store, rows, count * sizeof *rows);
+    shell->selection = shell->selection_store;
+    shell->live = count;
+}
+
+bool batch_borrow(struct batch *shell, struct batch *base)
+{
+    if (!show(shell, base))
+        return false;
+    if (base->selection != NULL)
+        select_rows(shell, base->selection, base->live);
     shell->base = base;
+    base->shares++;
+    return true;
+}
+
+bool batch_lend(struct batch *to, struct batch *base, const uint16_t *rows, uint32_t count)
+{
+    if (!show(to, base))
+        return false;
+    if (count < base->rows)
+        select_rows(to, rows, count);
+    to->lent = base;
     base->shares++;
     return true;
 }
@@ -416,13 +439,23 @@ bool pool_share(struct pool *pool, uint32_t shard_count)
     return true;
 }
 
+/* @batch is home: nobody else sees what it showed any more. */
+static void pool_home(struct pool *pool, struct batch *batch)
+{
+    struct batch *lent = batch->lent;
+
+    batch->lent = NULL;
+    pool->free[pool->free_count++] = batch;
+    batch_release(lent);
+}
+
 static void pool_collect(struct pool *pool)
 {
     for (uint32_t s = 0; s < pool->return_count; s++) {
         struct batch *batch;
 
         while ((batch = ring_pop(&pool->returns[s])) != NULL)
-            pool->free[pool->free_count++] = batch;
+            pool_home(pool, batch);
     }
 }
 
@@ -430,8 +463,8 @@ struct batch *pool_take(struct pool *pool)
 {
     struct batch *batch;
 
-    if (pool->free_count == 0)
-        pool_collect(pool);
+    pool_collect(
+        pool); /* each time: what has been lent is soon used again, while a cache still holds it */
     if (pool->free_count == 0) {
         if (pool->capacity == 0 || (pool->count == pool->room && !pool_make_room(pool)))
             return NULL;
@@ -445,7 +478,7 @@ struct batch *pool_take(struct pool *pool)
 void pool_return(struct pool *pool, struct batch *batch, uint16_t by_shard)
 {
     if (by_shard == pool->home) {
-        pool->free[pool->free_count++] = batch;
+        pool_home(pool, batch);
         return;
     }
     CHECK(by_shard < pool->return_count);

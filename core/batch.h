@@ -52,6 +52,8 @@ struct batch {
     uint64_t *hashes;             /* hash of the exchange's key columns per row, or NULL */
 
     struct batch *base; /* a shell borrows its columns from base and releases it with itself */
+    struct batch *
+        lent; /* travels in place of copies: the share of it that comes back when this batch is home */
     uint32_t shares;    /* further holders: release() only counts down until it is 0 */
     bool marker;        /* no rows: says only which position its sender has reached */
     struct batch *next; /* of a list of the holder */
@@ -66,6 +68,9 @@ void batch_free(struct batch *batch);
  * selection and place over borrowed values. Takes a share of @base, which @shell's release gives back. False
  * without memory (no share taken). Both belong to one shard. */
 bool batch_borrow(struct batch *shell, struct batch *base);
+/* Makes @to (of a shared pool) show the live rows[0 .. count) of @base to another shard. The share of @base comes back
+ * when @to is home again, so @base is counted by its own shard only. False without memory (no share taken). */
+bool batch_lend(struct batch *to, struct batch *base, const uint16_t *rows, uint32_t count);
 /* Takes @batch: to its pool, or frees it. */
 void batch_release(struct batch *batch);
 /* Forgets rows, columns, place and bytes; keeps memory. */

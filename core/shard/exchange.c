@@ -26,10 +26,13 @@ struct exchange {
     struct batch *open[SHARDS_MAX];
     struct position told[SHARDS_MAX]; /* last marker; class_ 255: none this step */
     uint64_t step;
-    bool flushing;     /* the step has ended before this exchange */
-    uint64_t numbered; /* step + 1 that the next number speaks of */
+    uint32_t lend_rows; /* batches of so many live rows are lent instead of copied */
+    bool flushing;      /* the step has ended before this exchange */
+    uint64_t numbered;  /* step + 1 that the next number speaks of */
     uint32_t number;
 };
+
+#define LEND_SHARDS_MAX 4u
 
 /* Places of fired rows begin behind those of rows. */
 #define FIRED_PLACES 0x80000000u
@@ -153,6 +156,45 @@ static bool open_batch(struct exchange *x, uint32_t q, bool *failed)
     return true;
 }
 
+/* The front's batches lie in a pool that grows, so they can be lent to the receivers instead of copied: each gets the whole
+ * columns and a selection. Later stages copy: a batch of another edge, held until this edge's receivers are done, could be
+ * the one that an older step needs. Many receivers of few rows each would read more than they take. */
+static bool can_lend(const struct exchange *x)
+{
+    const struct batch *in = x->in;
+
+    return x->node->stage == 0 && in->class_ == CLASS_ROWS && in->row_kinds == NULL &&
+           in->live >= x->lend_rows &&
+           (x->to_shard != UINT32_MAX || x->shard_count <= LEND_SHARDS_MAX);
+}
+
+/* All rows of receiver @q in place. As scatter_to(). */
+static bool lend_to(struct exchange *x, uint32_t q, bool *failed)
+{
+    const uint32_t count = x->begin[q + 1] - x->begin[q];
+    struct batch *batch;
+
+    if (count == x->next[q])
+        return true;
+    if (!send_open(x, q))
+        return false;
+    batch = pool_take(x->shard->out[x->edge].pool);
+    if (batch == NULL) {
+        x->shard->probes[PROBE_POOL_EMPTY]++;
+        return false;
+    }
+    if (!batch_lend(batch, x->in, x->rows + x->begin[q], count)) {
+        batch_release(batch);
+        *failed = true;
+        return false;
+    }
+    batch->edge = (uint16_t)x->edge;
+    x->open[q] = batch;
+    x->next[q] = count;
+    send_open(x, q); /* or later */
+    return true;
+}
+
 /* Sends rows of receiver @q until it has all or there is no room. False: no room; *failed: no memory. */
 static bool scatter_to(struct exchange *x, uint32_t q, bool *failed)
 {
@@ -160,9 +202,10 @@ static bool scatter_to(struct exchange *x, uint32_t q, bool *failed)
         const struct batch *in = x->in;
         int n;
 
-        /* Rows of another class or origin begin a new batch. */
+        /* Rows of another class or origin begin a new batch; a lent one is full. */
         if (x->open[q] != NULL &&
-            (x->open[q]->class_ != in->class_ || x->open[q]->origin != in->origin) &&
+            (x->open[q]->class_ != in->class_ || x->open[q]->origin != in->origin ||
+             x->open[q]->lent != NULL) &&
             !send_open(x, q))
             return false;
         if (x->open[q] == NULL && !open_batch(x, q, failed))
@@ -255,13 +298,14 @@ void exchange_passed(struct op *op, const struct position *position, uint64_t st
 static enum op_progress exchange_go_on(struct op *op, const struct step_time *t)
 {
     struct exchange *x = (struct exchange *)op;
-    bool all = true, failed = false;
+    bool all = true, failed = false, lend;
 
     (void)t;
     if (x->in == NULL)
         return OP_READY;
+    lend = can_lend(x);
     for (uint32_t q = 0; q < x->shard_count && !failed; q++)
-        all = scatter_to(x, q, &failed) && all;
+        all = (lend ? lend_to(x, q, &failed) : scatter_to(x, q, &failed)) && all;
     if (failed) {
         mill_fail(op->context->error, MILL_E_MEMORY, 0, 0, "no memory to send rows between shards");
         return OP_FAILED;
@@ -379,6 +423,7 @@ struct op *op_exchange_new(struct shard *shard, const struct phys_node *node)
     x->shard_count = job->shard_count;
     x->edge = (uint32_t)job->edge_of_node[node->id];
     x->to_shard = job->edges[x->edge].to_shard;
+    x->lend_rows = (job->config.batch_rows + 1) / 2;
     x->rows = heap_alloc(heap, (BATCH_ROWS_MAX + 64) * sizeof *x->rows);
     x->hashes = heap_alloc(heap, BATCH_ROWS_MAX * sizeof *x->hashes);
     if (x->rows != NULL && x->hashes != NULL)

@@ -128,7 +128,7 @@ static struct batch *sender_take(struct shard *shard, uint32_t edge, uint32_t se
 static bool sender_reached(const struct edge_in *in, struct position *out)
 {
     if (in->head != NULL)
-        batch_position(in->head, in->next, out);
+        batch_position(in->head, batch_row(in->head, in->next), out);
     else if (in->has_bound)
         *out = in->bound;
     else
