@@ -134,7 +134,7 @@ void job_free(struct job *job)
     const uint32_t nodes = job->plan->node_count + 1;
     struct heap heap;
 
-    if (job->state == JOB_RUNNING) /* abandoned between turns */
+    if (at_load_relaxed(&job->state) == JOB_RUNNING) /* abandoned between turns */
         job_end_inline(job, true);
     if (job->sources != NULL)
         job_close_sources(job);
@@ -236,10 +236,16 @@ static int job_check_conservation(struct job *job, struct mill_error *error)
     return MILL_OK;
 }
 
+/* Totals and end time are complete, and do not change any more. */
+static void job_ended(struct job *job)
+{
+    job->end_mono_ns = job->env->clock.mono_ns(job->env->self);
+    /* R14, with A14 in job_stats() */
+    at_store_release(&job->state, JOB_ENDED);
+}
+
 static int job_result(struct job *job, struct mill_error *error)
 {
-    job->state = JOB_ENDED;
-    job->end_mono_ns = job->env->clock.mono_ns(job->env->self);
     if (at_load_acquire(&job->failed) != 0) {
         if (error != NULL && error->code == MILL_OK)
             *error = job->error;
@@ -297,9 +303,10 @@ int job_run(struct job *job, struct mill_error *error)
     const bool pin = job->config.pin && job->shard_count <= env->run.cpu_count(env->self);
     void *threads[SHARDS_MAX] = {0};
 
-    job->state = JOB_RUNNING;
+    at_store_relaxed(&job->state, JOB_RUNNING);
     if (job->shard_count == 1) {
         shard_main(job->shards[0]);
+        job_ended(job);
         return job_result(job, error);
     }
     for (uint32_t i = 0; i < job->shard_count; i++) {
@@ -319,6 +326,7 @@ int job_run(struct job *job, struct mill_error *error)
     for (uint32_t i = 0; i < job->shard_count; i++)
         if (threads[i] != NULL)
             env->run.join(env->self, threads[i]);
+    job_ended(job);
     return job_result(job, error);
 }
 
@@ -334,7 +342,7 @@ void job_end_inline(struct job *job, bool abandoned)
         shard_close_ops(job->shards[i]);
     for (uint32_t i = 0; i < job->shard_count; i++)
         shard_close(job->shards[i]);
-    job->state = JOB_ENDED;
+    job_ended(job);
 }
 
 int job_turn(struct job *job, int32_t only, uint32_t *work, bool *ended, struct mill_error *error)
@@ -343,10 +351,10 @@ int job_turn(struct job *job, int32_t only, uint32_t *work, bool *ended, struct 
 
     *ended = false;
     *work = 0;
-    if (job->state == JOB_ENDED)
+    if (at_load_relaxed(&job->state) == JOB_ENDED)
         return mill_fail(error, MILL_E_STATE, 0, 0, "the query has already ended");
-    if (job->state == JOB_NEW) {
-        job->state = JOB_RUNNING;
+    if (at_load_relaxed(&job->state) == JOB_NEW) {
+        at_store_relaxed(&job->state, JOB_RUNNING);
         job->driver = job->env->run.thread_id(job->env->self);
         for (uint32_t i = 0; i < job->shard_count; i++)
             shard_open(job->shards[i]);
@@ -401,8 +409,8 @@ static void stats_live(const struct job *job, struct mill_stats *out)
 
 void job_stats(const struct job *job, struct mill_stats *out)
 {
-    const int64_t now =
-        job->state == JOB_ENDED ? job->end_mono_ns : job->env->clock.mono_ns(job->env->self);
+    const bool ended = at_load_acquire(&job->state) == JOB_ENDED; /* A14 */
+    const int64_t now = ended ? job->end_mono_ns : job->env->clock.mono_ns(job->env->self);
 
     *out = (struct mill_stats){.watermark_us = TIME_MIN, .shard_count = job->shard_count};
     for (uint32_t i = 0; i < job->shard_count; i++) {
@@ -411,7 +419,7 @@ void job_stats(const struct job *job, struct mill_stats *out)
         out->rows_in += at_load_relaxed(&job->shards[i]->live.rows_in);
         out->watermark_us = i == 0 ? w : min_i64(w, out->watermark_us);
     }
-    if (job->state == JOB_ENDED)
+    if (ended)
         stats_final(job, out);
     else
         stats_live(job, out);
