@@ -63,6 +63,7 @@ void opkit_open(struct opkit *kit, uint64_t seed, uint32_t batch_rows)
                                        .seed = seed,
                                        .zone = "UTC",
                                        .error = &kit->error,
+                                       .turn_work = TURN_WORK,
                                        .take_batch = kit_take};
 }
 
@@ -189,7 +190,23 @@ void collector_free(struct collector *s)
 
 /* ---- driving ---- */
 
-static bool go_on(struct op *op, enum op_progress p, const struct step_time *t,
+enum { CALL_END, CALL_RESUME };
+
+static enum op_progress call(struct opkit *kit, struct op *op, int what, const struct step_time *t)
+{
+    const uint64_t work = kit->context.work;
+    const uint64_t rows = kit->watched != NULL ? kit->watched->rows : 0;
+    const enum op_progress p =
+        what == CALL_END ? op->vtable->end_step(op, t) : op->vtable->resume(op, t);
+
+    kit->turns++;
+    kit->most_work = max_u64(kit->most_work, kit->context.work - work);
+    if (kit->watched != NULL)
+        kit->most_rows = max_u64(kit->most_rows, kit->watched->rows - rows);
+    return p;
+}
+
+static bool go_on(struct opkit *kit, struct op *op, enum op_progress p, const struct step_time *t,
                   struct op *downstream)
 {
     while (p == OP_BUSY) {
@@ -199,7 +216,7 @@ static bool go_on(struct op *op, enum op_progress p, const struct step_time *t,
             while (p == OP_BUSY);
         if (p == OP_FAILED)
             return false;
-        p = op->vtable->resume(op, t);
+        p = call(kit, op, CALL_RESUME, t);
     }
     return p == OP_READY;
 }
@@ -207,12 +224,10 @@ static bool go_on(struct op *op, enum op_progress p, const struct step_time *t,
 bool opkit_push(struct opkit *kit, struct op *op, uint32_t port, struct batch *batch,
                 const struct step_time *t, struct op *downstream)
 {
-    (void)kit;
-    return go_on(op, op->vtable->push(op, port, batch, t), t, downstream);
+    return go_on(kit, op, op->vtable->push(op, port, batch, t), t, downstream);
 }
 
 bool opkit_end(struct opkit *kit, struct op *op, const struct step_time *t, struct op *downstream)
 {
-    (void)kit;
-    return go_on(op, op->vtable->end_step(op, t), t, downstream);
+    return go_on(kit, op, call(kit, op, CALL_END, t), t, downstream);
 }

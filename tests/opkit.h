@@ -16,6 +16,9 @@ struct opkit {
     struct mill_error error;
     uint64_t random;
     bool starve; /* take_batch() and the sink are busy now and then */
+    uint64_t turns, most_work,
+        most_rows; /* of end_step() and resume(): calls; the most work and rows out of one */
+    struct collector *watched; /* whose rows are counted */
 };
 
 struct collector {

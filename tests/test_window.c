@@ -40,6 +40,7 @@ struct job {
     bool lists, late_output;
     bool partials, snapshots, starve;
     uint32_t batch_rows;
+    int64_t turn_work; /* 0: as always */
     uint64_t seed;
 };
 
@@ -340,6 +341,8 @@ static struct result run(const struct job *job, const struct stream *s)
 
     opkit_open(&kit, job->seed + 5, job->batch_rows);
     kit.starve = job->starve;
+    if (job->turn_work > 0)
+        kit.context.turn_work = job->turn_work;
     plan_make(&plan, job);
     sink = collector_new(&kit, &plan.window.schema);
     late_sink = collector_new(&kit, &plan.late_schema);
@@ -594,6 +597,7 @@ static struct job random_job(uint64_t seed)
                                       .offset = windows[i].offset * MS};
     job.batch_rows = 1 + (uint32_t)(seed * 7 % 50);
     job.starve = seed % 3 == 0;
+    job.turn_work = (int64_t)(seed * 5 % 8); /* firings stop everywhere */
     return job;
 }
 

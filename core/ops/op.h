@@ -9,7 +9,7 @@
  * push() always *takes* its batch, whole. What it returns speaks of the way ahead: OP_BUSY = "taken, but do not
  * push again": something downstream has no room, or this operator has more to emit. The shard then calls
  * resume() on the stage until it says OP_READY. Only end_step() and operators that emit more than they get ever
- * have something of their own to resume; firing runs in bounded turns (about 4 batches per call).
+ * have something of their own to resume; firing runs in bounded turns (about 4 batches per call, op_context.work).
  *
  * Threads: one shard.   Errors: OP_FAILED with out->error filled.   Includes: batch.h, snapshot.h, error.h
  */
@@ -20,6 +20,8 @@
 #include "core/error.h"
 #include "core/expr/expr.h"
 #include "core/state/snapshot.h"
+
+#define TURN_WORK 16384 /* groups: about a millisecond */
 
 enum op_progress { OP_READY, OP_BUSY, OP_FAILED };
 
@@ -66,6 +68,10 @@ struct op_context {
     const char *zone;
     struct eval_context eval;
     struct mill_error *error; /* of the shard */
+    /* Groups that firings have merged, sorted, written or dropped: OP_BUSY with more of it is work, not waiting. */
+    uint64_t work;
+    int64_t
+        turn_work; /* of one turn of a firing, and up to a batch more; set to TURN_WORK but in tests */
     /* An empty batch of the shard's own with @columns columns, or NULL: no memory (error is filled). */
     struct batch *(*take_batch)(struct op_context *context, uint32_t columns);
 };

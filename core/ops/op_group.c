@@ -6,8 +6,9 @@
  */
 #include "core/ops/op.h"
 #include "core/ops/window.h"
+#include "core/state/sorter.h"
 
-#define TURN_BATCHES 4u
+#define BATCH_COST 1024 /* a batch of a few groups costs as much as that many */
 #define GATHER_SHARD 0u /* where an exchange without keys sends its rows */
 
 struct group_op {
@@ -19,8 +20,9 @@ struct group_op {
     struct key_batch batch_keys;
     struct table table;
     bool firing;
+    struct sorter sorter;
     uint32_t *order;
-    uint32_t next;
+    uint32_t count, next; /* order has count entries */
     void *states[BATCH_ROWS_MAX];
 };
 
@@ -118,7 +120,7 @@ static enum op_progress emit_results(struct group_op *g, const struct step_time 
 
     if (out == NULL)
         return context->error->code != 0 ? OP_FAILED : OP_BUSY;
-    count = min_u32(min_u32(g->table.groups - g->next, out->capacity), context->batch_rows);
+    count = min_u32(min_u32(g->count - g->next, out->capacity), context->batch_rows);
     if (!fill(g, out, count) || !put_order(g, out, count)) {
         batch_release(out);
         return no_memory(g);
@@ -135,32 +137,47 @@ static enum op_progress emit_results(struct group_op *g, const struct step_time 
 
 static void free_order(struct group_op *g)
 {
+    sorter_close(&g->sorter);
     if (g->order != NULL)
-        heap_free(g->op.context->heap, g->order, max_u32(g->table.groups, 1) * sizeof *g->order);
+        heap_free(g->op.context->heap, g->order, max_u32(g->count, 1) * sizeof *g->order);
     g->order = NULL;
+}
+
+static enum op_progress fire_turn(struct group_op *g, const struct step_time *t, int64_t *budget)
+{
+    if (!sorter_turn(&g->sorter, budget))
+        return OP_BUSY;
+    while (*budget > 0 && g->next < g->count) {
+        const uint32_t before = g->next;
+        const enum op_progress p = emit_results(g, t);
+
+        *budget -= max_u32(g->next - before, BATCH_COST);
+        if (p != OP_READY)
+            return p;
+    }
+    if (*budget <= 0 || !groups_shed(g->set, &g->table, budget))
+        return OP_BUSY;
+    free_order(g);
+    g->firing = false;
+    g->op.counters.consumed += g->op.counters.held;
+    g->op.counters.held = g->op.counters.state_rows = 0;
+    groups_close(g->set, &g->table);
+    table_open(&g->table, g->op.context->heap, &g->keys, agg_state_bytes(g->set),
+               g->op.context->seed);
+    return OP_READY;
 }
 
 static enum op_progress group_go_on(struct op *op, const struct step_time *t)
 {
     struct group_op *g = (struct group_op *)op;
+    int64_t budget = op->context->turn_work;
+    enum op_progress p;
 
     if (!g->firing)
         return OP_READY;
-    for (uint32_t i = 0; i < TURN_BATCHES && g->next < g->table.groups; i++) {
-        const enum op_progress p = emit_results(g, t);
-
-        if (p != OP_READY)
-            return p;
-    }
-    if (g->next < g->table.groups)
-        return OP_BUSY;
-    free_order(g);
-    g->firing = false;
-    op->counters.consumed += op->counters.held;
-    op->counters.held = op->counters.state_rows = 0;
-    groups_close(g->set, &g->table);
-    table_open(&g->table, op->context->heap, &g->keys, agg_state_bytes(g->set), op->context->seed);
-    return OP_READY;
+    p = fire_turn(g, t, &budget);
+    op->context->work += (uint64_t)(op->context->turn_work - budget);
+    return p;
 }
 
 static enum op_progress group_end_step(struct op *op, const struct step_time *t)
@@ -172,11 +189,12 @@ static enum op_progress group_end_step(struct op *op, const struct step_time *t)
     if (g->keys.count == 0 && op->context->shard == GATHER_SHARD &&
         !groups_lookup(g->set, &g->table, &g->batch_keys, NULL, 1, g->states))
         return no_memory(g);
-    g->order = heap_alloc(op->context->heap, max_u32(g->table.groups, 1) * sizeof *g->order);
-    if (g->order == NULL || !table_order(&g->table, g->order))
+    g->count = g->table.groups;
+    g->next = 0;
+    g->order = heap_alloc(op->context->heap, max_u32(g->count, 1) * sizeof *g->order);
+    if (g->order == NULL || !sorter_open(&g->sorter, &g->table, g->order))
         return no_memory(g);
     g->firing = true;
-    g->next = 0;
     return group_go_on(op, t);
 }
 

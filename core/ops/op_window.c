@@ -1,104 +1,15 @@
 /* core/ops/op_window.c - TUMBLE, HOP and CUMULATE aggregation in slices.
  *
- * push() sorts rows into slices; end_step() fires every window that the step's watermark closes, in ascending end,
- * a few batches per call. Rows that are late for some of their windows wait in side slices (window.h), which live
+ * push() sorts rows into slices; end_step() fires every window that the step's watermark closes, in ascending end, in
+ * bounded turns (window_fire.c). Rows that are late for some of their windows wait in side slices (window.h), which live
  * within one step only.
- *   held = rows in slices; sides are empty between steps; no window with end - u <= fired is open
+ *   held = rows in slices; sides are empty between steps
  * Port 0: rows. Port 1: partials of the front (op_preagg.c).
  */
-#include "core/ops/op.h"
-#include "core/ops/window.h"
+#include "core/ops/window_op.h"
 #include "kernels/kernels.h"
 
-#define TURN_BATCHES 4u
-
-struct firing {
-    bool active;
-    int64_t end;
-    struct table *table; /* of the one slice, or merged */
-    uint32_t *order;
-    uint32_t count, next; /* order has count entries */
-};
-
-struct window_op {
-    struct op op;
-    const struct aggregate_node *node;
-    struct mill_schema input, output;
-    struct windows windows;
-    struct agg_set *set;
-    uint32_t *key_columns; /* keys, and window_start where attached */
-    uint32_t key_count;
-    struct key_layout keys, partial_keys;
-    struct key_batch batch_keys;
-    struct slice_list slices, sides;
-    struct firing firing;
-    struct table merged; /* of a window of several slices */
-    struct slice *spare; /* the last one dropped: its memory serves the next */
-    int64_t fired;       /* watermark up to which windows have fired */
-    int64_t clock;       /* greatest processing time seen */
-    uint32_t groups_hint;
-    bool ending;   /* end_step() has begun: resume() goes on firing */
-    void *partial; /* a state, for restoring partials */
-    /* scratch of one batch */
-    uint16_t rows[BATCH_ROWS_MAX];
-    int64_t times[BATCH_ROWS_MAX];
-    struct slice *slice_of[BATCH_ROWS_MAX];
-    uint16_t which[BATCH_ROWS_MAX], agg_rows[BATCH_ROWS_MAX];
-    void *states[BATCH_ROWS_MAX];
-    uint16_t late[BATCH_ROWS_MAX];
-    uint32_t late_count;
-};
-
-static enum op_progress no_memory(struct window_op *w)
-{
-    uint64_t bytes = 0;
-
-    for (uint32_t i = 0; i < w->slices.count; i++)
-        bytes += table_bytes(&w->slices.items[i]->table);
-    mill_fail(w->op.context->error, MILL_E_MEMORY, 0, 0,
-              "no memory for a window aggregation: its %u slices hold %llu bytes in keys and "
-              "states; raise "
-              "'state.memory.limit' or use shorter windows",
-              w->slices.count, (unsigned long long)bytes);
-    return OP_FAILED;
-}
-
-/* ---- slices ---- */
-
-/* Keeps the memory of one dropped slice, unless it is far too large for what was in it. */
-static void slice_drop(struct window_op *w, struct slice *slice)
-{
-    if (w->spare == NULL && table_is_filled(&slice->table))
-        w->spare = slice;
-    else
-        slice_free(w->op.context->heap, w->set, slice);
-}
-
-static struct slice *slice_get(struct window_op *w, struct slice_list *list, int64_t class_,
-                               int64_t start)
-{
-    struct slice *slice = slices_find(list, class_, start);
-
-    if (slice != NULL)
-        return slice;
-    if (w->spare != NULL) {
-        slice = w->spare;
-        w->spare = NULL;
-        slice_reuse(w->set, slice, class_, start,
-                    start + (w->windows.grain > 0 ? w->windows.grain : 1));
-    } else {
-        slice =
-            slice_new(w->op.context->heap, &w->keys, agg_state_bytes(w->set), w->op.context->seed,
-                      class_, start, start + (w->windows.grain > 0 ? w->windows.grain : 1));
-    }
-    if (slice == NULL || !slices_insert(list, slice)) {
-        slice_free(w->op.context->heap, w->set, slice);
-        return NULL;
-    }
-    if (list == &w->slices && w->groups_hint > 1024)
-        table_reserve(&slice->table, w->groups_hint); /* only a hint: grows as needed without */
-    return slice;
-}
+/* ---- rows into slices ---- */
 
 /* Adds positions which[0 .. count) (NULL: 0 .. count-1) of rows. */
 static bool slice_add(struct window_op *w, struct slice *slice, const struct batch *batch,
@@ -161,9 +72,9 @@ static struct slice *judge(struct window_op *w, const struct batch *batch, uint3
     if (open == TIME_MAX)
         return NULL;
     if (class_ == first && open == first) {
-        slice = slice_get(w, &w->slices, TIME_MIN, start);
+        slice = window_slice(w, &w->slices, TIME_MIN, start);
     } else {
-        slice = slice_get(w, &w->sides, class_, start);
+        slice = window_slice(w, &w->sides, class_, start);
         if (slice != NULL)
             slice->apply_at = open;
     }
@@ -246,7 +157,7 @@ static int push_plain(struct window_op *w, const struct batch *batch, const stru
     if (least <= time_add(bound, s->unit) ||
         windows_slice(&w->windows, least) != windows_slice(&w->windows, greatest))
         return 0;
-    slice = slice_get(w, &w->slices, TIME_MIN, windows_slice(&w->windows, least));
+    slice = window_slice(w, &w->slices, TIME_MIN, windows_slice(&w->windows, least));
     if (slice == NULL || !keys_prepare(&w->keys, batch, NULL, batch->live, &w->batch_keys) ||
         !slice_add(w, slice, batch, NULL, NULL, batch->live))
         return -1;
@@ -271,7 +182,7 @@ static bool push_rows(struct window_op *w, const struct batch *batch, const stru
     /* attached: a window's end lies a unit above its last time */
     on_time = !event_time || (batch->behind == NULL && least > time_add(bound, windows->spec.unit));
     if (on_time && windows_slice(windows, least) == windows_slice(windows, greatest)) {
-        struct slice *slice = slice_get(w, &w->slices, TIME_MIN, windows_slice(windows, least));
+        struct slice *slice = window_slice(w, &w->slices, TIME_MIN, windows_slice(windows, least));
 
         if (slice == NULL || !slice_add(w, slice, batch, w->rows, NULL, n))
             return false;
@@ -315,7 +226,7 @@ static bool push_partial(struct window_op *w, const struct batch *batch, uint32_
         w->op.counters.late += (uint64_t)rows;
         return true;
     }
-    slice = slice_get(w, direct ? &w->slices : &w->sides, direct ? TIME_MIN : class_, start);
+    slice = window_slice(w, direct ? &w->slices : &w->sides, direct ? TIME_MIN : class_, start);
     if (slice == NULL)
         return false;
     slice->apply_at = open;
@@ -344,340 +255,23 @@ static enum op_progress window_push(struct op *op, uint32_t port, struct batch *
     struct window_op *w = (struct window_op *)op;
     enum op_progress p;
 
-    CHECK(!w->firing.active);
+    CHECK(w->firing.phase == FIRE_NONE);
     w->clock = max_i64(w->clock, t->clock_us);
     if (port == 1) {
-        p = push_partials(w, batch, t) ? OP_READY : no_memory(w);
+        p = push_partials(w, batch, t) ? OP_READY : window_no_memory(w);
     } else {
         const int taken = push_plain(w, batch, t);
 
         op->counters.in += batch->live;
         p = taken > 0                              ? OP_READY
             : taken == 0 && push_rows(w, batch, t) ? emit_late(w, batch, t)
-                                                   : no_memory(w);
+                                                   : window_no_memory(w);
     }
     batch_release(batch);
     return p;
 }
 
-/* ---- firing ---- */
-
-/* Least window end that the watermark closes and that has not fired; TIME_MAX: none. */
-static int64_t next_end(const struct window_op *w, int64_t watermark)
-{
-    int64_t end = TIME_MAX;
-
-    if (w->slices.count > 0)
-        end = windows_open_end(&w->windows, w->slices.items[0]->start, w->fired);
-    for (uint32_t i = 0; i < w->sides.count; i++)
-        end = min_i64(end, w->sides.items[i]->apply_at);
-    return end != TIME_MAX && windows_closing(&w->windows, end) <= watermark ? end : TIME_MAX;
-}
-
-/* Moves the side slices whose first window ends at @end or before into the slices. */
-static bool apply_sides(struct window_op *w, int64_t end)
-{
-    uint32_t kept = 0;
-
-    for (uint32_t i = 0; i < w->sides.count; i++) {
-        struct slice *side = w->sides.items[i], *slice;
-
-        if (side->apply_at > end) {
-            w->sides.items[kept++] = side;
-            continue;
-        }
-        slice = slice_get(w, &w->slices, TIME_MIN, side->start);
-        if (slice == NULL || !groups_merge(w->set, &slice->table, &side->table)) {
-            for (; i < w->sides.count; i++)
-                w->sides.items[kept++] = w->sides.items[i];
-            w->sides.count = kept;
-            return false;
-        }
-        slice->rows += side->rows;
-        slice_free(w->op.context->heap, w->set, side);
-    }
-    w->sides.count = kept;
-    return true;
-}
-
-/* The slices of the window that ends at @end: first and number. */
-static uint32_t window_slices(const struct window_op *w, int64_t end, uint32_t *first)
-{
-    const int64_t start = w->windows.spec.attached ? end : windows_start(&w->windows, end);
-    const int64_t stop = w->windows.spec.attached ? end + 1 : end;
-    uint32_t n = 0;
-
-    *first = 0;
-    while (*first < w->slices.count && w->slices.items[*first]->start < start)
-        ++*first;
-    while (*first + n < w->slices.count && w->slices.items[*first + n]->start < stop)
-        n++;
-    return n;
-}
-
-/* CUMULATE: what has been shown once stays together. */
-static bool cumulate(struct window_op *w, uint32_t first, uint32_t n, int64_t end)
-{
-    struct slice *into = w->slices.items[first];
-
-    into->end = end;
-    for (uint32_t i = 1; i < n; i++) {
-        struct slice *from = w->slices.items[first + i];
-
-        if (!groups_merge(w->set, &into->table, &from->table))
-            return false;
-        into->rows += from->rows;
-        slice_free(w->op.context->heap, w->set, from);
-        w->slices.items[first + i] = NULL;
-    }
-    slices_remove(&w->slices, first + 1, n - 1);
-    return true;
-}
-
-static bool merge_slices(struct window_op *w, uint32_t first, uint32_t n)
-{
-    struct firing *f = &w->firing;
-
-    if (w->merged.heap == NULL)
-        table_open(&w->merged, w->op.context->heap, &w->keys, agg_state_bytes(w->set),
-                   w->op.context->seed);
-    f->table = &w->merged;
-    for (uint32_t i = 0; i < n; i++)
-        if (!groups_merge(w->set, &w->merged, &w->slices.items[first + i]->table))
-            return false;
-    return true;
-}
-
-static bool start_firing(struct window_op *w, int64_t end)
-{
-    struct firing *f = &w->firing;
-    uint32_t first, n;
-
-    if (!apply_sides(w, end))
-        return false;
-    n = window_slices(w, end, &first);
-    *f = (struct firing){.active = true, .end = end};
-    if (n == 0)
-        return true;
-    if (n > 1 && w->windows.spec.kind == WINDOW_CUMULATE && !w->windows.spec.attached) {
-        if (!cumulate(w, first, n, end))
-            return false;
-        n = 1;
-    } else if (w->windows.spec.kind == WINDOW_CUMULATE && !w->windows.spec.attached) {
-        w->slices.items[first]->end = end;
-    }
-    f->table = &w->slices.items[first]->table;
-    if (n > 1 && !merge_slices(w, first, n))
-        return false;
-    f->count = f->table->groups;
-    f->order = heap_alloc(w->op.context->heap, max_u32(f->count, 1) * sizeof *f->order);
-    return f->order != NULL && table_order(f->table, f->order);
-}
-
-static void free_firing(struct window_op *w)
-{
-    struct firing *f = &w->firing;
-
-    if (f->order != NULL)
-        heap_free(w->op.context->heap, f->order, max_u32(f->count, 1) * sizeof *f->order);
-    if (w->merged.heap != NULL && table_is_filled(&w->merged))
-        groups_reset(w->set, &w->merged);
-    else if (w->merged.heap != NULL)
-        groups_close(w->set, &w->merged);
-    *f = (struct firing){0};
-}
-
-/* Drops slices whose last window has fired. */
-static void end_firing(struct window_op *w)
-{
-    const int64_t end = w->firing.end;
-    uint32_t n = 0;
-
-    free_firing(w);
-    while (n < w->slices.count && windows_last_end(&w->windows, w->slices.items[n]->start) <= end) {
-        struct slice *slice = w->slices.items[n++];
-
-        w->groups_hint = slice->table.groups;
-        w->op.counters.held -= slice->rows;
-        w->op.counters.consumed += slice->rows;
-        slice_drop(w, slice);
-    }
-    slices_remove(&w->slices, 0, n);
-    w->fired = max_i64(w->fired, windows_closing(&w->windows, end));
-}
-
-/* ---- results ---- */
-
-static bool put_keys(struct window_op *w, struct batch *out, uint32_t column, uint32_t key,
-                     uint32_t count)
-{
-    const struct firing *f = &w->firing;
-
-    for (uint32_t i = 0; i < count; i++)
-        if (!table_key_value(f->table, f->order[f->next + i], key, out, &out->columns[column], i))
-            return false;
-    return true;
-}
-
-/* window_start of attached windows is the last part of the key; a NULL start stands as 0. */
-static bool put_starts(struct window_op *w, struct batch *out, struct column *column,
-                       uint32_t count)
-{
-    const struct firing *f = &w->firing;
-    const int64_t start = w->windows.spec.attached
-                              ? 0
-                              : windows_instant(&w->windows, windows_start(&w->windows, f->end));
-
-    for (uint32_t i = 0; i < count; i++) {
-        if (!w->windows.spec.attached)
-            ((int64_t *)column->values)[i] = start;
-        else if (!table_key_value(f->table, f->order[f->next + i], w->key_count - 1, out, column,
-                                  i))
-            return false;
-    }
-    return true;
-}
-
-static bool put_column(struct window_op *w, struct batch *out, uint32_t c, uint32_t count)
-{
-    const struct out_column *o = &w->node->outs[c];
-    const int64_t end = windows_instant(&w->windows, w->firing.end);
-    int64_t *values = out->columns[c].values;
-
-    switch (o->kind) {
-    case OUT_KEY: return put_keys(w, out, c, o->index, count);
-    case OUT_WINDOW_START: return put_starts(w, out, &out->columns[c], count);
-    case OUT_WINDOW_END:
-        for (uint32_t i = 0; i < count; i++)
-            values[i] = end;
-        return true;
-    case OUT_WINDOW_TIME:
-        for (uint32_t i = 0; i < count; i++)
-            values[i] = end - w->windows.spec.unit;
-        return true;
-    default: return true;
-    }
-}
-
-static bool put_aggregates(struct window_op *w, struct batch *out, uint32_t count)
-{
-    const struct aggregate_node *node = w->node;
-    const struct firing *f = &w->firing;
-    struct column *columns = arena_array(&out->bytes, struct column, max_u32(node->agg_count, 1));
-
-    if (columns == NULL)
-        return false;
-    for (uint32_t a = 0; a < node->agg_count; a++)
-        if (!column_own(out, &columns[a], &node->aggs[a].result_type))
-            return false;
-    for (uint32_t i = 0; i < count; i++)
-        w->states[i] = table_prefetch(f->table, f->order[f->next + i]);
-
-    if (!agg_values_of(w->set, w->states, count, out, columns))
-        return false;
-    for (uint32_t c = 0; c < w->output.field_count; c++)
-        if (node->outs[c].kind == OUT_AGG)
-            out->columns[c] = columns[node->outs[c].index];
-    return true;
-}
-
-/* (end, key columns, start): attached starts already end the key. One shard merges nothing. */
-static bool put_order(struct window_op *w, struct batch *out, uint32_t count)
-{
-    const struct firing *f = &w->firing;
-    const int64_t end = windows_instant(&w->windows, f->end);
-    const int64_t start = w->windows.spec.attached ? 0 : windows_start(&w->windows, f->end);
-    size_t bytes = 0;
-    char *next;
-
-    if (w->op.context->shard_count == 1)
-        return true;
-    for (uint32_t i = 0; i < count; i++)
-        bytes += 16 + table_key_bytes(f->table, f->order[f->next + i]);
-    out->order_keys = arena_alloc(&out->bytes, out->capacity * sizeof *out->order_keys);
-    next = arena_alloc(&out->bytes, bytes);
-    if (out->order_keys == NULL || next == NULL)
-        return false;
-    for (uint32_t i = 0; i < count; i++) {
-        char *from = next;
-
-        next += key_put_i64(next, end);
-        next += table_key_put(f->table, f->order[f->next + i], next);
-        if (!w->windows.spec.attached)
-            next += key_put_i64(next, start);
-        out->order_keys[i] = view_of(from, (uint32_t)(next - from));
-    }
-    return true;
-}
-
-static enum op_progress emit_results(struct window_op *w, const struct step_time *t)
-{
-    struct firing *f = &w->firing;
-    struct op_context *context = w->op.context;
-    struct batch *out = context->take_batch(context, w->output.field_count);
-    uint32_t count;
-
-    if (out == NULL)
-        return context->error->code != 0 ? OP_FAILED : OP_BUSY;
-    count = min_u32(min_u32(f->count - f->next, out->capacity), context->batch_rows);
-    if (!batch_own_columns(out, &w->output) || !put_aggregates(w, out, count) ||
-        !put_order(w, out, count)) {
-        batch_release(out);
-        return no_memory(w);
-    }
-    for (uint32_t c = 0; c < w->output.field_count; c++)
-        if (!put_column(w, out, c, count)) {
-            batch_release(out);
-            return no_memory(w);
-        }
-    out->step = t->step;
-    out->split = t->split;
-    out->rows = out->live = count;
-    out->class_ = CLASS_FIRED;
-    out->origin = w->op.id;
-    f->next += count;
-    w->op.counters.sum_overflow = agg_overflows(w->set);
-    return op_emit(&w->op, out, t);
-}
-
-static int64_t closing_watermark(const struct window_op *w, const struct step_time *t)
-{
-    if (t->last)
-        return TIME_MAX;
-    if (w->windows.spec.time >= 0 || w->windows.spec.attached)
-        return t->w_after;
-    return w->clock - w->windows.spec.unit;
-}
-
-static enum op_progress window_turn(struct op *op, const struct step_time *t)
-{
-    struct window_op *w = (struct window_op *)op;
-    const int64_t watermark = closing_watermark(w, t);
-
-    for (uint32_t batches = 0; batches < TURN_BATCHES;) {
-        if (!w->firing.active) {
-            const int64_t end = next_end(w, watermark);
-
-            if (end == TIME_MAX) {
-                w->fired = max_i64(w->fired, watermark);
-                w->ending = false;
-                return apply_sides(w, TIME_MAX) ? OP_READY : no_memory(w);
-            }
-            if (!start_firing(w, end))
-                return no_memory(w);
-        }
-        if (w->firing.next == w->firing.count) {
-            end_firing(w);
-            continue;
-        }
-        const enum op_progress p = emit_results(w, t);
-
-        if (p != OP_READY)
-            return p;
-        batches++;
-    }
-    return OP_BUSY;
-}
+/* ---- steps ---- */
 
 static enum op_progress window_end_step(struct op *op, const struct step_time *t)
 {
@@ -687,7 +281,7 @@ static enum op_progress window_end_step(struct op *op, const struct step_time *t
 
     w->clock = max_i64(w->clock, t->clock_us);
     w->ending = true;
-    p = window_turn(op, t);
+    p = window_fire_turn(w, t);
     for (uint32_t i = 0; i < w->slices.count; i++)
         groups += w->slices.items[i]->table.groups;
     op->counters.state_rows = groups;
@@ -699,7 +293,7 @@ static enum op_progress window_resume(struct op *op, const struct step_time *t)
     struct window_op *w = (struct window_op *)op;
 
     /* busy from push(): only what comes next had no room */
-    return w->ending ? window_turn(op, t) : OP_READY;
+    return w->ending ? window_fire_turn(w, t) : OP_READY;
 }
 
 /* ---- life ---- */
@@ -708,7 +302,8 @@ static void window_snapshot(struct op *op, struct snapshot_writer *to)
 {
     const struct window_op *w = (const struct window_op *)op;
 
-    CHECK(!w->firing.active && w->sides.count == 0);
+    /* only between steps, so never between two turns of a firing */
+    CHECK(!w->ending && w->firing.phase == FIRE_NONE && w->sides.count == 0);
     snapshot_put(to, &op->counters, sizeof op->counters);
     snapshot_u64(to, (uint64_t)w->fired);
     snapshot_u64(to, (uint64_t)w->clock);
@@ -734,7 +329,7 @@ static bool window_restore(struct op *op, struct snapshot_reader *from)
     count = snapshot_get_u32(from);
     for (uint32_t i = 0; i < count && !from->failed; i++) {
         const int64_t start = (int64_t)snapshot_get_u64(from);
-        struct slice *slice = slice_get(w, &w->slices, TIME_MIN, start);
+        struct slice *slice = window_slice(w, &w->slices, TIME_MIN, start);
 
         if (slice == NULL)
             return false;
@@ -771,7 +366,7 @@ static void window_close(struct op *op)
     struct heap *heap = op->context->heap;
 
     if (w->set != NULL) {
-        free_firing(w);
+        window_fire_close(w);
         if (w->merged.heap != NULL)
             groups_close(w->set, &w->merged);
         slice_free(heap, w->set, w->spare);

@@ -109,8 +109,7 @@ int64_t windows_start(const struct windows *w, int64_t end)
 
 /* ---- lists ---- */
 
-/* Number of items before (class, start). */
-static uint32_t position(const struct slice_list *list, int64_t class_, int64_t start)
+uint32_t slices_before(const struct slice_list *list, int64_t class_, int64_t start)
 {
     uint32_t low = 0, high = list->count;
 
@@ -128,7 +127,7 @@ static uint32_t position(const struct slice_list *list, int64_t class_, int64_t 
 
 struct slice *slices_find(const struct slice_list *list, int64_t class_, int64_t start)
 {
-    const uint32_t at = position(list, class_, start);
+    const uint32_t at = slices_before(list, class_, start);
     struct slice *s;
 
     if (at < list->count && list->items[at]->start == start && list->items[at]->class_ == class_)
@@ -139,20 +138,35 @@ struct slice *slices_find(const struct slice_list *list, int64_t class_, int64_t
     return s->class_ == class_ && start < s->end ? s : NULL;
 }
 
-bool slices_insert(struct slice_list *list, struct slice *slice)
+/* A slot behind the last slice: from the gap if that is large, so that moving is paid for by the drops. */
+static bool make_room(struct slice_list *list)
 {
-    const uint32_t at = position(list, slice->class_, slice->start);
+    struct slice **const block = list->items != NULL ? list->items - list->gap : NULL;
+    const uint32_t capacity = max_u32(16, list->capacity * 2);
+    struct slice **items = block;
 
-    if (list->count == list->capacity) {
-        const uint32_t capacity = max_u32(16, list->capacity * 2);
-        struct slice **items = heap_grow(list->heap, list->items, list->capacity * sizeof *items,
-                                         capacity * sizeof *items);
-
+    if (list->gap == 0 || list->gap < list->capacity / 2) {
+        items = heap_alloc(list->heap, capacity * sizeof *items);
         if (items == NULL)
             return false;
-        list->items = items;
+    }
+    if (list->count > 0)
+        memmove(items, list->items, list->count * sizeof *items);
+    if (items != block) {
+        heap_free(list->heap, block, list->capacity * sizeof *items);
         list->capacity = capacity;
     }
+    list->items = items;
+    list->gap = 0;
+    return true;
+}
+
+bool slices_insert(struct slice_list *list, struct slice *slice)
+{
+    const uint32_t at = slices_before(list, slice->class_, slice->start);
+
+    if (list->gap + list->count == list->capacity && !make_room(list))
+        return false;
     memmove(list->items + at + 1, list->items + at, (list->count - at) * sizeof *list->items);
     list->items[at] = slice;
     list->count++;
@@ -161,8 +175,13 @@ bool slices_insert(struct slice_list *list, struct slice *slice)
 
 void slices_remove(struct slice_list *list, uint32_t first, uint32_t count)
 {
-    memmove(list->items + first, list->items + first + count,
-            (list->count - first - count) * sizeof *list->items);
+    if (first == 0) {
+        list->items += count;
+        list->gap += count;
+    } else {
+        memmove(list->items + first, list->items + first + count,
+                (list->count - first - count) * sizeof *list->items);
+    }
     list->count -= count;
 }
 
@@ -170,7 +189,8 @@ void slices_close(struct slice_list *list, struct agg_set *set)
 {
     for (uint32_t i = 0; i < list->count; i++)
         slice_free(list->heap, set, list->items[i]);
-    heap_free(list->heap, list->items, list->capacity * sizeof *list->items);
+    if (list->items != NULL)
+        heap_free(list->heap, list->items - list->gap, list->capacity * sizeof *list->items);
     *list = (struct slice_list){.heap = list->heap};
 }
 
@@ -226,16 +246,29 @@ bool groups_lookup(struct agg_set *set, struct table *table, const struct key_ba
     return ok;
 }
 
-bool groups_merge(struct agg_set *set, struct table *into, const struct table *from)
+bool groups_merge(struct agg_set *set, struct table *into, const struct table *from, uint32_t *at,
+                  int64_t *budget)
 {
-    for (uint32_t i = 0; i < from->groups; i++) {
-        const uint32_t before = into->groups, id = table_adopt(into, from, i);
+    const uint32_t end = (uint32_t)min_i64(from->groups, *at + max_i64(*budget, 0));
+
+    *budget -= end - *at;
+    for (; *at < end; ++*at) {
+        const uint32_t before = into->groups, id = table_adopt(into, from, *at);
 
         init_groups(set, into, before);
-        if (id == TABLE_NO_GROUP || !agg_merge(set, table_state(into, id), table_state(from, i)))
+        if (id == TABLE_NO_GROUP || !agg_merge(set, table_state(into, id), table_state(from, *at)))
             return false;
     }
     return true;
+}
+
+bool groups_shed(struct agg_set *set, struct table *table, int64_t *budget)
+{
+    if (agg_is_flat(set))
+        table->groups = 0;
+    for (; table->groups > 0 && *budget > 0; --*budget)
+        agg_close(set, table_state(table, --table->groups));
+    return table->groups == 0;
 }
 
 void groups_close(struct agg_set *set, struct table *table)

@@ -46,13 +46,15 @@ struct slice {
     struct table table;
 };
 
-/* Ascending by (class_, start). */
+/* Ascending by (class_, start). What is dropped in front leaves a gap, so that 150,000 slices drop one by one in no time. */
 struct slice_list {
     struct heap *heap;
-    struct slice **items;
-    uint32_t count, capacity;
+    struct slice **items;          /* behind the gap */
+    uint32_t gap, count, capacity; /* gap + count <= capacity */
 };
 
+/* Number of slices before (class, start). */
+uint32_t slices_before(const struct slice_list *list, int64_t class_, int64_t start);
 /* The slice that covers (class, start), or NULL. */
 struct slice *slices_find(const struct slice_list *list, int64_t class_, int64_t start);
 /* Takes @slice. False without memory (then it is the caller's still). */
@@ -66,8 +68,13 @@ void slice_free(struct heap *heap, struct agg_set *set, struct slice *slice);
 /* Makes a slice that nobody needs any more a new one, with the memory for about as many groups. */
 void slice_reuse(struct agg_set *set, struct slice *slice, int64_t class_, int64_t start,
                  int64_t end);
-/* Puts all groups of @from into @into. */
-bool groups_merge(struct agg_set *set, struct table *into, const struct table *from);
+/* Puts the groups of @from from *@at on into @into, at most *@budget of them, which it takes from the budget. All are
+ * there when *@at is from->groups. */
+bool groups_merge(struct agg_set *set, struct table *into, const struct table *from, uint32_t *at,
+                  int64_t *budget);
+/* Frees what hangs off the states of the last groups, at most *@budget of them. True: all are gone; the table is only
+ * good for groups_reset() or groups_close() then. */
+bool groups_shed(struct agg_set *set, struct table *table, int64_t *budget);
 void groups_reset(struct agg_set *set, struct table *table); /* empties it, keeps its memory */
 void groups_close(struct agg_set *set, struct table *table);
 /* States of the keys at which[0 .. count), new ones initialised. */

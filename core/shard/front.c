@@ -378,6 +378,7 @@ uint32_t front_turn(struct shard *shard)
 {
     struct front *front = &shard->front;
     struct stage *stage = &shard->stages[0];
+    const uint64_t worked = shard->context.work;
 
     if (!front->active)
         return 0;
@@ -386,7 +387,7 @@ uint32_t front_turn(struct shard *shard)
     if (stage->blocked) {
         switch (stage_resume(shard, stage)) {
         case OP_FAILED: shard_fail(shard); return 1;
-        case OP_BUSY: return 0;
+        case OP_BUSY: return shard->context.work != worked;
         default: stage->blocked = false;
         }
     }

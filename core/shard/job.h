@@ -213,7 +213,7 @@ struct job {
     uint32_t source_count, initial_splits;
     bool inline_only, has_processing_time;
     int64_t start_clock_ns, start_mono_ns, end_mono_ns;
-    at_u32 state; /* enum job_state */
+    at_u32 state;    /* enum job_state */
     uint64_t driver; /* thread that makes the turns */
 
     /* under the token */

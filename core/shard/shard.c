@@ -198,6 +198,7 @@ bool shard_open(struct shard *shard)
                                          .seed = job->config.seed,
                                          .zone = job->zone,
                                          .error = &shard->error,
+                                         .turn_work = TURN_WORK,
                                          .take_batch = shard_take_batch};
     shard->context.eval.bad_row = shard_bad_row;
     shard->context.eval.bad_user = shard;
@@ -302,7 +303,8 @@ static uint32_t shard_drain(struct shard *shard)
             const uint32_t w = stage_turn(shard, &shard->stages[x]);
 
             work += w;
-            if (w == 0 || at_load_relaxed(&job->failed) != 0)
+            /* blocked: a firing goes on in the next turn, after the other stages had theirs */
+            if (w == 0 || shard->stages[x].blocked || at_load_relaxed(&job->failed) != 0)
                 break;
         }
     return work;

@@ -351,6 +351,7 @@ uint32_t stage_turn(struct shard *shard, struct stage *stage)
 {
     struct job *job = shard->job;
     const struct step_entry *entry;
+    const uint64_t worked = shard->context.work;
 
     if (stage->ended)
         return 0;
@@ -359,7 +360,9 @@ uint32_t stage_turn(struct shard *shard, struct stage *stage)
     if (stage->blocked) {
         switch (stage_resume(shard, stage)) {
         case OP_FAILED: shard_fail(shard); return 1;
-        case OP_BUSY: stage_reached(shard, stage, job_entry(job, stage->step)); return 0;
+        case OP_BUSY:
+            stage_reached(shard, stage, job_entry(job, stage->step));
+            return shard->context.work != worked;
         default: stage->blocked = false;
         }
     }

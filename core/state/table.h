@@ -114,8 +114,6 @@ static inline void *table_prefetch(const struct table *table, uint32_t id)
     return state;
 }
 
-/* Ids of all groups in ascending key order (count: table->groups). @scratch: as long as @order, or NULL where wide. */
-bool table_order(const struct table *table, uint32_t *order);
 /* Encoded key of a group: appended to @to (with room for table_key_bytes()); returns the bytes written. */
 uint32_t table_key_bytes(const struct table *table, uint32_t id);
 uint32_t table_key_put(const struct table *table, uint32_t id, char *to);

@@ -1,0 +1,466 @@
+/* core/ops/window_fire.c - firing windows in bounded turns. */
+#include "core/ops/window_op.h"
+
+#define BATCH_COST 1024 /* a batch of a few groups costs as much as that many */
+
+enum op_progress window_no_memory(struct window_op *w)
+{
+    uint64_t bytes = 0;
+
+    for (uint32_t i = 0; i < w->slices.count; i++)
+        bytes += table_bytes(&w->slices.items[i]->table);
+    mill_fail(w->op.context->error, MILL_E_MEMORY, 0, 0,
+              "no memory for a window aggregation: its %u slices hold %llu bytes in keys and "
+              "states; raise "
+              "'state.memory.limit' or use shorter windows",
+              w->slices.count, (unsigned long long)bytes);
+    return OP_FAILED;
+}
+
+/* ---- slices ---- */
+
+struct slice *window_slice(struct window_op *w, struct slice_list *list, int64_t class_,
+                           int64_t start)
+{
+    struct slice *slice = slices_find(list, class_, start);
+
+    if (slice != NULL)
+        return slice;
+    if (w->spare != NULL) {
+        slice = w->spare;
+        w->spare = NULL;
+        slice_reuse(w->set, slice, class_, start,
+                    start + (w->windows.grain > 0 ? w->windows.grain : 1));
+    } else {
+        slice =
+            slice_new(w->op.context->heap, &w->keys, agg_state_bytes(w->set), w->op.context->seed,
+                      class_, start, start + (w->windows.grain > 0 ? w->windows.grain : 1));
+    }
+    if (slice == NULL || !slices_insert(list, slice)) {
+        slice_free(w->op.context->heap, w->set, slice);
+        return NULL;
+    }
+    if (list == &w->slices && w->groups_hint > 1024)
+        table_reserve(&slice->table, w->groups_hint); /* only a hint: grows as needed without */
+    return slice;
+}
+
+/* ---- the slices of a window ---- */
+
+static bool in_window(const struct window_op *w, uint32_t i)
+{
+    return i < w->slices.count && w->slices.items[i]->start < w->firing.stop;
+}
+
+/* Once the sides are in: which slices the window has. */
+static void find_slices(struct window_op *w)
+{
+    struct firing *f = &w->firing;
+    const bool attached = w->windows.spec.attached;
+    const bool cumulates = w->windows.spec.kind == WINDOW_CUMULATE && !attached;
+
+    f->first =
+        slices_before(&w->slices, TIME_MIN, attached ? f->end : windows_start(&w->windows, f->end));
+    f->stop = attached ? f->end + 1 : f->end;
+    f->i = f->first;
+    f->group = 0;
+    if (!in_window(w, f->first)) {
+        f->phase = FIRE_DROP;
+        return;
+    }
+    f->table = &w->slices.items[f->first]->table;
+    if (cumulates) {
+        f->phase = FIRE_CUMULATE;
+        f->i++;
+    } else if (!in_window(w, f->first + 1)) {
+        f->phase = FIRE_SORT;
+    } else {
+        const uint32_t hint = max_u32(w->merged_hint, f->table->groups);
+
+        if (w->merged.heap == NULL)
+            table_open(&w->merged, w->op.context->heap, &w->keys, agg_state_bytes(w->set),
+                       w->op.context->seed);
+        if (hint > 1024)
+            table_reserve(&w->merged, hint); /* only a hint: grows as needed without */
+        f->phase = FIRE_MERGE;
+        f->table = &w->merged;
+    }
+}
+
+/* CUMULATE: what has been shown once stays together, in the first slice. */
+static bool cumulate(struct window_op *w, int64_t *budget)
+{
+    struct firing *f = &w->firing;
+    struct slice *into = w->slices.items[f->first];
+
+    for (; in_window(w, f->i) && *budget > 0; --*budget) {
+        struct slice *from = w->slices.items[f->i];
+
+        if (!groups_merge(w->set, &into->table, &from->table, &f->group, budget))
+            return false;
+        if (f->group < from->table.groups)
+            return true;
+        into->rows += from->rows;
+        from->rows = 0;
+        f->group = 0;
+        f->i++;
+    }
+    if (in_window(w, f->i))
+        return true;
+    for (uint32_t i = f->first + 1; i < f->i; i++)
+        slice_free(w->op.context->heap, w->set, w->slices.items[i]);
+    slices_remove(&w->slices, f->first + 1, f->i - f->first - 1);
+    into->end = f->end;
+    f->phase = FIRE_SORT;
+    return true;
+}
+static bool merge_slices(struct window_op *w, int64_t *budget)
+{
+    struct firing *f = &w->firing;
+
+    for (; in_window(w, f->i) && *budget > 0; --*budget) {
+        const struct table *from = &w->slices.items[f->i]->table;
+
+        if (!groups_merge(w->set, &w->merged, from, &f->group, budget))
+            return false;
+        if (f->group < from->groups)
+            return true;
+        f->group = 0;
+        f->i++;
+    }
+    if (!in_window(w, f->i))
+        f->phase = FIRE_SORT;
+    return true;
+}
+
+static bool sort_groups(struct window_op *w, int64_t *budget)
+{
+    struct firing *f = &w->firing;
+
+    if (f->order == NULL) {
+        f->count = f->table->groups;
+        f->order = heap_alloc(w->op.context->heap, max_u32(f->count, 1) * sizeof *f->order);
+        if (f->order == NULL || !sorter_open(&f->sorter, f->table, f->order))
+            return false;
+    }
+    if (sorter_turn(&f->sorter, budget))
+        f->phase = FIRE_EMIT;
+    return true;
+}
+
+/* Moves the side slices whose first window ends at firing.end or before into the slices. */
+static bool apply_sides(struct window_op *w, int64_t *budget)
+{
+    struct firing *f = &w->firing;
+
+    for (; f->i<w->sides.count && * budget> 0; --*budget) {
+        struct slice *side = w->sides.items[f->i];
+
+        if (side->apply_at > f->end) {
+            w->sides.items[f->i++] = NULL;
+            w->sides.items[f->kept++] = side;
+            continue;
+        }
+        if (f->side == NULL) {
+            f->side = window_slice(w, &w->slices, TIME_MIN, side->start);
+            f->group = 0;
+        }
+        if (f->side == NULL ||
+            !groups_merge(w->set, &f->side->table, &side->table, &f->group, budget))
+            return false;
+        if (f->group < side->table.groups)
+            break;
+        f->side->rows += side->rows;
+        f->side = NULL;
+        slice_free(w->op.context->heap, w->set, side);
+        w->sides.items[f->i++] = NULL;
+    }
+    if (f->i < w->sides.count)
+        return true;
+    w->sides.count = f->kept;
+    if (f->end == TIME_MAX) {
+        f->phase = FIRE_NONE;
+        w->ending = false;
+    } else {
+        find_slices(w);
+    }
+    return true;
+}
+
+/* ---- results ---- */
+
+static bool put_keys(struct window_op *w, struct batch *out, uint32_t column, uint32_t key,
+                     uint32_t count)
+{
+    const struct firing *f = &w->firing;
+
+    for (uint32_t i = 0; i < count; i++)
+        if (!table_key_value(f->table, f->order[f->next + i], key, out, &out->columns[column], i))
+            return false;
+    return true;
+}
+
+/* window_start of attached windows is the last part of the key; a NULL start stands as 0. */
+static bool put_starts(struct window_op *w, struct batch *out, struct column *column,
+                       uint32_t count)
+{
+    const struct firing *f = &w->firing;
+    const int64_t start = w->windows.spec.attached
+                              ? 0
+                              : windows_instant(&w->windows, windows_start(&w->windows, f->end));
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (!w->windows.spec.attached)
+            ((int64_t *)column->values)[i] = start;
+        else if (!table_key_value(f->table, f->order[f->next + i], w->key_count - 1, out, column,
+                                  i))
+            return false;
+    }
+    return true;
+}
+
+static bool put_column(struct window_op *w, struct batch *out, uint32_t c, uint32_t count)
+{
+    const struct out_column *o = &w->node->outs[c];
+    const int64_t end = windows_instant(&w->windows, w->firing.end);
+    int64_t *values = out->columns[c].values;
+
+    switch (o->kind) {
+    case OUT_KEY: return put_keys(w, out, c, o->index, count);
+    case OUT_WINDOW_START: return put_starts(w, out, &out->columns[c], count);
+    case OUT_WINDOW_END:
+        for (uint32_t i = 0; i < count; i++)
+            values[i] = end;
+        return true;
+    case OUT_WINDOW_TIME:
+        for (uint32_t i = 0; i < count; i++)
+            values[i] = end - w->windows.spec.unit;
+        return true;
+    default: return true;
+    }
+}
+
+static bool put_aggregates(struct window_op *w, struct batch *out, uint32_t count)
+{
+    const struct aggregate_node *node = w->node;
+    const struct firing *f = &w->firing;
+    struct column *columns = arena_array(&out->bytes, struct column, max_u32(node->agg_count, 1));
+
+    if (columns == NULL)
+        return false;
+    for (uint32_t a = 0; a < node->agg_count; a++)
+        if (!column_own(out, &columns[a], &node->aggs[a].result_type))
+            return false;
+    for (uint32_t i = 0; i < count; i++)
+        w->states[i] = table_prefetch(f->table, f->order[f->next + i]);
+
+    if (!agg_values_of(w->set, w->states, count, out, columns))
+        return false;
+    for (uint32_t c = 0; c < w->output.field_count; c++)
+        if (node->outs[c].kind == OUT_AGG)
+            out->columns[c] = columns[node->outs[c].index];
+    return true;
+}
+
+/* (end, key columns, start): attached starts already end the key. One shard merges nothing. */
+static bool put_order(struct window_op *w, struct batch *out, uint32_t count)
+{
+    const struct firing *f = &w->firing;
+    const int64_t end = windows_instant(&w->windows, f->end);
+    const int64_t start = w->windows.spec.attached ? 0 : windows_start(&w->windows, f->end);
+    size_t bytes = 0;
+    char *next;
+
+    if (w->op.context->shard_count == 1)
+        return true;
+    for (uint32_t i = 0; i < count; i++)
+        bytes += 16 + table_key_bytes(f->table, f->order[f->next + i]);
+    out->order_keys = arena_alloc(&out->bytes, out->capacity * sizeof *out->order_keys);
+    next = arena_alloc(&out->bytes, bytes);
+    if (out->order_keys == NULL || next == NULL)
+        return false;
+    for (uint32_t i = 0; i < count; i++) {
+        char *from = next;
+
+        next += key_put_i64(next, end);
+        next += table_key_put(f->table, f->order[f->next + i], next);
+        if (!w->windows.spec.attached)
+            next += key_put_i64(next, start);
+        out->order_keys[i] = view_of(from, (uint32_t)(next - from));
+    }
+    return true;
+}
+
+static enum op_progress emit_results(struct window_op *w, const struct step_time *t)
+{
+    struct firing *f = &w->firing;
+    struct op_context *context = w->op.context;
+    struct batch *out = context->take_batch(context, w->output.field_count);
+    uint32_t count;
+
+    if (out == NULL)
+        return context->error->code != 0 ? OP_FAILED : OP_BUSY;
+    count = min_u32(min_u32(f->count - f->next, out->capacity), context->batch_rows);
+    if (!batch_own_columns(out, &w->output) || !put_aggregates(w, out, count) ||
+        !put_order(w, out, count)) {
+        batch_release(out);
+        return window_no_memory(w);
+    }
+    for (uint32_t c = 0; c < w->output.field_count; c++)
+        if (!put_column(w, out, c, count)) {
+            batch_release(out);
+            return window_no_memory(w);
+        }
+    out->step = t->step;
+    out->split = t->split;
+    out->rows = out->live = count;
+    out->class_ = CLASS_FIRED;
+    out->origin = w->op.id;
+    f->next += count;
+    w->op.counters.sum_overflow = agg_overflows(w->set);
+    return op_emit(&w->op, out, t);
+}
+
+/* ---- what a window leaves ---- */
+
+static void free_order(struct window_op *w)
+{
+    struct firing *f = &w->firing;
+
+    sorter_close(&f->sorter);
+    if (f->order != NULL)
+        heap_free(w->op.context->heap, f->order, max_u32(f->count, 1) * sizeof *f->order);
+    f->order = NULL;
+}
+
+void window_fire_close(struct window_op *w)
+{
+    free_order(w);
+}
+
+static void emitted(struct window_op *w)
+{
+    struct firing *f = &w->firing;
+
+    free_order(w);
+    f->filled = table_is_filled(f->table);
+    if (f->table == &w->merged)
+        w->merged_hint = f->count;
+    f->phase = f->table == &w->merged ? FIRE_CLEAR : FIRE_DROP;
+}
+
+static void clear_merged(struct window_op *w, int64_t *budget)
+{
+    if (!groups_shed(w->set, &w->merged, budget))
+        return;
+    if (w->firing.filled)
+        table_reset(&w->merged);
+    else
+        table_close(&w->merged);
+    w->firing.phase = FIRE_DROP;
+}
+
+/* Keeps the memory of one dropped slice, unless it is far too large for what was in it. */
+static void drop_slices(struct window_op *w, int64_t *budget)
+{
+    struct firing *f = &w->firing;
+
+    for (; *budget > 0; --*budget) {
+        struct slice *slice = w->slices.count > 0 ? w->slices.items[0] : NULL;
+
+        if (slice == NULL || windows_last_end(&w->windows, slice->start) > f->end)
+            break;
+        if (!f->dropping) {
+            f->dropping = true;
+            f->filled = table_is_filled(&slice->table);
+            w->groups_hint = slice->table.groups;
+            w->op.counters.held -= slice->rows;
+            w->op.counters.consumed += slice->rows;
+            slice->rows = 0;
+        }
+        if (!groups_shed(w->set, &slice->table, budget))
+            return;
+        f->dropping = false;
+        slices_remove(&w->slices, 0, 1);
+        if (w->spare == NULL && f->filled)
+            w->spare = slice;
+        else
+            slice_free(w->op.context->heap, w->set, slice);
+    }
+    if (*budget <= 0)
+        return;
+    w->fired = max_i64(w->fired, windows_closing(&w->windows, f->end));
+    f->phase = FIRE_NONE;
+}
+
+/* ---- turns ---- */
+
+/* Least window end that the watermark closes and that has not fired; TIME_MAX: none. */
+static int64_t next_end(const struct window_op *w, int64_t watermark)
+{
+    int64_t end = TIME_MAX;
+
+    if (w->slices.count > 0)
+        end = windows_open_end(&w->windows, w->slices.items[0]->start, w->fired);
+    for (uint32_t i = 0; i < w->sides.count; i++)
+        end = min_i64(end, w->sides.items[i]->apply_at);
+    return end != TIME_MAX && windows_closing(&w->windows, end) <= watermark ? end : TIME_MAX;
+}
+
+static int64_t closing_watermark(const struct window_op *w, const struct step_time *t)
+{
+    if (t->last)
+        return TIME_MAX;
+    if (w->windows.spec.time >= 0 || w->windows.spec.attached)
+        return t->w_after;
+    return w->clock - w->windows.spec.unit;
+}
+
+/* The next window, or what is left of the sides when all have fired. */
+static void begin_firing(struct window_op *w, int64_t watermark, int64_t *budget)
+{
+    const int64_t end = next_end(w, watermark);
+
+    *budget -= 1 + w->sides.count;
+    if (end == TIME_MAX)
+        w->fired = max_i64(w->fired, watermark);
+    w->firing = (struct firing){.phase = FIRE_SIDES, .end = end};
+}
+
+static enum op_progress emit_turn(struct window_op *w, const struct step_time *t, int64_t *budget)
+{
+    struct firing *f = &w->firing;
+    const uint32_t before = f->next;
+    enum op_progress p = OP_READY;
+
+    if (f->next < f->count)
+        p = emit_results(w, t);
+    *budget -= max_u32(f->next - before, BATCH_COST);
+    if (p == OP_READY && f->next == f->count)
+        emitted(w);
+    return p;
+}
+
+enum op_progress window_fire_turn(struct window_op *w, const struct step_time *t)
+{
+    const int64_t watermark = closing_watermark(w, t);
+    int64_t budget = w->op.context->turn_work;
+    enum op_progress p = OP_READY;
+    bool ok = true;
+
+    while (w->ending && budget > 0 && p == OP_READY && ok)
+        switch (w->firing.phase) {
+        case FIRE_NONE: begin_firing(w, watermark, &budget); break;
+        case FIRE_SIDES: ok = apply_sides(w, &budget); break;
+        case FIRE_CUMULATE: ok = cumulate(w, &budget); break;
+        case FIRE_MERGE: ok = merge_slices(w, &budget); break;
+        case FIRE_SORT: ok = sort_groups(w, &budget); break;
+        case FIRE_EMIT: p = emit_turn(w, t, &budget); break;
+        case FIRE_CLEAR: clear_merged(w, &budget); break;
+        default: drop_slices(w, &budget); break;
+        }
+    w->op.context->work += (uint64_t)(w->op.context->turn_work - budget);
+    if (!ok)
+        return window_no_memory(w);
+    return p == OP_READY && w->ending ? OP_BUSY : p;
+}
