@@ -2,6 +2,8 @@
  * reason, and the raw bytes in base 64. Hidden while it is written. Threads: one at a time. */
 #include "core/source.h"
 
+#include <errno.h>
+
 #include <stdio.h>
 
 struct letters {
@@ -122,10 +124,11 @@ struct bad_rows *deadletter_open(const struct env *env, struct heap *heap, const
                      path, slash != NULL ? slash + 1 : path);
     l->handle = l->path != NULL && l->hidden != NULL
                     ? env->file.open(env->self, l->hidden, ENV_WRITE | ENV_CREATE | ENV_TRUNCATE)
-                    : -12;
+                    : -ENOMEM;
     if (l->handle >= 0)
         return &l->rows;
-    mill_fail_os(error, MILL_E_IO, l->handle, "cannot write dead letters to %s", path);
+    mill_fail_os(error, l->handle == -ENOMEM ? MILL_E_MEMORY : MILL_E_IO, l->handle,
+                 "cannot write dead letters to %s", path);
     arena_close(&l->arena);
     heap_free(heap, l, sizeof *l);
     return NULL;
