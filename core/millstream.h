@@ -254,8 +254,9 @@ struct mill_stats {
     uint64_t ring_reads;  /* reads of files that went through io_uring; 0: all others */
     int64_t watermark_us; /* least over the sources; INT64_MIN: none yet */
     uint32_t shard_count;
-    double seconds;    /* since the start of the run */
-    char holding[160]; /* which split holds the watermark back and why; or "" */
+    double seconds; /* since the start of the run */
+    char holding
+        [240]; /* with rows held: which split holds the watermark, where, and when the next window closes; or "" */
 };
 
 MILL_API void mill_query_stats(const mill_query *query, struct mill_stats *stats);

@@ -123,7 +123,26 @@ def a_terminal_sees_progress_and_interrupts_it():
     expect(code == 130, code, seen)
     for word in ("M rows/s", "MB/s", "watermark 2015-07-", "state ", "rows out", "late", "peak"):
         expect(word in seen, word, seen)
-    expect("held back" in seen, seen)
+    expect("held back" in seen and "holds the watermark at 2015-07-1" in seen and "the next window closes at 2015-07-1" in seen, seen)
+
+
+@test
+def a_quiet_input_says_what_is_waited_for():
+    with tempfile.TemporaryDirectory() as d:
+        os.mkfifo(d + "/in.csv")
+        sql = "CREATE TABLE t (ts TIMESTAMP(3), v INT, WATERMARK FOR ts AS ts - INTERVAL '2' SECOND) WITH ('connector'='filesystem'," \
+              "'format'='csv','path'='%s/in.csv');SELECT window_end, SUM(v) FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '10' SECOND)) " \
+              "GROUP BY window_start, window_end" % d
+        p = subprocess.Popen([COMMAND, "run", "-c", sql], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        with open(d + "/in.csv", "w") as f:
+            f.write("2024-01-01 00:00:01,1\n2024-01-01 00:00:07,2\n")
+            f.flush()
+            line = p.stderr.readline()          # within some seconds; the input is silent, but not at its end
+            # the watermark is 7 s - 2 s; [0, 10) closes at its end less one unit
+            expect("no progress" in line and "in.csv holds the watermark at 2024-01-01 00:00:05.000" in line and
+                   "the next window closes at 2024-01-01 00:00:09.999" in line, line)
+        out, err = p.communicate(timeout=60)
+        expect(p.returncode == 0 and out.endswith("2024-01-01 00:00:10.000,3\n"), out, err)
 
 
 @test

@@ -53,6 +53,9 @@ struct op_counters {
     uint64_t consumed; /* stateful: input rows whose last window has fired or that went into
                                         * a final result: in == consumed + filtered + late + dead + held */
     uint64_t null_time, sum_overflow, decimal_overflow, state_rows;
+    int64_t
+        waits_for; /* least watermark that closes something held, in the operator's unit; 0 and !waits: none */
+    bool waits;
     uint64_t far_future; /* live rows too far ahead of the clock to move the watermark */
 };
 

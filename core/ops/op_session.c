@@ -533,6 +533,8 @@ static enum op_progress session_end_step(struct op *op, const struct step_time *
                       : s->node->window.time < 0 ? t->clock_us - s->unit
                                                  : t->w_after;
 
+    op->counters.waits = s->entry_count > 0 && s->node->window.time >= 0;
+    op->counters.waits_for = op->counters.waits ? time_add(s->heap[0].end, -s->unit) : TIME_MAX;
     if (s->entry_count == 0 || time_add(s->heap[0].end, -s->unit) > w)
         return OP_READY;
     arena_open(&s->order_bytes, op->context->heap);

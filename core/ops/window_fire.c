@@ -395,8 +395,8 @@ static void drop_slices(struct window_op *w, int64_t *budget)
 
 /* ---- turns ---- */
 
-/* Least window end that the watermark closes and that has not fired; TIME_MAX: none. */
-static int64_t next_end(const struct window_op *w, int64_t watermark)
+/* Least window end that has not fired; TIME_MAX: none. */
+static int64_t open_end(const struct window_op *w)
 {
     int64_t end = TIME_MAX;
 
@@ -404,7 +404,18 @@ static int64_t next_end(const struct window_op *w, int64_t watermark)
         end = windows_open_end(&w->windows, w->slices.items[0]->start, w->fired);
     for (uint32_t i = 0; i < w->sides.count; i++)
         end = min_i64(end, w->sides.items[i]->apply_at);
-    return end != TIME_MAX && windows_closing(&w->windows, end) <= watermark ? end : TIME_MAX;
+    return end;
+}
+
+/* The same, of those that the watermark closes. Without one, says what the others wait for. */
+static int64_t next_end(struct window_op *w, int64_t watermark)
+{
+    const int64_t end = open_end(w);
+    struct op_counters *c = &w->op.counters;
+
+    c->waits = end != TIME_MAX && w->windows.spec.time >= 0;
+    c->waits_for = end != TIME_MAX ? windows_closing(&w->windows, end) : TIME_MAX;
+    return end != TIME_MAX && c->waits_for <= watermark ? end : TIME_MAX;
 }
 
 static int64_t closing_watermark(const struct window_op *w, const struct step_time *t)

@@ -1,5 +1,6 @@
 /* core/shard/job.c - a job from plan to end: on shard threads, or turn by turn on the caller's. */
 #include "core/shard/job.h"
+#include "core/values.h"
 
 #include <stdio.h>
 
@@ -407,6 +408,34 @@ static void stats_live(const struct job *job, struct mill_stats *out)
     }
 }
 
+/* Of the shards that hold something the one that waits for the least: "split a.csv holds the watermark at ...". */
+static void stats_holder(const struct job *job, struct mill_stats *out)
+{
+    const struct mill_type type = type_time(MILL_TIMESTAMP, 3);
+    const struct counters_live *live = NULL;
+    char at[48], until[48];
+    int64_t least = TIME_MAX;
+
+    for (uint32_t i = 0; i < job->shard_count; i++) {
+        const struct counters_live *c = &job->shards[i]->live;
+
+        if (at_load_relaxed(&c->holder) != 0 && at_load_relaxed(&c->waits_us) < least) {
+            least = at_load_relaxed(&c->waits_us);
+            live = c;
+        }
+    }
+    if (live == NULL)
+        return;
+    until[time_format(least, &type, until, sizeof until - 1)] = '\0';
+    if (at_load_relaxed(&live->holder_us) == TIME_MIN)
+        snprintf(at, sizeof at, "where no row has been");
+    else
+        at[time_format(at_load_relaxed(&live->holder_us), &type, at, sizeof at - 1)] = '\0';
+    snprintf(out->holding, sizeof out->holding,
+             "split %.80s holds the watermark at %s; the next window closes at %s",
+             (const char *)(uintptr_t)at_load_relaxed(&live->holder), at, until);
+}
+
 void job_stats(const struct job *job, struct mill_stats *out)
 {
     const bool ended = at_load_acquire(&job->state) == JOB_ENDED; /* A14 */
@@ -432,6 +461,7 @@ void job_stats(const struct job *job, struct mill_stats *out)
             out->ring_reads += at_load_relaxed(&source->ring_reads);
         out->dead += at_load_relaxed(&job->sources[i].bad.dead);
     }
+    stats_holder(job, out);
     out->steps = at_load_relaxed(&job->cut_count);
     out->state_bytes = at_load_relaxed(&job->budget->used);
     out->peak_bytes = at_load_relaxed(&job->budget->peak);

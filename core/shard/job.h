@@ -43,6 +43,7 @@ struct step_entry {
 /* Known under the token only. */
 struct split {
     uint32_t source, local;
+    const char *name;
     uint64_t steps_cut;
     bool ended;
     int64_t g_known; /* G after step next - D */
@@ -129,6 +130,7 @@ struct stage {
     int64_t *g;          /* per split, before the current step, in its source's unit */
     int64_t *clock_seen; /* per split: clock of its last data step, microseconds */
     uint32_t *split_source;
+    const char **split_name;
     uint32_t split_count, split_capacity;
     uint32_t *edges_in; /* edge numbers */
     uint32_t edge_in_count, next_edge;
@@ -149,6 +151,9 @@ struct front {
 struct counters_live { /* read by others while running */
     at_u64 rows_in, rows_out, late, dead, filtered, held, bytes;
     at_i64 watermark_us;
+    /* the split with the least watermark (its name lives as long as the job), and the watermark that something held waits for */
+    at_u64 holder; /* const char *, or 0 */
+    at_i64 holder_us, waits_us;
 };
 
 /* Rare ways through the protocol, counted so that tests can tell whether they have been taken. */

@@ -84,6 +84,7 @@ static void splits_free(struct heap *heap, struct stage *stage)
     heap_free(heap, stage->g, stage->split_capacity * sizeof *stage->g);
     heap_free(heap, stage->clock_seen, stage->split_capacity * sizeof *stage->clock_seen);
     heap_free(heap, stage->split_source, stage->split_capacity * sizeof *stage->split_source);
+    heap_free(heap, stage->split_name, stage->split_capacity * sizeof *stage->split_name);
 }
 
 void stage_close(struct shard *shard, struct stage *stage)
@@ -111,11 +112,13 @@ static bool stage_know_splits(struct shard *shard, struct stage *stage, uint32_t
         int64_t *g = heap_alloc(heap, capacity * sizeof *g);
         int64_t *seen = heap_alloc(heap, capacity * sizeof *seen);
         uint32_t *source = heap_alloc(heap, capacity * sizeof *source);
+        const char **name = heap_alloc(heap, capacity * sizeof *name);
 
-        if (g == NULL || seen == NULL || source == NULL) {
+        if (g == NULL || seen == NULL || source == NULL || name == NULL) {
             heap_free(heap, g, capacity * sizeof *g);
             heap_free(heap, seen, capacity * sizeof *seen);
             heap_free(heap, source, capacity * sizeof *source);
+            heap_free(heap, name, capacity * sizeof *name);
             mill_fail(&shard->error, MILL_E_MEMORY, 0, 0, "no memory for the times of %u splits",
                       count);
             return false;
@@ -124,17 +127,20 @@ static bool stage_know_splits(struct shard *shard, struct stage *stage, uint32_t
             memcpy(g, stage->g, old * sizeof *g);
             memcpy(seen, stage->clock_seen, old * sizeof *seen);
             memcpy(source, stage->split_source, old * sizeof *source);
+            memcpy(name, stage->split_name, old * sizeof *name);
         }
         splits_free(heap, stage);
         stage->g = g;
         stage->clock_seen = seen;
         stage->split_source = source;
+        stage->split_name = name;
         stage->split_capacity = capacity;
     }
     for (; stage->split_count < count; stage->split_count++) {
         stage->g[stage->split_count] = TIME_MIN;
         stage->clock_seen[stage->split_count] = job->start_clock_ns / 1000;
         stage->split_source[stage->split_count] = job->splits[stage->split_count].source;
+        stage->split_name[stage->split_count] = job->splits[stage->split_count].name;
     }
     return true;
 }
@@ -251,6 +257,35 @@ void stage_set_after(struct shard *shard, struct stage *stage, const struct step
     }
 }
 
+/* What is held, and which split keeps its watermark back: for whoever asks why nothing comes out. */
+static void stage_tell_holder(struct shard *shard, const struct stage *stage, int64_t clock_us)
+{
+    const struct job *job = shard->job;
+    int64_t least = TIME_MAX, waits = TIME_MAX;
+    uint32_t holder = UINT32_MAX;
+
+    for (uint32_t i = 0; i < stage->op_count; i++) {
+        const struct op_counters *c = &stage->ops[i]->counters;
+
+        if (c->waits)
+            waits = min_i64(waits, in_unit(c->waits_for, stage->domains[stage->op_domain[i]].nanos,
+                                           false));
+    }
+    for (uint32_t i = 0; i < stage->split_count && waits != TIME_MAX; i++) {
+        const struct source_run *run = &job->sources[stage->split_source[i]];
+        const int64_t g = in_unit(stage->g[i], run->nanos, false);
+
+        if (run->has_time && g < least && !split_idle(job, stage, i, clock_us)) {
+            least = g;
+            holder = i;
+        }
+    }
+    at_store_relaxed(&shard->live.holder_us, least);
+    at_store_relaxed(&shard->live.waits_us, waits);
+    at_store_relaxed(&shard->live.holder,
+                     holder != UINT32_MAX ? (uintptr_t)stage->split_name[holder] : 0);
+}
+
 void stage_finish(struct shard *shard, struct stage *stage, const struct step_entry *entry)
 {
     if (entry->split != NO_SPLIT) {
@@ -262,6 +297,8 @@ void stage_finish(struct shard *shard, struct stage *stage, const struct step_en
     }
     for (uint32_t i = 0; i < stage->domain_count; i++)
         stage->domains[i].w = stage->domains[i].t.w_after;
+    if (stage->index == shard->job->first_stage)
+        stage_tell_holder(shard, stage, entry->clock_us);
     if ((entry->flags & (STEP_LAST | STEP_ABORT)) != 0)
         stage->ended = true;
     else if (shard->rng != 0)

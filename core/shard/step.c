@@ -12,7 +12,11 @@ static bool splits_add(struct job *job, uint32_t source)
         if (job->split_count == SPLITS_MAX)
             return false;
         job->splits[job->split_count++] =
-            (struct split){.source = source, .local = run->splits_seen++, .g_known = TIME_MIN};
+            (struct split){.source = source,
+                           .local = run->splits_seen,
+                           .name = run->source->vtable->split_name(run->source, run->splits_seen),
+                           .g_known = TIME_MIN};
+        run->splits_seen++;
         job->live_splits++;
     }
     return true;
