@@ -5,6 +5,7 @@
 #include "core/plan/plan.h"
 #include "core/shard/job.h"
 #include "core/sql/ast.h"
+#include "core/zone.h"
 #include "kernels/kernels.h"
 
 #include <stdio.h>
@@ -326,18 +327,23 @@ const struct mill_schema *mill_query_schema(const mill_query *query)
     return query->schema;
 }
 
+int64_t mill_local_time(const mill_query *query, const struct mill_type *type, int64_t value)
+{
+    if (type->kind != MILL_TIMESTAMP_LTZ)
+        return value;
+    return zone_local(query->plan->zone, value, type_is_nanos(type));
+}
+
 /* ---- running ---- */
 
 static int query_start(struct mill_query *query, bool inline_only, struct mill_error *error)
 {
     struct mill_engine *engine = query->engine;
-    const char *zone = catalog_setting(engine->catalog, "table.local-time-zone");
     const struct job_config config = {.env = engine->env,
                                       .kernels = engine->kernels,
                                       .config = &engine->config,
                                       .plan = query->plan,
                                       .budget = &engine->budget,
-                                      .zone = zone != NULL ? zone : "UTC",
                                       .inline_only = inline_only,
                                       .on_batch = query->schema != NULL ? query_on_batch : NULL,
                                       .on_batch_user = query};

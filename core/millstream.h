@@ -211,6 +211,10 @@ MILL_API mill_query *mill_prepare(mill_engine *engine, const char *sql,
                                   const struct mill_callbacks *callbacks, struct mill_error *error);
 /* NULL for a query that writes to a sink. Lives as long as the query. */
 MILL_API const struct mill_schema *mill_query_schema(const mill_query *query);
+/* A value of a TIMESTAMP_LTZ column (of @type, which says its unit) as the clock of the session's time zone shows it
+ * ('table.local-time-zone' when the query was prepared). Other types: as it is. */
+MILL_API int64_t mill_local_time(const mill_query *query, const struct mill_type *type,
+                                 int64_t value);
 /* Runs to the end on the engine's own shard threads; returns when they have ended. */
 MILL_API int mill_run(mill_query *query, struct mill_error *error);
 /* Instead of mill_run(): one bounded turn of all shards on the caller's thread; @work receives how

@@ -85,10 +85,8 @@ struct source_config {
     uint32_t step_bytes, step_rows, shard_count;
     const char *io; /* "uring", "posix"; NULL: what is faster for each file */
     uint64_t seed;
-    int64_t zone_offset_hint; /* unused: zones are looked up by name */
-    const char *zone;         /* session time zone */
-    bool inline_only;         /* mill_turn(): spawn nothing */
-    bool check_only;          /* validate options and schema, open nothing */
+    bool inline_only; /* mill_turn(): spawn nothing */
+    bool check_only;  /* validate options and schema, open nothing */
 };
 
 /* One cut. Plain data; copied into the step directory's side table, not on the data path. */
@@ -152,8 +150,8 @@ struct sink_config {
     const struct mill_schema *schema;
     const uint32_t *partition_by; /* columns of PARTITIONED BY */
     uint32_t partition_count;
-    bool updating; /* rows have kinds */
-    const char *zone;
+    bool updating;           /* rows have kinds */
+    const struct zone *zone; /* the session's; NULL: UTC */
     bool check_only;
 };
 

@@ -169,6 +169,15 @@ struct mill_type type_time(enum mill_kind kind, uint32_t precision)
     return (struct mill_type){.kind = (uint8_t)kind, .precision = (uint8_t)precision};
 }
 
+struct mill_type type_wall(const struct mill_type *time)
+{
+    struct mill_type out = *time;
+
+    if (out.kind == MILL_TIMESTAMP_LTZ)
+        out.kind = MILL_TIMESTAMP;
+    return out;
+}
+
 int view_compare(const struct mill_view *a, const struct mill_view *b)
 {
     const uint32_t n = min_u32(a->length, b->length);

@@ -63,6 +63,7 @@ struct mill_type type_make(enum mill_kind kind); /* plain kinds, defaults */
 struct mill_type type_decimal(uint32_t precision, uint32_t scale);
 struct mill_type type_string(void);                                  /* VARCHAR(max) */
 struct mill_type type_time(enum mill_kind kind, uint32_t precision); /* TIME, TIMESTAMP(_LTZ) */
+struct mill_type type_wall(const struct mill_type *time); /* TIMESTAMP(p) of TIMESTAMP_LTZ(p) */
 
 /* Views over bytes that must outlive them. */
 static inline struct mill_view view_of(const char *data, uint32_t length)

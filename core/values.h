@@ -7,9 +7,14 @@
 
 #include "core/batch.h"
 
+struct zone;
+
 /* A value as text, as Flink prints it. Returns its length; @to has room for @bytes. */
 size_t value_text(const struct column *c, const struct mill_type *type, uint32_t row, char *to,
                   size_t bytes);
+/* As value_text(), TIMESTAMP_LTZ as the clock of a zone shows it. */
+size_t value_text_in(const struct column *c, const struct mill_type *type, uint32_t row,
+                     const struct zone *zone, char *to, size_t bytes);
 
 /* ---- time (civil.c) ---- */
 struct civil {

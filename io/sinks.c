@@ -13,6 +13,7 @@ struct text_sink {
     const struct env *env;
     struct heap *heap;
     const struct mill_schema *schema;
+    const struct zone *zone;
     struct format_writer *writer; /* NULL: print */
     struct text_buffer text;
     const char *identifier; /* print */
@@ -62,6 +63,7 @@ static int text_open(const struct sink_config *config, const struct sink_vtable 
     s->env = config->env;
     s->heap = config->heap;
     s->schema = config->schema;
+    s->zone = config->zone;
     s->text.heap = config->heap;
     s->handle = 1;
     arena_open(&s->arena, config->heap);
@@ -142,8 +144,8 @@ static int print_write(struct sink *sink, const struct batch *batch, struct mill
         }
         text_put(&s->text, "+I[", 3);
         for (uint32_t k = 0; k < s->schema->field_count; k++) {
-            const size_t n = value_text(&batch->columns[k], &s->schema->fields[k].type,
-                                        batch_row(batch, i), text, sizeof text);
+            const size_t n = value_text_in(&batch->columns[k], &s->schema->fields[k].type,
+                                           batch_row(batch, i), s->zone, text, sizeof text);
 
             if (k > 0)
                 text_put(&s->text, ", ", 2);

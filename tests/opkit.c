@@ -61,7 +61,7 @@ void opkit_open(struct opkit *kit, uint64_t seed, uint32_t batch_rows)
                                        .shard_count = 2, /* so that results carry their order */
                                        .batch_rows = batch_rows,
                                        .seed = seed,
-                                       .zone = "UTC",
+                                       .zone = NULL,
                                        .error = &kit->error,
                                        .turn_work = TURN_WORK,
                                        .take_batch = kit_take};

@@ -288,8 +288,7 @@ static void on_schema(void *user, mill_query *query, const struct mill_schema *s
 {
     struct command *c = user;
 
-    (void)query;
-    printer_begin(&c->printer, schema);
+    printer_begin(&c->printer, query, schema);
 }
 
 static int on_batch(void *user, mill_query *query, const struct mill_batch *batch)

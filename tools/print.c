@@ -111,8 +111,9 @@ static void real_text(double v, bool narrow, char *to, size_t room)
                  digits + exponent + 1);
 }
 
-static const char *plain_text(const struct mill_type *type, const struct mill_column *c,
-                              uint32_t row, char *to)
+/* @query NULL: TIMESTAMP_LTZ as UTC. */
+static const char *plain_text(const mill_query *query, const struct mill_type *type,
+                              const struct mill_column *c, uint32_t row, char *to)
 {
     int64_t v = 0;
     int32_t days;
@@ -140,7 +141,8 @@ static const char *plain_text(const struct mill_type *type, const struct mill_co
     case MILL_TIME:
     case MILL_TIMESTAMP:
     case MILL_TIMESTAMP_LTZ:
-        time_text(type, ((const int64_t *)c->values)[row], to, TEXT_MAX);
+        v = ((const int64_t *)c->values)[row];
+        time_text(type, query != NULL ? mill_local_time(query, type, v) : v, to, TEXT_MAX);
         return to;
     default: v = ((const int64_t *)c->values)[row];
     }
@@ -218,7 +220,9 @@ static void json_value(FILE *to, const struct mill_type *type, const struct mill
 
         json_text(to, mill_view_data(v), v->length);
     } else {
-        plain = plain_text(type, c, row, text);
+        plain = plain_text(NULL, type, c, row, text);
+        if (type->kind == MILL_TIMESTAMP_LTZ)
+            strcat(text, "Z");
         if (type->kind <= MILL_DECIMAL && strpbrk(plain, "NI") == NULL)
             fputs(plain, to);
         else
@@ -228,8 +232,8 @@ static void json_value(FILE *to, const struct mill_type *type, const struct mill
 
 /* ---- cells: the text of any value ---- */
 
-static char *cell_text(const struct mill_type *type, const struct mill_column *c, uint32_t row,
-                       const char *null, size_t *length)
+static char *cell_text(const mill_query *query, const struct mill_type *type,
+                       const struct mill_column *c, uint32_t row, const char *null, size_t *length)
 {
     char text[TEXT_MAX];
     char *made = NULL;
@@ -254,7 +258,7 @@ static char *cell_text(const struct mill_type *type, const struct mill_column *c
         }
         return made;
     }
-    made = strdup(is_null(c, row) ? null : plain_text(type, c, row, text));
+    made = strdup(is_null(c, row) ? null : plain_text(query, type, c, row, text));
     *length = made != NULL ? strlen(made) : 0;
     return made;
 }
@@ -272,8 +276,9 @@ static void keep_cell(struct printer *p, char *cell)
 
 /* ---- the printer ---- */
 
-void printer_begin(struct printer *p, const struct mill_schema *schema)
+void printer_begin(struct printer *p, const mill_query *query, const struct mill_schema *schema)
 {
+    p->query = query;
     p->schema = schema;
     if (p->format == PRINT_CSV) {
         for (uint32_t i = 0; i < schema->field_count; i++) {
@@ -301,8 +306,8 @@ static void print_row(struct printer *p, const struct mill_batch *batch, uint32_
             json_value(p->to, type, &batch->columns[i], row);
             continue;
         }
-        cell = cell_text(type, &batch->columns[i], row, p->format == PRINT_TABLE ? "<NULL>" : "",
-                         &length);
+        cell = cell_text(p->query, type, &batch->columns[i], row,
+                         p->format == PRINT_TABLE ? "<NULL>" : "", &length);
         if (p->format == PRINT_TABLE) {
             keep_cell(p, cell);
             continue;

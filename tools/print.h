@@ -11,13 +11,16 @@ enum print_format { PRINT_CSV, PRINT_JSON, PRINT_TABLE };
 struct printer {
     FILE *to;
     enum print_format format;
+    const mill_query *query;
     const struct mill_schema *schema; /* of the running query; lives as long as it */
     char **cells;                     /* table: rows kept until the end, to know the widths */
     size_t cell_count, cell_room;
     bool failed; /* the reader has gone */
 };
 
-void printer_begin(struct printer *printer, const struct mill_schema *schema);
+/* TIMESTAMP_LTZ is shown by the clock of the query's session zone, in JSON as UTC with a Z. */
+void printer_begin(struct printer *printer, const mill_query *query,
+                   const struct mill_schema *schema);
 void printer_rows(struct printer *printer, const struct mill_batch *batch);
 void printer_end(struct printer *printer);
 

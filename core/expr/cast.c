@@ -67,14 +67,14 @@ static size_t interval_text(int64_t ns, char *to, size_t room)
                             (unsigned)(v / 1000000 % 1000));
 }
 
-static size_t row_text(const struct column *c, const struct mill_type *type, uint32_t row, char *to,
-                       size_t room)
+static size_t row_text(const struct column *c, const struct mill_type *type, uint32_t row,
+                       const struct zone *zone, char *to, size_t room)
 {
     size_t n = 0;
 
     for (uint32_t i = 0; i < type->field_count && n + 64 < room; i++) {
         n += (size_t)snprintf(to + n, room - n, "%s", i == 0 ? "(" : ", ");
-        n += value_text(&c->children[i], &type->fields[i].type, row, to + n, room - n - 2);
+        n += value_text_in(&c->children[i], &type->fields[i].type, row, zone, to + n, room - n - 2);
     }
     if (n + 1 < room)
         to[n++] = ')';
@@ -83,6 +83,12 @@ static size_t row_text(const struct column *c, const struct mill_type *type, uin
 
 size_t value_text(const struct column *c, const struct mill_type *type, uint32_t row, char *to,
                   size_t room)
+{
+    return value_text_in(c, type, row, NULL, to, room);
+}
+
+size_t value_text_in(const struct column *c, const struct mill_type *type, uint32_t row,
+                     const struct zone *zone, char *to, size_t room)
 {
     const uint32_t r = at_row(c, row);
     size_t n;
@@ -107,15 +113,17 @@ size_t value_text(const struct column *c, const struct mill_type *type, uint32_t
     }
     case MILL_DATE:
     case MILL_TIME:
-    case MILL_TIMESTAMP:
-    case MILL_TIMESTAMP_LTZ: return time_format(integer_at(c, type_phys(type), r), type, to, room);
+    case MILL_TIMESTAMP: return time_format(integer_at(c, type_phys(type), r), type, to, room);
+    case MILL_TIMESTAMP_LTZ:
+        return time_format(zone_local(zone, ((const int64_t *)c->values)[r], type_is_nanos(type)),
+                           type, to, room);
     case MILL_INTERVAL_TIME: return interval_text(((const int64_t *)c->values)[r], to, room);
     case MILL_INTERVAL_MONTH: {
         const int32_t m = ((const int32_t *)c->values)[r];
 
         return (size_t)snprintf(to, room, "%s%d-%02d", m < 0 ? "-" : "+", abs(m) / 12, abs(m) % 12);
     }
-    case MILL_ROW: return row_text(c, type, row, to, room);
+    case MILL_ROW: return row_text(c, type, row, zone, to, room);
     default:
         return (size_t)snprintf(to, room, "%lld", (long long)integer_at(c, type_phys(type), r));
     }
@@ -257,7 +265,22 @@ static bool text_boolean(const char *text, size_t bytes, uint8_t *out)
     return false;
 }
 
-static bool text_write(const char *text, size_t bytes, struct column *out,
+/* A text that ends in Z is an instant, another one a local time. */
+static bool text_instant(struct eval *e, const char *text, size_t bytes, const struct mill_type *to,
+                         int64_t *out)
+{
+    size_t n = bytes;
+
+    if (!time_parse(text, bytes, to, out))
+        return false;
+    while (text[n - 1] == ' ')
+        n--;
+    if (text[n - 1] != 'Z')
+        *out = zone_instant(e->zone, *out, type_is_nanos(to));
+    return true;
+}
+
+static bool text_write(struct eval *e, const char *text, size_t bytes, struct column *out,
                        const struct mill_type *to, uint32_t row)
 {
     int64_t integer = 0;
@@ -275,8 +298,8 @@ static bool text_write(const char *text, size_t bytes, struct column *out,
         return decimal_parse(text, bytes, to->precision, to->scale, &RESULT(int128, out)[row]);
     case MILL_DATE: return date_parse(text, bytes, &RESULT(int32_t, out)[row]);
     case MILL_TIME: return clock_parse(text, bytes, to, &RESULT(int64_t, out)[row]);
-    case MILL_TIMESTAMP:
-    case MILL_TIMESTAMP_LTZ: return time_parse(text, bytes, to, &RESULT(int64_t, out)[row]);
+    case MILL_TIMESTAMP: return time_parse(text, bytes, to, &RESULT(int64_t, out)[row]);
+    case MILL_TIMESTAMP_LTZ: return text_instant(e, text, bytes, to, &RESULT(int64_t, out)[row]);
     default:
         if (!text_integer(text, bytes, to, &integer))
             return false;
@@ -338,10 +361,12 @@ static int64_t rescale_time(int64_t v, const struct mill_type *from, const struc
     return floor_div(v, unit) * unit;
 }
 
-static void time_cast(const struct column *c, const struct mill_type *from, struct column *out,
-                      const struct mill_type *to, uint32_t row)
+static void time_cast(struct eval *e, const struct column *c, const struct mill_type *from,
+                      struct column *out, const struct mill_type *to, uint32_t row)
 {
-    const int64_t v = integer_at(c, type_phys(from), at_row(c, row));
+    const int64_t given = integer_at(c, type_phys(from), at_row(c, row));
+    const bool same = from->kind == to->kind;
+    const int64_t v = same ? given : eval_wall(e, from, given);
     const int64_t day = type_is_nanos(from) ? 86400000000000ll : 86400000000ll;
     const struct mill_type micros = type_time(MILL_TIMESTAMP, 6);
 
@@ -355,6 +380,8 @@ static void time_cast(const struct column *c, const struct mill_type *from, stru
     else if (type_phys(to) == PHYS_I64) RESULT(int64_t, out)[row] =
         to->kind == MILL_INTERVAL_TIME ? v : rescale_time(v, from, to);
     else integer_write(out, type_phys(to), row, v);
+    if (to->kind == MILL_TIMESTAMP_LTZ && !same)
+        RESULT(int64_t, out)[row] = eval_unwall(e, to, RESULT(int64_t, out)[row]);
 }
 
 /* ---- columns ---- */
@@ -372,7 +399,7 @@ static void cast_from_text(struct eval *e, const struct column *from,
         return;
     }
     (void)from_type;
-    if (text_write(text, v->length, out, to, row))
+    if (text_write(e, text, v->length, out, to, row))
         return;
     if (try_cast) {
         eval_null(e, out, row);
@@ -405,13 +432,14 @@ static void cast_one(struct eval *e, const struct column *from, const struct mil
     } else if (type_is_text(to)) {
         char text[4096];
 
-        text_fit(e, out, row, text, value_text(from, from_type, row, text, sizeof text), to);
+        text_fit(e, out, row, text, value_text_in(from, from_type, row, e->zone, text, sizeof text),
+                 to);
     } else if (type_is_numeric(from_type) || from_type->kind == MILL_BOOLEAN) {
         const struct value v = value_read(from, from_type, at_row(from, row));
 
         number_write(e, &v, out, to, row);
     } else {
-        time_cast(from, from_type, out, to, row);
+        time_cast(e, from, from_type, out, to, row);
     }
 }
 

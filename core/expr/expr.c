@@ -754,7 +754,7 @@ static struct expr *fold_one(struct expr_session *s, struct expr *e)
 {
     const struct mill_schema none = {0};
     struct mill_error error = {0};
-    struct eval_context context = {0};
+    struct eval_context context = {.zone = s->zone};
     struct batch *batch = batch_new(s->arena->heap, 1, 1);
     struct program *program = NULL;
     struct expr *out = e;

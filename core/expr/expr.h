@@ -46,8 +46,8 @@ struct expr_place {
 /* What expressions may ask of their surroundings when they are bound. */
 struct expr_session {
     const struct env *env;
-    struct arena *arena; /* nodes; must outlive programs; on_full may be set */
-    const char *zone;    /* 'table.local-time-zone' */
+    struct arena *arena;     /* nodes; must outlive programs; on_full may be set */
+    const struct zone *zone; /* 'table.local-time-zone'; NULL: UTC */
     uint64_t seed;
 };
 
@@ -110,7 +110,7 @@ struct eval_context {
     int (*bad_row)(void *user, const struct batch *batch, uint32_t row, const char *reason,
                    const struct expr *where, struct mill_error *error);
     void *bad_user;
-    const char *zone; /* session time zone; NULL: UTC */
+    const struct zone *zone; /* the session's; NULL: UTC */
     uint64_t seed;
 };
 

@@ -471,12 +471,14 @@ static bool resolve_time_sum(struct call *c)
     return true;
 }
 
-static int64_t shift_months(int64_t v, const struct mill_type *type, int64_t months)
+static int64_t shift_months(struct eval *e, int64_t instant, const struct mill_type *type,
+                            int64_t months)
 {
+    const int64_t v = eval_wall(e, type, instant);
     const int64_t day = type_is_nanos(type) ? 86400000000000ll : 86400000000ll;
     const int64_t days = floor_div(v, day);
 
-    return add_months(days, months) * day + (v - days * day);
+    return eval_unwall(e, type, add_months(days, months) * day + (v - days * day));
 }
 
 static int64_t shift_time(int64_t v, const struct mill_type *type, int64_t ns)
@@ -517,7 +519,7 @@ static void time_sum(struct eval *e, const struct column *args, struct column *o
             const int64_t v = VALUE(int64_t, &args[0], row);
 
             RESULT(int64_t, out)
-            [row] = months ? shift_months(v, type, sign * VALUE(int32_t, &args[1], row))
+            [row] = months ? shift_months(e, v, type, sign * VALUE(int32_t, &args[1], row))
                            : shift_time(v, type, sign * VALUE(int64_t, &args[1], row));
         }
     }

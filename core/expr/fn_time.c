@@ -1,4 +1,4 @@
-/* core/expr/fn_time.c - dates, times and clocks. Zones: UTC; another 'table.local-time-zone' is refused when it is set. */
+/* core/expr/fn_time.c - dates, times and clocks. A TIMESTAMP_LTZ is read off the session's clock. */
 #include "core/expr/functions.h"
 
 #include <stdio.h>
@@ -73,10 +73,10 @@ static bool resolve_time(struct call *c, uint32_t arg)
     return resolve_cast(c, arg, &millis);
 }
 
-static void civil_of(const struct mill_type *type, const struct column *c, uint32_t row,
-                     struct civil *out)
+static void civil_of(const struct eval *e, const struct mill_type *type, const struct column *c,
+                     uint32_t row, struct civil *out)
 {
-    civil_from_time(VALUE(int64_t, c, row), type_is_nanos(type), out);
+    civil_from_time(eval_wall(e, type, VALUE(int64_t, c, row)), type_is_nanos(type), out);
 }
 
 static int64_t weekday(int64_t days)
@@ -131,11 +131,13 @@ EVAL(fn_extract)
 {
     const struct mill_view *name = TEXT(&args[0], 0);
     const enum unit unit = unit_find(mill_view_data(name), name->length);
-    const bool nanos = type_is_nanos(&e->where->args[1]->type);
+    const struct mill_type *type = &e->where->args[1]->type;
 
     (void)count;
     FOR_ROWS(e, row)
-    RESULT(int64_t, out)[row] = extract(unit, TIME(1), nanos);
+    RESULT(int64_t, out)
+    [row] =
+        extract(unit, unit == U_EPOCH ? TIME(1) : eval_wall(e, type, TIME(1)), type_is_nanos(type));
 }
 
 static bool resolve_part(struct call *c)
@@ -152,14 +154,14 @@ EVAL(part)
     } names[] = {{"DAYOFYEAR", U_DOY}, {"DAYOFMONTH", U_DAY}, {"DAYOFWEEK", U_DOW}};
     const char *name = e->where->function->name;
     enum unit unit = unit_find(name, strlen(name));
-    const bool nanos = type_is_nanos(&e->where->args[0]->type);
+    const struct mill_type *type = &e->where->args[0]->type;
 
     (void)count;
     for (size_t i = 0; i < COUNT_OF(names); i++)
         if (strcmp(names[i].name, name) == 0)
             unit = names[i].unit;
     FOR_ROWS(e, row)
-    RESULT(int64_t, out)[row] = extract(unit, TIME(0), nanos);
+    RESULT(int64_t, out)[row] = extract(unit, eval_wall(e, type, TIME(0)), type_is_nanos(type));
 }
 
 /* ---- rounding to a unit ---- */
@@ -223,10 +225,12 @@ static void to_unit(struct eval *e, const struct column *args, struct column *ou
 {
     const struct mill_view *name = TEXT(&args[1], 0);
     const enum unit unit = unit_find(mill_view_data(name), name->length);
-    const bool nanos = type_is_nanos(&e->where->type);
+    const struct mill_type *type = &e->where->type;
 
     FOR_ROWS(e, row)
-    RESULT(int64_t, out)[row] = truncated(TIME(0), unit, nanos, up);
+    RESULT(int64_t, out)
+    [row] =
+        eval_unwall(e, type, truncated(eval_wall(e, type, TIME(0)), unit, type_is_nanos(type), up));
 }
 
 EVAL(floor_to)
@@ -273,18 +277,19 @@ EVAL(timestamp_add)
 {
     const struct mill_view *name = TEXT(&args[0], 0);
     const enum unit unit = unit_find(mill_view_data(name), name->length);
-    const bool nanos = type_is_nanos(&e->where->type);
-    const int64_t tick = nanos ? 1 : 1000, day = 86400000000000ll / tick;
+    const struct mill_type *type = &e->where->type;
+    const int64_t tick = type_is_nanos(type) ? 1 : 1000, day = 86400000000000ll / tick;
 
     (void)count;
     FOR_ROWS(e, row)
     {
-        const int64_t v = TIME(2), n = TIME(1), days = floor_div(v, day);
+        const int64_t v = eval_wall(e, type, TIME(2)), n = TIME(1), days = floor_div(v, day);
 
         RESULT(int64_t, out)
         [row] = months_of(unit) != 0
-                    ? add_months(days, n * months_of(unit)) * day + (v - days * day)
-                    : time_add(v, (int64_t)((int128)n * length_of(unit) / tick));
+                    ? eval_unwall(e, type,
+                                  add_months(days, n * months_of(unit)) * day + (v - days * day))
+                    : time_add(TIME(2), (int64_t)((int128)n * length_of(unit) / tick));
     }
 }
 
@@ -318,15 +323,17 @@ EVAL(timestamp_diff)
 {
     const struct mill_view *name = TEXT(&args[0], 0);
     const enum unit unit = unit_find(mill_view_data(name), name->length);
-    const bool nanos = type_is_nanos(&e->where->args[1]->type);
+    const struct mill_type *type = &e->where->args[1]->type;
+    const bool nanos = type_is_nanos(type);
 
     (void)count;
     FOR_ROWS(e, row)
     RESULT(int32_t, out)
-    [row] =
-        (int32_t)(months_of(unit) != 0 ? months_between(TIME(1), TIME(2), nanos) / months_of(unit)
-                                       : (int64_t)((int128)(TIME(2) - TIME(1)) *
-                                                   (nanos ? 1 : 1000) / length_of(unit)));
+    [row] = (int32_t)(months_of(unit) != 0 ? months_between(eval_wall(e, type, TIME(1)),
+                                                            eval_wall(e, type, TIME(2)), nanos) /
+                                                 months_of(unit)
+                                           : (int64_t)((int128)(TIME(2) - TIME(1)) *
+                                                       (nanos ? 1 : 1000) / length_of(unit)));
 }
 
 /* ---- text ---- */
@@ -419,7 +426,7 @@ EVAL(date_format)
         char text[512];
         struct civil c;
 
-        civil_of(&e->where->args[0]->type, &args[0], row, &c);
+        civil_of(e, &e->where->args[0]->type, &args[0], row, &c);
         eval_text(e, out, row, text, format_time(TEXT(&args[1], row), &c, text, sizeof text));
     }
 }
@@ -438,7 +445,8 @@ EVAL(from_unixtime)
         char text[512];
         struct civil c;
 
-        civil_from_time((int64_t)((uint64_t)TIME(0) * 1000000), false, &c);
+        civil_from_time(zone_local(e->zone, (int64_t)((uint64_t)TIME(0) * 1000000), false), false,
+                        &c);
         eval_text(e, out, row, text,
                   format_time(count > 1 ? TEXT(&args[1], row) : &default_pattern, &c, text,
                               sizeof text));
@@ -454,11 +462,20 @@ static bool resolve_unix_timestamp(struct call *c)
 
 EVAL(unix_timestamp)
 {
+    const struct mill_type *type = count > 0 ? &e->where->args[0]->type : NULL;
+
     FOR_ROWS(e, row)
-    RESULT(int64_t, out)
-    [row] = count == 0 ? floor_div(e->context->clock_ns, 1000000000)
-                       : floor_div(TIME(0),
-                                   type_is_nanos(&e->where->args[0]->type) ? 1000000000 : 1000000);
+    {
+        int64_t v;
+
+        if (type == NULL) {
+            RESULT(int64_t, out)[row] = floor_div(e->context->clock_ns, 1000000000);
+            continue;
+        }
+        v = type->kind == MILL_TIMESTAMP_LTZ ? TIME(0)
+                                             : zone_instant(e->zone, TIME(0), type_is_nanos(type));
+        RESULT(int64_t, out)[row] = floor_div(v, type_is_nanos(type) ? 1000000000 : 1000000);
+    }
 }
 
 /* Reads by a Java pattern of fixed letters; false: the text does not follow it. */
@@ -590,7 +607,9 @@ static bool resolve_local(struct call *c)
 
 EVAL(clock_now)
 {
-    const int64_t us = floor_div(e->context->clock_ns, 1000000) * 1000;
+    const int64_t instant = floor_div(e->context->clock_ns, 1000000) * 1000;
+    const bool local = e->where->type.kind != MILL_TIMESTAMP_LTZ;
+    const int64_t us = local ? zone_local(e->zone, instant, false) : instant;
     const int64_t day = floor_div(us, 86400000000ll);
 
     (void)args;
@@ -631,8 +650,9 @@ const struct function functions_time[] =
      {"DATE_FORMAT", "DATE_FORMAT(t, pattern)",
       "t as text by a pattern of Java's DateTimeFormatter", T, 2, 2, 0, resolve_format,
       date_format},
-     {"FROM_UNIXTIME", "FROM_UNIXTIME(seconds[, pattern])", "seconds since 1970 as text", T, 1, 2,
-      0, resolve_from_unixtime, from_unixtime},
+     {"FROM_UNIXTIME", "FROM_UNIXTIME(seconds[, pattern])",
+      "seconds since 1970 as text, in the session zone", T, 1, 2, 0, resolve_from_unixtime,
+      from_unixtime},
      {"UNIX_TIMESTAMP", "UNIX_TIMESTAMP([t])", "seconds since 1970", T, 0, 1, FN_CLOCK,
       resolve_unix_timestamp, unix_timestamp},
      {"TO_DATE", "TO_DATE(s[, pattern])", "a date from text; not one: NULL", T, 1, 2, FN_MAY_NULL,
@@ -650,10 +670,10 @@ const struct function functions_time[] =
       FN_CLOCK, resolve_ltz, clock_now},
      {"LOCALTIMESTAMP", "LOCALTIMESTAMP", "the step's clock in the session zone", T, 0, 0, FN_CLOCK,
       resolve_local, clock_now},
-     {"CURRENT_DATE", "CURRENT_DATE", "the date of the step's clock", T, 0, 0, FN_CLOCK,
-      resolve_local, clock_now},
-     {"CURRENT_TIME", "CURRENT_TIME", "the time of day of the step's clock", T, 0, 0, FN_CLOCK,
-      resolve_local, clock_now},
-     {"LOCALTIME", "LOCALTIME", "the time of day of the step's clock", T, 0, 0, FN_CLOCK,
-      resolve_local, clock_now},
+     {"CURRENT_DATE", "CURRENT_DATE", "the date of the step's clock in the session zone", T, 0, 0,
+      FN_CLOCK, resolve_local, clock_now},
+     {"CURRENT_TIME", "CURRENT_TIME", "the time of day of the step's clock in the session zone", T,
+      0, 0, FN_CLOCK, resolve_local, clock_now},
+     {"LOCALTIME", "LOCALTIME", "the time of day of the step's clock in the session zone", T, 0, 0,
+      FN_CLOCK, resolve_local, clock_now},
      {0}};

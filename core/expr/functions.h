@@ -11,6 +11,7 @@
 #include "core/expr/expr.h"
 #include "core/expr/regex.h"
 #include "core/values.h"
+#include "core/zone.h"
 #include "kernels/kernels.h"
 
 struct eval {
@@ -24,7 +25,7 @@ struct eval {
     int code;                 /* not 0: the run ends */
     uint64_t *bad;            /* rows that could not be computed, or NULL */
     const struct expr *where; /* the node being computed */
-    const char *zone;
+    const struct zone *zone;
     uint64_t seed;
 };
 
@@ -75,6 +76,15 @@ static inline uint32_t at_row(const struct column *c, uint32_t row)
 #define INT(i) VALUE(int32_t, &args[i], row)
 #define EVAL(name)                                                                                 \
     static void name(struct eval *e, const struct column *args, uint32_t count, struct column *out)
+/* A TIMESTAMP_LTZ as the session's clock shows it; other times as they are; and back. */
+static inline int64_t eval_wall(const struct eval *e, const struct mill_type *type, int64_t v)
+{
+    return type->kind == MILL_TIMESTAMP_LTZ ? zone_local(e->zone, v, type_is_nanos(type)) : v;
+}
+static inline int64_t eval_unwall(const struct eval *e, const struct mill_type *type, int64_t v)
+{
+    return type->kind == MILL_TIMESTAMP_LTZ ? zone_instant(e->zone, v, type_is_nanos(type)) : v;
+}
 /* The row leaves the batch (on-error decides). */
 void eval_bad(struct eval *e, uint32_t row, const char *reason);
 /* Makes the result NULL in this row. */

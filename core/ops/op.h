@@ -68,7 +68,7 @@ struct op_context {
     uint32_t shard, shard_count;
     uint32_t batch_rows;
     uint64_t seed;
-    const char *zone;
+    const struct zone *zone; /* the session's */
     struct eval_context eval;
     struct mill_error *error; /* of the shard */
     /* Groups that firings have merged, sorted, written or dropped: OP_BUSY with more of it is work, not waiting. */

@@ -6,10 +6,13 @@
  */
 #include "core/ops/op.h"
 #include "core/plan/physical.h"
+#include "core/zone.h"
 
 struct assign {
     struct op op;
     struct window_spec window;
+    const struct zone *zone; /* bounds are local times */
+    bool nanos;
     struct mill_schema input;
     /* the batch being expanded, and how far: row i of its live rows, window w of that row */
     struct batch *pending;
@@ -78,6 +81,7 @@ static uint32_t collect(struct assign *a, const struct step_time *t, uint16_t *r
             a->op.counters.null_time++;
             continue;
         }
+        time = zone_local(a->zone, time, a->nanos);
         if (!a->started) {
             a->next_start = first_cursor(&a->window, time);
             a->started = true;
@@ -98,16 +102,19 @@ static uint32_t collect(struct assign *a, const struct step_time *t, uint16_t *r
 static bool add_bounds(struct assign *a, struct batch *out, const int64_t *starts,
                        const int64_t *ends, uint32_t n)
 {
+    const struct mill_type wall = type_wall(&a->window.time_type);
     struct column *c = &out->columns[a->input.field_count];
 
     for (uint32_t k = 0; k < 3; k++) {
         int64_t *values;
 
-        if (!column_own(out, &c[k], &a->window.time_type))
+        if (!column_own(out, &c[k], k < 2 ? &wall : &a->window.time_type))
             return false;
         values = c[k].values;
         for (uint32_t i = 0; i < n; i++)
-            values[i] = k == 0 ? starts[i] : k == 1 ? ends[i] : ends[i] - a->window.unit;
+            values[i] = k == 0   ? starts[i]
+                        : k == 1 ? ends[i]
+                                 : zone_reached(a->zone, ends[i], a->nanos) - a->window.unit;
     }
     return true;
 }
@@ -184,6 +191,8 @@ struct op *op_assign_new(struct op_context *context, const struct phys_node *nod
     }
     a->op = (struct op){.vtable = &assign_vtable, .context = context, .id = node->id};
     a->window = node->aggregate.window;
+    a->zone = a->window.local_zone ? context->zone : NULL;
+    a->nanos = type_is_nanos(&a->window.time_type);
     a->input = node->inputs[0]->schema;
     return &a->op;
 }

@@ -12,6 +12,7 @@
  * State: one entry per key for ever (its window_id goes on), its panes, the rows that wait.
  * Threads: one shard.   Errors: MILL_E_MEMORY.
  */
+#include "core/zone.h"
 #include "core/ops/op.h"
 #include "core/plan/physical.h"
 #include "core/state/order.h"
@@ -538,9 +539,12 @@ static int by_order(const void *a, const void *b)
 
 static int64_t window_value(const struct count_op *c, const struct fired *f, enum out_kind kind)
 {
+    const struct zone *zone = c->node->window.local_zone ? c->op.context->zone : NULL;
+    const bool nanos = type_is_nanos(&c->node->window.time_type);
+
     switch (kind) {
-    case OUT_WINDOW_START: return f->start;
-    case OUT_WINDOW_END: return f->end;
+    case OUT_WINDOW_START: return zone_local(zone, f->start, nanos);
+    case OUT_WINDOW_END: return zone_local(zone, f->end, nanos);
     case OUT_WINDOW_TIME: return f->end - c->unit;
     default: return f->id;
     }

@@ -8,6 +8,7 @@
  * or before its least end: a session that grows leaves its entry as it is, which is set right when it is reached.
  * Threads: one shard.   Errors: MILL_E_MEMORY.
  */
+#include "core/zone.h"
 #include "core/ops/op.h"
 #include "core/plan/physical.h"
 #include "core/state/table.h"
@@ -391,6 +392,17 @@ static bool collect(struct session_op *s, int64_t w)
     return true;
 }
 
+static int64_t window_value(const struct session_op *s, int64_t start, int64_t end,
+                            enum out_kind kind)
+{
+    const struct zone *zone = s->node->window.local_zone ? s->op.context->zone : NULL;
+    const bool nanos = type_is_nanos(&s->node->window.time_type);
+
+    return kind == OUT_WINDOW_START ? zone_local(zone, start, nanos)
+           : kind == OUT_WINDOW_END ? zone_local(zone, end, nanos)
+                                    : end - s->unit;
+}
+
 static bool put_outputs(struct session_op *s, struct batch *out, struct column *columns,
                         uint32_t count)
 {
@@ -408,9 +420,7 @@ static bool put_outputs(struct session_op *s, struct batch *out, struct column *
                 if (!table_key_value(&s->table, f->group, o->index, out, &out->columns[c], i))
                     return false;
             } else if (o->kind != OUT_AGG) {
-                values[i] = o->kind == OUT_WINDOW_START ? f->session->first
-                            : o->kind == OUT_WINDOW_END ? end
-                                                        : end - s->unit;
+                values[i] = window_value(s, f->session->first, end, o->kind);
             }
         }
     }

@@ -148,16 +148,16 @@ static int push_plain(struct window_op *w, const struct batch *batch, const stru
     const struct column *c = s->time >= 0 && !s->attached ? &batch->columns[s->time] : NULL;
     const int64_t bound = max_i64(t->w_before, min_i64(t->g_split, t->g_others));
     struct slice *slice;
-    int64_t least, greatest;
+    int64_t least, greatest, start;
 
     if (c == NULL || c->constant || c->validity != NULL || batch->selection != NULL ||
         batch->behind != NULL || batch->live == 0)
         return 0;
     w->op.context->kernels->bounds_i64(c->values, batch->live, &least, &greatest);
-    if (least <= time_add(bound, s->unit) ||
-        windows_slice(&w->windows, least) != windows_slice(&w->windows, greatest))
+    if (!windows_all_open(&w->windows, least, bound) ||
+        !windows_one_slice(&w->windows, least, greatest, &start))
         return 0;
-    slice = window_slice(w, &w->slices, TIME_MIN, windows_slice(&w->windows, least));
+    slice = window_slice(w, &w->slices, TIME_MIN, start);
     if (slice == NULL || !keys_prepare(&w->keys, batch, NULL, batch->live, &w->batch_keys) ||
         !slice_add(w, slice, batch, NULL, NULL, batch->live))
         return -1;
@@ -170,7 +170,7 @@ static bool push_rows(struct window_op *w, const struct batch *batch, const stru
     const struct windows *windows = &w->windows;
     const bool event_time = windows->spec.time >= 0 || windows->spec.attached;
     const uint32_t n = take_times(w, batch);
-    int64_t least, greatest, bound;
+    int64_t least, greatest, bound, start;
     bool on_time;
 
     if (n == 0)
@@ -179,10 +179,9 @@ static bool push_rows(struct window_op *w, const struct batch *batch, const stru
         return false;
     w->op.context->kernels->bounds_i64(w->times, n, &least, &greatest);
     bound = max_i64(t->w_before, min_i64(t->g_split, t->g_others));
-    /* attached: a window's end lies a unit above its last time */
-    on_time = !event_time || (batch->behind == NULL && least > time_add(bound, windows->spec.unit));
-    if (on_time && windows_slice(windows, least) == windows_slice(windows, greatest)) {
-        struct slice *slice = window_slice(w, &w->slices, TIME_MIN, windows_slice(windows, least));
+    on_time = !event_time || (batch->behind == NULL && windows_all_open(windows, least, bound));
+    if (on_time && windows_one_slice(windows, least, greatest, &start)) {
+        struct slice *slice = window_slice(w, &w->slices, TIME_MIN, start);
 
         if (slice == NULL || !slice_add(w, slice, batch, w->rows, NULL, n))
             return false;
@@ -428,7 +427,7 @@ struct op *op_window_new(struct op_context *context, const struct phys_node *nod
     w->node = a;
     w->input = node->inputs[0]->schema;
     w->output = node->schema;
-    w->fired = w->clock = TIME_MIN;
+    w->fired = w->fired_end = w->clock = TIME_MIN;
     w->slices.heap = w->sides.heap = context->heap;
     windows_init(&w->windows, &a->window, context->zone);
     w->set = agg_set_new(context->heap, context->kernels, a->aggs, a->agg_count, a->key_count == 0);

@@ -12,10 +12,10 @@ static int64_t gcd(int64_t a, int64_t b)
     return a;
 }
 
-void windows_init(struct windows *w, const struct window_spec *spec, const char *zone)
+void windows_init(struct windows *w, const struct window_spec *spec, const struct zone *zone)
 {
-    *w = (struct windows){.spec = *spec};
-    if (spec->local_zone && zone != NULL && strcmp(zone, "UTC") != 0)
+    *w = (struct windows){.spec = *spec, .nanos = type_is_nanos(&spec->time_type)};
+    if (spec->local_zone)
         w->zone = zone;
     switch (spec->kind) {
     case WINDOW_HOP: w->grain = gcd(spec->size, spec->slide); break;
@@ -26,26 +26,27 @@ void windows_init(struct windows *w, const struct window_spec *spec, const char 
         w->grain = 0;
 }
 
-int64_t windows_local(const struct windows *w, int64_t instant)
-{
-    (void)w;
-    return instant;
-}
-
-int64_t windows_instant(const struct windows *w, int64_t local)
-{
-    (void)w;
-    return local;
-}
-
 int64_t windows_slice(const struct windows *w, int64_t instant)
 {
     int64_t local;
 
     if (w->spec.attached)
         return instant;
-    local = windows_local(w, instant) - w->spec.offset;
+    local = zone_local(w->zone, instant, w->nanos) - w->spec.offset;
     return floor_div(local, w->grain) * w->grain + w->spec.offset;
+}
+
+bool windows_one_slice(const struct windows *w, int64_t least, int64_t greatest, int64_t *slice)
+{
+    *slice = windows_slice(w, least);
+    if (w->zone != NULL && !w->spec.attached && !zone_is_steady(w->zone, least, greatest, w->nanos))
+        return false;
+    return *slice == windows_slice(w, greatest);
+}
+
+bool windows_all_open(const struct windows *w, int64_t least, int64_t x)
+{
+    return w->spec.attached ? windows_closing(w, least) > x : least > time_add(x, w->spec.unit);
 }
 
 int64_t windows_first_end(const struct windows *w, int64_t slice)
@@ -76,9 +77,16 @@ int64_t windows_last_end(const struct windows *w, int64_t slice)
     return slice + w->grain;
 }
 
+int64_t windows_end_after(const struct windows *w, int64_t slice, int64_t end)
+{
+    const int64_t next = max_i64(end + w->spec.slide, windows_first_end(w, slice));
+
+    return next <= windows_last_end(w, slice) ? next : TIME_MAX;
+}
+
 int64_t windows_closing(const struct windows *w, int64_t end)
 {
-    return windows_instant(w, end) - w->spec.unit;
+    return time_add(zone_reached(w->zone, end, w->nanos), -w->spec.unit);
 }
 
 int64_t windows_open_end(const struct windows *w, int64_t slice, int64_t x)

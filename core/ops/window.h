@@ -15,26 +15,32 @@
 #include "core/ops/aggregate.h"
 #include "core/plan/physical.h"
 #include "core/state/table.h"
+#include "core/zone.h"
 
 struct windows {
     struct window_spec spec;
-    int64_t grain;    /* width of a slice */
-    const char *zone; /* NULL: bounds are UTC instants */
+    int64_t grain; /* width of a slice */
+    bool nanos;
+    const struct zone *zone; /* slices and bounds are local times; NULL: instants */
 };
 
-void windows_init(struct windows *w, const struct window_spec *spec, const char *zone);
-int64_t windows_local(const struct windows *w, int64_t instant);
-int64_t windows_instant(const struct windows *w, int64_t local);
+void windows_init(struct windows *w, const struct window_spec *spec, const struct zone *zone);
 /* Start of the slice of an instant. */
 int64_t windows_slice(const struct windows *w, int64_t instant);
+/* Whether all times from @least to @greatest lie in one slice. */
+bool windows_one_slice(const struct windows *w, int64_t least, int64_t greatest, int64_t *slice);
+/* Whether no window of times (attached: of ends) from @least on is closed by watermark @x. */
+bool windows_all_open(const struct windows *w, int64_t least, int64_t x);
 /* Ends of the first and last window over a slice. */
 int64_t windows_first_end(const struct windows *w, int64_t slice);
 int64_t windows_last_end(const struct windows *w, int64_t slice);
+/* First end over a slice above @end, which is one; TIME_MAX: none. */
+int64_t windows_end_after(const struct windows *w, int64_t slice, int64_t end);
 /* F(slice, x). */
 int64_t windows_open_end(const struct windows *w, int64_t slice, int64_t x);
 /* Start of the window with that end; not for attached windows. */
 int64_t windows_start(const struct windows *w, int64_t end);
-/* end - u as an instant: the watermark that closes the window. */
+/* end - u as an instant: the watermark that closes the window, and its window_time. */
 int64_t windows_closing(const struct windows *w, int64_t end);
 
 struct slice {

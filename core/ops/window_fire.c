@@ -205,9 +205,7 @@ static bool put_starts(struct window_op *w, struct batch *out, struct column *co
                        uint32_t count)
 {
     const struct firing *f = &w->firing;
-    const int64_t start = w->windows.spec.attached
-                              ? 0
-                              : windows_instant(&w->windows, windows_start(&w->windows, f->end));
+    const int64_t start = w->windows.spec.attached ? 0 : windows_start(&w->windows, f->end);
 
     for (uint32_t i = 0; i < count; i++) {
         if (!w->windows.spec.attached)
@@ -222,7 +220,7 @@ static bool put_starts(struct window_op *w, struct batch *out, struct column *co
 static bool put_column(struct window_op *w, struct batch *out, uint32_t c, uint32_t count)
 {
     const struct out_column *o = &w->node->outs[c];
-    const int64_t end = windows_instant(&w->windows, w->firing.end);
+    const int64_t end = w->firing.end, time = windows_closing(&w->windows, end);
     int64_t *values = out->columns[c].values;
 
     switch (o->kind) {
@@ -234,7 +232,7 @@ static bool put_column(struct window_op *w, struct batch *out, uint32_t c, uint3
         return true;
     case OUT_WINDOW_TIME:
         for (uint32_t i = 0; i < count; i++)
-            values[i] = end - w->windows.spec.unit;
+            values[i] = time;
         return true;
     default: return true;
     }
@@ -266,7 +264,7 @@ static bool put_aggregates(struct window_op *w, struct batch *out, uint32_t coun
 static bool put_order(struct window_op *w, struct batch *out, uint32_t count)
 {
     const struct firing *f = &w->firing;
-    const int64_t end = windows_instant(&w->windows, f->end);
+    const int64_t end = f->end;
     const int64_t start = w->windows.spec.attached ? 0 : windows_start(&w->windows, f->end);
     size_t bytes = 0;
     char *next;
@@ -389,7 +387,7 @@ static void drop_slices(struct window_op *w, int64_t *budget)
     }
     if (*budget <= 0)
         return;
-    w->fired = max_i64(w->fired, windows_closing(&w->windows, f->end));
+    w->fired_end = f->end;
     f->phase = FIRE_NONE;
 }
 
@@ -402,6 +400,8 @@ static int64_t open_end(const struct window_op *w)
 
     if (w->slices.count > 0)
         end = windows_open_end(&w->windows, w->slices.items[0]->start, w->fired);
+    if (end <= w->fired_end)
+        end = windows_end_after(&w->windows, w->slices.items[0]->start, w->fired_end);
     for (uint32_t i = 0; i < w->sides.count; i++)
         end = min_i64(end, w->sides.items[i]->apply_at);
     return end;

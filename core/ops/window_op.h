@@ -60,6 +60,7 @@ struct window_op {
     struct table merged; /* of a window of several slices */
     struct slice *spare; /* the last one dropped: its memory serves the next */
     int64_t fired;       /* watermark up to which windows have fired */
+    int64_t fired_end;   /* and, in this step, up to which end */
     int64_t clock;       /* greatest processing time seen */
     uint32_t groups_hint, merged_hint;
     bool ending;   /* end_step() has begun: resume() goes on firing */

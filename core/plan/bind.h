@@ -21,6 +21,7 @@ struct scope_column {
     const char *name;
     struct mill_type type;
     bool rowtime, proctime;
+    bool local; /* a window's bound, in the session zone */
     enum column_role role;
 };
 

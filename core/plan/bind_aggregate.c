@@ -127,14 +127,20 @@ struct expr *aggregation_call(struct planner *p, struct aggregation *a, const st
 
 /* ---- keys and window columns ---- */
 
+static struct mill_type window_column_type(const struct aggregation *a, enum column_role role)
+{
+    return role == ROLE_WINDOW_ID     ? type_make(MILL_BIGINT)
+           : role == ROLE_WINDOW_TIME ? a->time_type
+                                      : type_wall(&a->time_type);
+}
+
 static struct expr *window_column(struct planner *p, struct aggregation *a, enum column_role role,
                                   struct ast_at at)
 {
-    const struct mill_type id = type_make(MILL_BIGINT);
+    const struct mill_type type = window_column_type(a, role);
 
     /* a place behind all aggregates, which are not counted yet: patched by shift_window() */
-    return expr_column(&p->session, UINT32_MAX - (uint32_t)role,
-                       role == ROLE_WINDOW_ID ? &id : &a->time_type, place(at));
+    return expr_column(&p->session, UINT32_MAX - (uint32_t)role, &type, place(at));
 }
 
 /* TUMBLE_START(...), HOP_END(...), SESSION_ROWTIME(...) of the older form. */
@@ -288,8 +294,10 @@ static void bind_groups(struct planner *p, struct aggregation *a, struct relatio
         a->window = r->window;
         a->start = start;
         a->end = end;
-        a->time_type = r->columns[start].type;
+        a->time_type = a->attached ? r->columns[start].type : r->window.time_type;
         a->time_type.not_null = false;
+        if (r->columns[start].local)
+            a->time_type.kind = MILL_TIMESTAMP_LTZ;
     } else if (start >= 0 || end >= 0 || r->pending) {
         plan_fail(p, s->groups != NULL ? s->groups[0].at : s->at, MILL_E_TYPE,
                   "a window aggregation groups by both window_start and window_end");
@@ -307,6 +315,7 @@ static void attach(struct aggregation *a)
                                      .end = -1};
     a->window.time_type = a->time_type;
     a->window.unit = type_time_unit(&a->time_type);
+    a->window.local_zone = a->time_type.kind == MILL_TIMESTAMP_LTZ;
 }
 
 /* Keys, arguments and times as columns, so that the aggregation only reads columns. */
@@ -355,11 +364,12 @@ static struct mill_schema results(struct planner *p, struct aggregation *a,
 {
     static const struct {
         enum out_kind kind;
+        enum column_role role;
         const char *name;
-    } windows[] = {{OUT_WINDOW_START, "window_start"},
-                   {OUT_WINDOW_END, "window_end"},
-                   {OUT_WINDOW_TIME, "window_time"},
-                   {OUT_WINDOW_ID, "window_id"}};
+    } windows[] = {{OUT_WINDOW_START, ROLE_WINDOW_START, "window_start"},
+                   {OUT_WINDOW_END, ROLE_WINDOW_END, "window_end"},
+                   {OUT_WINDOW_TIME, ROLE_WINDOW_TIME, "window_time"},
+                   {OUT_WINDOW_ID, ROLE_WINDOW_ID, "window_id"}};
     const uint32_t extra =
         a->windowed ? (a->window.kind == WINDOW_ROWS && !a->attached ? 4 : 3) : 0;
     struct mill_field *fields = arena_array(p->arena, struct mill_field, result_start(a) + 5);
@@ -376,8 +386,7 @@ static struct mill_schema results(struct planner *p, struct aggregation *a,
     }
     for (uint32_t i = 0; i < extra; i++, n++) {
         (*outs)[n] = (struct out_column){windows[i].kind, 0};
-        fields[n] =
-            (struct mill_field){windows[i].name, i < 3 ? a->time_type : type_make(MILL_BIGINT)};
+        fields[n] = (struct mill_field){windows[i].name, window_column_type(a, windows[i].role)};
     }
     *count = n;
     return (struct mill_schema){n, fields};
@@ -584,6 +593,7 @@ static struct relation after(struct planner *p, struct aggregation *a, struct re
         if (e->kind == EXPR_COLUMN && e->index >= start && a->window.kind != WINDOW_ROWS) {
             columns[i].role = (enum column_role)(ROLE_WINDOW_START + (e->index - start));
             columns[i].rowtime = e->index == start + 2;
+            columns[i].local = e->index < start + 2 && a->time_type.kind == MILL_TIMESTAMP_LTZ;
         }
     }
     if (having != NULL)

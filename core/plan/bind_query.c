@@ -640,8 +640,9 @@ static struct relation bind_union(struct planner *p, const struct ast_query *q)
             r.columns[k].type = common;
             r.columns[k].rowtime = r.columns[k].rowtime && inputs[i].columns[k].rowtime;
             r.columns[k].proctime = r.columns[k].proctime && inputs[i].columns[k].proctime;
-            r.columns[k].role =
-                r.columns[k].role == inputs[i].columns[k].role ? r.columns[k].role : ROLE_NONE;
+            if (r.columns[k].role != inputs[i].columns[k].role ||
+                r.columns[k].local != inputs[i].columns[k].local)
+                r.columns[k].role = ROLE_NONE;
         }
     }
     for (uint32_t i = 0; i < count; i++) {

@@ -107,7 +107,7 @@ static void window_time(struct planner *p, const struct relation *r, const struc
     if (c->proctime) {
         w->processing_time = true;
         w->time = -1;
-        w->time_type = type_time(MILL_TIMESTAMP, 3);
+        w->time_type = type_time(MILL_TIMESTAMP_LTZ, 3);
     } else if (c->rowtime) {
         w->time = (int32_t)e->index;
         w->time_type = c->type;
@@ -216,8 +216,10 @@ static void add_window_columns(struct planner *p, struct relation *r)
         columns[r->count + i] =
             (struct scope_column){.table = r->count > 0 ? r->columns[0].table : NULL,
                                   .name = added[i].name,
-                                  .type = r->window.time_type,
+                                  .type = i == 2 ? r->window.time_type
+                                                 : type_wall(&r->window.time_type),
                                   .role = added[i].role,
+                                  .local = i < 2 && r->window.local_zone,
                                   .rowtime = i == 2 && !r->window.processing_time,
                                   .proctime = i == 2 && r->window.processing_time};
     /* behind a window, window_time is the event time */

@@ -1,6 +1,8 @@
 /* core/plan/catalog.c - tables, views, functions, settings; the statements that change and show them. */
 #include "core/plan/catalog.h"
 
+#include "core/zone.h"
+
 #include <strings.h>
 
 struct catalog *catalog_new(struct heap *heap, const struct env *env)
@@ -270,7 +272,9 @@ static int create_function(struct catalog *c, const struct ast_statement *s,
 
 /* ---- SET ---- */
 
-static const char *const settings[] = {"table.local-time-zone",
+static const char zone_setting[] = "table.local-time-zone";
+
+static const char *const settings[] = {zone_setting,
                                        "table.exec.source.idle-timeout",
                                        "execution.runtime-mode",
                                        "state.memory.limit",
@@ -293,6 +297,7 @@ static const char *const settings[] = {"table.local-time-zone",
 
 static int set(struct catalog *c, const struct ast_statement *s, struct mill_error *error)
 {
+    const struct zone *zone = c->zone;
     struct setting *made;
     bool known = false;
 
@@ -306,10 +311,9 @@ static int set(struct catalog *c, const struct ast_statement *s, struct mill_err
                          near != NULL ? "; did you mean '" : "", near != NULL ? near : "",
                          near != NULL ? "'?" : "");
     }
-    if (strcmp(s->key, "table.local-time-zone") == 0 && strcasecmp(s->value, "UTC") != 0 &&
-        strcasecmp(s->value, "Z") != 0 && strcasecmp(s->value, "GMT") != 0)
-        return mill_fail(error, MILL_E_UNSUPPORTED, s->at.line, s->at.column,
-                         "the session time zone '%s' is not supported yet, only UTC", s->value);
+    if (strcmp(s->key, zone_setting) == 0 &&
+        zone_open(c->env, &c->arena, s->value, s->at.line, s->at.column, &zone, error) != MILL_OK)
+        return error->code;
     if (strcmp(s->key, "execution.runtime-mode") == 0 && strcasecmp(s->value, "batch") != 0 &&
         strcasecmp(s->value, "automatic") != 0)
         return mill_fail(error, MILL_E_UNSUPPORTED, s->at.line, s->at.column,
@@ -328,6 +332,7 @@ static int set(struct catalog *c, const struct ast_statement *s, struct mill_err
     made = arena_new(&c->arena, struct setting);
     *made = (struct setting){c->settings, s->key, s->value};
     c->settings = made;
+    c->zone = zone;
     return MILL_OK;
 }
 

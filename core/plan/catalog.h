@@ -42,6 +42,7 @@ struct catalog {
     struct view *views;
     struct user_function *functions;
     struct setting *settings;
+    const struct zone *zone; /* table.local-time-zone; NULL: UTC */
 };
 
 struct table *catalog_table(const struct catalog *catalog, const char *name);

@@ -506,7 +506,10 @@ int plan_statement(struct catalog *catalog, const struct ast_statement *statemen
     jmp_buf *const before = arena->on_full;
     jmp_buf full;
 
-    p.session = (struct expr_session){.env = catalog->env, .arena = arena, .seed = config->seed};
+    p.session = (struct expr_session){.env = catalog->env,
+                                      .arena = arena,
+                                      .zone = catalog->zone,
+                                      .seed = config->seed};
     if (setjmp(full) != 0) {
         arena->on_full = before;
         return mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory to plan the query");
@@ -515,5 +518,7 @@ int plan_statement(struct catalog *catalog, const struct ast_statement *statemen
     if (setjmp(p.failed) == 0)
         plan_all(&p, statement, out);
     arena->on_full = before;
+    if (error->code == MILL_OK)
+        (*out)->zone = catalog->zone;
     return error->code;
 }

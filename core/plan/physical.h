@@ -72,7 +72,7 @@ struct window_spec {
         slide_rows; /* TUMBLE_ROWS, HOP_ROWS: per window, per slide; size > 0: or by time */
     bool processing_time;
     bool local_zone;            /* TIMESTAMP_LTZ: aligned in the session zone */
-    struct mill_type time_type; /* of window_start, window_end; window_time */
+    struct mill_type time_type; /* of window_time; its bounds: type_wall() */
 };
 
 /* What the output columns of an aggregation are. */
@@ -154,6 +154,7 @@ struct phys_plan {
     uint32_t stage_count; /* exchanges in the longest way + 1 */
     bool bounded;
     uint64_t fingerprint;
+    const struct zone *zone; /* the session's; NULL: UTC */
 };
 
 #endif

@@ -106,7 +106,6 @@ struct job *job_new(const struct job_config *config, struct mill_error *error)
     job->kernels = config->kernels;
     job->config = *config->config;
     job->plan = config->plan;
-    job->zone = config->zone;
     job->budget = config->budget;
     job->shard_count = config->config->shard_count;
     job->stage_count = job->shard_count == 1 ? 1 : config->plan->stage_count;

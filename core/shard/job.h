@@ -204,7 +204,6 @@ struct job {
     const struct mk_table *kernels;
     struct mill_config config;
     const struct phys_plan *plan;
-    const char *zone;
     struct budget *budget;
     struct heap heap; /* the thread that makes and ends the job */
     uint32_t shard_count;
@@ -315,7 +314,6 @@ struct job_config {
     const struct mill_config *config;
     const struct phys_plan *plan;
     struct budget *budget;
-    const char *zone;
     bool inline_only;
     int (*on_batch)(void *user, const struct batch *batch, const struct mill_schema *schema);
     void *on_batch_user;

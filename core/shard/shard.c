@@ -196,14 +196,14 @@ bool shard_open(struct shard *shard)
                                          .shard_count = job->shard_count,
                                          .batch_rows = job->config.batch_rows,
                                          .seed = job->config.seed,
-                                         .zone = job->zone,
+                                         .zone = job->plan->zone,
                                          .error = &shard->error,
                                          .turn_work = TURN_WORK,
                                          .take_batch = shard_take_batch};
     shard->context.eval.bad_row = shard_bad_row;
     shard->context.eval.bad_user = shard;
     shard->context.eval.start_clock_ns = job->start_clock_ns;
-    shard->context.eval.zone = job->zone;
+    shard->context.eval.zone = job->plan->zone;
     shard->context.eval.seed = job->config.seed;
     shard->released_mask = job->directory_mask;
     shard->released =

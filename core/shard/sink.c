@@ -108,7 +108,7 @@ struct op *op_sink_new(struct shard *shard, const struct phys_node *node)
                                        .schema = &node->schema,
                                        .partition_by = node->sink.partition_by,
                                        .partition_count = node->sink.partition_count,
-                                       .zone = job->zone};
+                                       .zone = job->plan->zone};
 
     if (s == NULL) {
         mill_fail(&shard->error, MILL_E_MEMORY, 0, 0, "no memory for a sink");

@@ -39,7 +39,6 @@ static int source_run_open(struct job *job, struct source_run *run, struct mill_
         .shard_count = job->shard_count,
         .io = job->config.io,
         .seed = job->config.seed,
-        .zone = job->zone,
         .inline_only = job->inline_only,
         .bad = &run->bad.rows,
     };
