@@ -118,6 +118,16 @@ bool is_group_window(const struct ast_expr *x);
 void plan_late_sink(struct planner *p, struct phys_node *node, const struct relation *r,
                     const uint32_t *at, const struct ast_name *name);
 
+/* filters.c */
+void plan_move_filters(struct planner *p);
+/* Nodes that feed a sink, inputs first; calcs that do nothing are left out. */
+void plan_order(struct planner *p);
+/* Takes no time to speak of and fails on no row. */
+bool expr_is_cheap(const struct expr *e);
+bool expr_reads(const struct expr *e, uint32_t column);
+/* A copy of @e with columns[i] in place of column i, where it is not NULL. */
+struct expr *expr_over(struct planner *p, const struct expr *e, struct expr *const *columns);
+
 /* bind_aggregate.c */
 /* Refuses types that rows cannot be grouped by. */
 void check_key(struct planner *p, const struct mill_type *type, struct ast_at at);

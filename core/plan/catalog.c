@@ -285,6 +285,8 @@ static const char *const settings[] = {zone_setting,
                                        "table.exec.mini-batch.allow-latency",
                                        "table.exec.mini-batch.size",
                                        "table.optimizer.agg-phase-strategy",
+                                       "millstream.optimizer.filter-push-down",
+                                       "millstream.optimizer.share-sub-plans",
                                        "table.optimizer.distinct-agg.split.enabled",
                                        "execution.checkpointing.interval",
                                        "pipeline.name",
@@ -294,6 +296,33 @@ static const char *const settings[] = {zone_setting,
                                        "table.dml-sync",
                                        "table.exec.sink.not-null-enforcer",
                                        "pipeline.max-parallelism"};
+
+/* Settings of a few words. */
+static int check_choice(const struct ast_statement *s, struct mill_error *error)
+{
+    static const struct {
+        const char *key, *what, *words[3];
+    } choices[] =
+        {{"table.optimizer.agg-phase-strategy",
+          "aggregation strategy",
+          {"AUTO", "ONE_PHASE", "TWO_PHASE"}},
+         {"millstream.optimizer.filter-push-down", "filter push-down", {"EXACT", "ALL", "OFF"}},
+         {"millstream.optimizer.share-sub-plans", "sharing of sub-plans", {"TRUE", "FALSE", NULL}}};
+
+    for (size_t i = 0; i < COUNT_OF(choices); i++) {
+        const char *const *words = choices[i].words;
+        bool found = strcmp(s->key, choices[i].key) != 0;
+
+        for (size_t k = 0; k < 3 && !found; k++)
+            found = words[k] != NULL && strcasecmp(s->value, words[k]) == 0;
+        if (!found)
+            return mill_fail(error, MILL_E_OPTION, s->at.line, s->at.column,
+                             "the %s '%s' is none of %s, %s%s%s", choices[i].what, s->value,
+                             words[0], words[1], words[2] != NULL ? ", " : "",
+                             words[2] != NULL ? words[2] : "");
+    }
+    return MILL_OK;
+}
 
 static int set(struct catalog *c, const struct ast_statement *s, struct mill_error *error)
 {
@@ -320,12 +349,8 @@ static int set(struct catalog *c, const struct ast_statement *s, struct mill_err
                          "the runtime mode '%s' (changelog results) is not supported yet; 'batch' "
                          "gives final rows",
                          s->value);
-    if (strcmp(s->key, "table.optimizer.agg-phase-strategy") == 0 &&
-        strcasecmp(s->value, "auto") != 0 && strcasecmp(s->value, "one_phase") != 0 &&
-        strcasecmp(s->value, "two_phase") != 0)
-        return mill_fail(error, MILL_E_OPTION, s->at.line, s->at.column,
-                         "the aggregation strategy '%s' is none of AUTO, ONE_PHASE, TWO_PHASE",
-                         s->value);
+    if (check_choice(s, error) != MILL_OK)
+        return error->code;
     if (strcmp(s->key, "delivery.guarantee") == 0)
         return mill_fail(error, MILL_E_UNSUPPORTED, s->at.line, s->at.column,
                          "delivery guarantees need checkpoints, which are not supported yet");

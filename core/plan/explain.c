@@ -50,13 +50,14 @@ static void put_calc(const struct out *o, const struct phys_node *node)
 
     if (node->calc.filter != NULL)
         put(o, " where %s", expr_text(node->calc.filter, input, text, sizeof text));
-    if (node->calc.project == NULL)
-        return;
-    put(o, " select ");
-    for (uint32_t i = 0; i < node->calc.project_count; i++)
+    if (node->calc.project != NULL)
+        put(o, " select ");
+    for (uint32_t i = 0; node->calc.project != NULL && i < node->calc.project_count; i++)
         put(o, "%s%s AS %s", i > 0 ? ", " : "",
             expr_text(node->calc.project[i], input, text, sizeof text),
             node->schema.fields[i].name);
+    if (node->why != NULL)
+        put(o, "; %s", node->why);
 }
 
 static void put_source(const struct out *o, const struct phys_node *node)
@@ -94,7 +95,7 @@ static void put_aggregate(const struct out *o, const struct phys_node *node)
         put(o, "%s%s", i > 0 ? ", " : "", input->fields[a->keys[i]].name);
     if (a->key_count == 0)
         put(o, "nothing");
-    put(o, a->outs != NULL ? " of " : " of rows");
+    put(o, a->outs != NULL || node->kind == NODE_PREAGG ? " of " : " of rows");
     for (uint32_t i = 0; i < a->agg_count; i++)
         put(o, "%s%s(%s%s)", i > 0 ? ", " : "", a->aggs[i].name,
             a->aggs[i].distinct ? "DISTINCT " : "",

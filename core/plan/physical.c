@@ -450,10 +450,20 @@ static uint64_t fingerprint(const struct planner *p)
     return h;
 }
 
+static bool setting_is(const struct planner *p, const char *key, const char *value)
+{
+    const char *text = catalog_setting(p->catalog, key);
+
+    return text != NULL && strcasecmp(text, value) == 0;
+}
+
 static struct phys_plan *finish(struct planner *p)
 {
     struct phys_plan *plan = arena_new(p->arena, struct phys_plan);
 
+    if (!setting_is(p, "millstream.optimizer.filter-push-down", "off"))
+        plan_move_filters(p);
+    plan_order(p);
     prune(p);
     plan->nodes = p->nodes;
     plan->node_count = p->count;
