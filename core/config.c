@@ -6,6 +6,8 @@
 
 void mill_config_init(struct mill_config *config)
 {
+    if (config == NULL)
+        return;
     *config = (struct mill_config){.struct_bytes = sizeof *config,
                                    .batch_rows = BATCH_ROWS_MAX,
                                    .step_bytes = STEP_BYTES,
@@ -68,6 +70,13 @@ static int io_resolve(struct mill_config *to, const struct env *env, struct mill
                          about.why[0] != '\0' ? about.why : "this environment has none");
     env->file.queue_close(env->self, queue);
     return MILL_OK;
+}
+
+const struct env *config_env(const struct mill_config *config)
+{
+    const bool has = config != NULL && config->struct_bytes == sizeof *config;
+
+    return has && config->env != NULL ? config->env : env_real();
 }
 
 int config_resolve(const struct mill_config *from, const struct env *env, struct mill_config *to,

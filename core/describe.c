@@ -93,6 +93,12 @@ int mill_describe_file(const char *path, const struct mill_describe *how, char *
 
     error = error != NULL ? error : &local;
     *error = (struct mill_error){0};
+    if (path == NULL || how == NULL || how->table == NULL || (text == NULL && bytes > 0))
+        return mill_fail(error, MILL_E_ARGUMENT, 0, 0, "mill_describe_file(): %s is NULL",
+                         path == NULL                ? "path"
+                         : how == NULL               ? "how"
+                         : text == NULL && bytes > 0 ? "text"
+                                                     : "how->table");
     heap_open_shared(&heap, env_real(), &budget);
     arena_open(&arena, &heap);
     code = infer_file(env_real(), path, &arena, &schema, &options, NULL, 0, error);

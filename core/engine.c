@@ -18,7 +18,6 @@ struct variable {
 /* An input of a memory table, kept until the engine closes. */
 struct opened_input {
     struct opened_input *next;
-    const char *table;
     struct mill_input *input;
 };
 
@@ -34,6 +33,7 @@ struct mill_engine {
     struct opened_input *inputs;
     struct mill_query *queries;
     _Atomic(struct mill_query *) running;
+    at_u32 busy; /* inside a call that may call back */
 };
 
 struct mill_query {
@@ -43,8 +43,8 @@ struct mill_query {
     struct phys_plan *plan;
     struct mill_callbacks callbacks;
     const struct mill_schema *schema; /* of a SELECT, or NULL */
-    struct job *job;
-    at_u32 stop; /* asked before the job was there */
+    _Atomic(struct job *) job;
+    at_u32 stop; /* the job reads it */
     bool done;
     /* results kept for mill_poll(): handed out in order, each until the next call */
     struct batch *results, **results_last, *polled;
@@ -52,6 +52,36 @@ struct mill_query {
     struct arena view_arena;
     at_u32 result_guard;
 };
+
+/* ---- arguments ---- */
+
+static struct mill_error *error_begin(struct mill_error *error, struct mill_error *local)
+{
+    error = error != NULL ? error : local;
+    *error = (struct mill_error){0};
+    return error;
+}
+
+static int missing(struct mill_error *error, const char *call, const char *argument)
+{
+    return mill_fail(error, MILL_E_ARGUMENT, 0, 0, "%s(): %s is NULL", call, argument);
+}
+
+/* Until engine_leave() no other call that may call back, opens or closes can begin. */
+static int engine_enter(struct mill_engine *engine, const char *call, struct mill_error *error)
+{
+    if (at_exchange_acquire(&engine->busy, 1) == 0)
+        return MILL_OK;
+    return mill_fail(error, MILL_E_STATE, 0, 0,
+                     "%s() was called from a callback, or while another thread is inside a call "
+                     "for this engine",
+                     call);
+}
+
+static void engine_leave(struct mill_engine *engine)
+{
+    at_store_release(&engine->busy, 0);
+}
 
 /* ---- engine ---- */
 
@@ -75,7 +105,7 @@ static int engine_open(struct mill_engine *engine, const struct mill_config *con
 
 mill_engine *mill_engine_open(const struct mill_config *config, struct mill_error *error)
 {
-    const struct env *env = config != NULL && config->env != NULL ? config->env : env_real();
+    const struct env *env = config_env(config);
     struct budget first = {.limit = UINT64_MAX};
     struct heap heap;
     struct mill_engine *engine;
@@ -101,15 +131,17 @@ mill_engine *mill_engine_open(const struct mill_config *config, struct mill_erro
     return engine;
 }
 
+static void query_free(struct mill_query *query);
+
 void mill_engine_close(mill_engine *engine)
 {
     struct budget last = {.limit = UINT64_MAX};
     struct heap heap;
 
-    if (engine == NULL)
+    if (engine == NULL || engine_enter(engine, "mill_engine_close", NULL) != MILL_OK)
         return;
     while (engine->queries != NULL)
-        mill_query_close(engine->queries);
+        query_free(engine->queries);
     while (engine->inputs != NULL) {
         struct opened_input *input = engine->inputs;
 
@@ -126,8 +158,8 @@ void mill_engine_close(mill_engine *engine)
     heap_close(&heap);
 }
 
-int mill_set_variable(mill_engine *engine, const char *name, const char *value,
-                      struct mill_error *error)
+static int variable_add(struct mill_engine *engine, const char *name, const char *value,
+                        struct mill_error *error)
 {
     struct variable *v = arena_new(&engine->arena, struct variable);
 
@@ -140,6 +172,28 @@ int mill_set_variable(mill_engine *engine, const char *name, const char *value,
     v->next = engine->variables;
     engine->variables = v;
     return MILL_OK;
+}
+
+int mill_set_variable(mill_engine *engine, const char *name, const char *value,
+                      struct mill_error *error)
+{
+    struct mill_error local;
+    int code;
+
+    error = error_begin(error, &local);
+    if (engine == NULL || name == NULL || value == NULL)
+        return missing(error, "mill_set_variable",
+                       engine == NULL ? "engine"
+                       : name == NULL ? "name"
+                                      : "value");
+    if (name[0] == '\0')
+        return mill_fail(error, MILL_E_ARGUMENT, 0, 0, "mill_set_variable(): the name is empty");
+    code = engine_enter(engine, "mill_set_variable", error);
+    if (code != MILL_OK)
+        return code;
+    code = variable_add(engine, name, value, error);
+    engine_leave(engine);
+    return code;
 }
 
 static const char *engine_variable(void *user, const char *name)
@@ -175,19 +229,16 @@ static struct mill_query *query_new(struct mill_engine *engine,
     return query;
 }
 
-void mill_query_close(mill_query *query)
+static void query_free(struct mill_query *query)
 {
+    struct mill_engine *engine = query->engine;
     struct mill_query **at;
-    struct mill_engine *engine;
 
-    if (query == NULL)
-        return;
-    engine = query->engine;
     for (at = &engine->queries; *at != query; at = &(*at)->next)
         ;
     *at = query->next;
-    if (query->job != NULL)
-        job_free(query->job);
+    if (at_load_relaxed(&query->job) != NULL)
+        job_free(at_load_relaxed(&query->job));
     batch_free(query->polled);
     while (query->results != NULL) {
         struct batch *batch = query->results;
@@ -198,6 +249,17 @@ void mill_query_close(mill_query *query)
     arena_close(&query->view_arena);
     arena_close(&query->arena);
     heap_free(&engine->heap, query, sizeof *query);
+}
+
+void mill_query_close(mill_query *query)
+{
+    struct mill_engine *engine;
+
+    if (query == NULL || engine_enter(query->engine, "mill_query_close", NULL) != MILL_OK)
+        return;
+    engine = query->engine;
+    query_free(query);
+    engine_leave(engine);
 }
 
 static void set_schema(struct mill_query *query)
@@ -305,6 +367,8 @@ const struct mill_batch *mill_poll(mill_query *query)
 {
     struct batch *batch;
 
+    if (query == NULL)
+        return NULL;
     batch_free(query->polled);
     query->polled = NULL;
     while (at_exchange_acquire(&query->result_guard, 1) != 0)
@@ -324,12 +388,12 @@ const struct mill_batch *mill_poll(mill_query *query)
 
 const struct mill_schema *mill_query_schema(const mill_query *query)
 {
-    return query->schema;
+    return query != NULL ? query->schema : NULL;
 }
 
 int64_t mill_local_time(const mill_query *query, const struct mill_type *type, int64_t value)
 {
-    if (type->kind != MILL_TIMESTAMP_LTZ)
+    if (query == NULL || type == NULL || type->kind != MILL_TIMESTAMP_LTZ)
         return value;
     return zone_local(query->plan->zone, value, type_is_nanos(type));
 }
@@ -346,35 +410,48 @@ static int query_start(struct mill_query *query, bool inline_only, struct mill_e
                                       .budget = &engine->budget,
                                       .inline_only = inline_only,
                                       .on_batch = query->schema != NULL ? query_on_batch : NULL,
-                                      .on_batch_user = query};
+                                      .on_batch_user = query,
+                                      .stop = &query->stop};
+    struct job *job;
 
-    if (query->done || query->job != NULL)
+    if (query->done || at_load_relaxed(&query->job) != NULL)
         return mill_fail(error, MILL_E_STATE, 0, 0, "the query has already been run");
     if (query->callbacks.on_schema != NULL && query->schema != NULL)
         query->callbacks.on_schema(query->callbacks.user, query, query->schema);
-    query->job = job_new(&config, error);
-    if (query->job == NULL)
-        return error != NULL ? error->code : MILL_E_MEMORY;
-    if (at_load_relaxed(&query->stop) != 0)
-        at_store_relaxed(&query->job->stop, at_load_relaxed(&query->stop));
+    job = job_new(&config, error);
+    if (job == NULL)
+        return error->code;
+    /* R15, with A15 in mill_query_stats() */
+    at_store_release(&query->job, job);
     return MILL_OK;
+}
+
+static int query_run(struct mill_query *query, struct mill_error *error)
+{
+    int code = query_start(query, false, error);
+
+    if (code != MILL_OK)
+        return code;
+    atomic_store(&query->engine->running, query);
+    code = job_run(at_load_relaxed(&query->job), error);
+    atomic_store(&query->engine->running, NULL);
+    query->done = true;
+    return code;
 }
 
 int mill_run(mill_query *query, struct mill_error *error)
 {
-    struct mill_error local = {0};
+    struct mill_error local;
     int code;
 
-    if (error == NULL)
-        error = &local;
-    *error = (struct mill_error){0};
-    code = query_start(query, false, error);
+    error = error_begin(error, &local);
+    if (query == NULL)
+        return missing(error, "mill_run", "query");
+    code = engine_enter(query->engine, "mill_run", error);
     if (code != MILL_OK)
         return code;
-    atomic_store(&query->engine->running, query);
-    code = job_run(query->job, error);
-    atomic_store(&query->engine->running, NULL);
-    query->done = true;
+    code = query_run(query, error);
+    engine_leave(query->engine);
     return code;
 }
 
@@ -385,7 +462,7 @@ int mill_turn(mill_query *query, uint32_t *work, bool *ended, struct mill_error 
 
 const struct job *query_job(const mill_query *query)
 {
-    return query->job;
+    return at_load_relaxed(&query->job);
 }
 
 uint64_t engine_memory(const mill_engine *engine)
@@ -393,46 +470,53 @@ uint64_t engine_memory(const mill_engine *engine)
     return at_load_relaxed(&engine->budget.used);
 }
 
-int query_turn(mill_query *query, int32_t only, uint32_t *work, bool *ended,
+int query_turn(struct mill_query *query, int32_t only, uint32_t *work, bool *ended,
                struct mill_error *error)
 {
-    struct mill_error local = {0};
+    struct mill_error local;
+    uint32_t unused = 0;
     int code;
 
-    if (error == NULL)
-        error = &local;
-    *error = (struct mill_error){0};
+    error = error_begin(error, &local);
+    work = work != NULL ? work : &unused;
     *work = 0;
+    if (query == NULL || ended == NULL)
+        return missing(error, "mill_turn", query == NULL ? "query" : "ended");
     *ended = false;
-    if (query->job == NULL) {
+    code = engine_enter(query->engine, "mill_turn", error);
+    if (code != MILL_OK)
+        return code;
+    if (at_load_relaxed(&query->job) == NULL)
         code = query_start(query, true, error);
-        if (code != MILL_OK)
-            return code;
+    if (code == MILL_OK) {
+        code = job_turn(at_load_relaxed(&query->job), only, work, ended, error);
+        query->done = *ended;
     }
-    code = job_turn(query->job, only, work, ended, error);
-    query->done = *ended;
+    engine_leave(query->engine);
     return code;
 }
 
 void mill_stop(mill_query *query, bool drain)
 {
-    const uint32_t how = drain ? 1 : 2;
-
-    at_store_relaxed(&query->stop, how);
-    if (query->job != NULL)
-        at_store_relaxed(&query->job->stop, how);
+    if (query != NULL)
+        at_store_relaxed(&query->stop, drain ? 1 : 2);
 }
 
 mill_query *mill_running(mill_engine *engine)
 {
-    return atomic_load(&engine->running);
+    return engine != NULL ? atomic_load(&engine->running) : NULL;
 }
 
 void mill_query_stats(const mill_query *query, struct mill_stats *stats)
 {
+    struct job *job;
+
+    if (stats == NULL)
+        return;
     *stats = (struct mill_stats){.watermark_us = INT64_MIN};
-    if (query->job != NULL)
-        job_stats(query->job, stats);
+    job = query != NULL ? at_load_acquire(&query->job) : NULL; /* A15 */
+    if (job != NULL)
+        job_stats(job, stats);
 }
 
 /* ---- statements ---- */
@@ -456,7 +540,7 @@ static int explain(struct mill_engine *engine, const struct ast_statement *state
         code = query_plan(query, statement->inner[i], error);
         if (code == MILL_OK && callbacks != NULL && callbacks->on_text != NULL)
             plan_explain(query->plan, &query->arena, callbacks->on_text, callbacks->user);
-        mill_query_close(query);
+        query_free(query);
         if (code != MILL_OK)
             return code;
     }
@@ -487,7 +571,7 @@ static int statement_execute(struct mill_engine *engine, const struct ast_statem
         return MILL_E_MEMORY;
     code = query_plan(*query, statement, error);
     if (code != MILL_OK) {
-        mill_query_close(*query);
+        query_free(*query);
         *query = NULL;
     }
     return code;
@@ -503,7 +587,6 @@ static int script(struct mill_engine *engine, const char *sql, enum script_mode 
     int code;
 
     /* tables and views keep their trees: these live as long as the engine */
-    *error = (struct mill_error){0};
     code = parse(&engine->arena, sql, strlen(sql), engine_variable, engine, &tree, error);
     for (uint32_t i = 0; code == MILL_OK && i < tree.count; i++) {
         struct mill_query *query;
@@ -522,79 +605,82 @@ static int script(struct mill_engine *engine, const char *sql, enum script_mode 
             continue;
         }
         if (mode == SCRIPT_RUN)
-            code = mill_run(query, error);
+            code = query_run(query, error);
         if (mode == SCRIPT_EXPLAIN && callbacks != NULL && callbacks->on_text != NULL)
             plan_explain(query->plan, &query->arena, callbacks->on_text, callbacks->user);
         if (mode == SCRIPT_RUN && callbacks != NULL && callbacks->on_end != NULL)
             callbacks->on_end(callbacks->user, query, code);
-        mill_query_close(query);
+        query_free(query);
     }
     return code != MILL_OK ? place_error(error, sql) : MILL_OK;
+}
+
+static int script_enter(struct mill_engine *engine, const char *sql, enum script_mode mode,
+                        const struct mill_callbacks *callbacks, struct mill_query **prepared,
+                        struct mill_error *error)
+{
+    static const char *const calls[] = {"mill_execute", "mill_check", "mill_explain",
+                                        "mill_prepare"};
+    struct mill_error local;
+    int code;
+
+    error = error_begin(error, &local);
+    if (engine == NULL || sql == NULL)
+        return missing(error, calls[mode], engine == NULL ? "engine" : "sql");
+    code = engine_enter(engine, calls[mode], error);
+    if (code != MILL_OK)
+        return code;
+    code = script(engine, sql, mode, callbacks, prepared, error);
+    if (mode == SCRIPT_PREPARE && code == MILL_OK && *prepared == NULL)
+        code = mill_fail(error, MILL_E_ARGUMENT, 0, 0, "the script has no query to prepare");
+    if (mode == SCRIPT_PREPARE && code != MILL_OK && *prepared != NULL) {
+        query_free(*prepared);
+        *prepared = NULL;
+    }
+    engine_leave(engine);
+    return code;
 }
 
 int mill_execute(mill_engine *engine, const char *sql, const struct mill_callbacks *callbacks,
                  struct mill_error *error)
 {
-    struct mill_error local;
-
-    return script(engine, sql, SCRIPT_RUN, callbacks, NULL, error != NULL ? error : &local);
+    return script_enter(engine, sql, SCRIPT_RUN, callbacks, NULL, error);
 }
 
 int mill_check(mill_engine *engine, const char *sql, struct mill_error *error)
 {
-    struct mill_error local;
-
-    return script(engine, sql, SCRIPT_CHECK, NULL, NULL, error != NULL ? error : &local);
+    return script_enter(engine, sql, SCRIPT_CHECK, NULL, NULL, error);
 }
 
 int mill_explain(mill_engine *engine, const char *sql, const struct mill_callbacks *callbacks,
                  struct mill_error *error)
 {
-    struct mill_error local;
-
-    return script(engine, sql, SCRIPT_EXPLAIN, callbacks, NULL, error != NULL ? error : &local);
+    return script_enter(engine, sql, SCRIPT_EXPLAIN, callbacks, NULL, error);
 }
 
 mill_query *mill_prepare(mill_engine *engine, const char *sql,
                          const struct mill_callbacks *callbacks, struct mill_error *error)
 {
     struct mill_query *query = NULL;
-    struct mill_error local;
 
-    if (error == NULL)
-        error = &local;
-    if (script(engine, sql, SCRIPT_PREPARE, callbacks, &query, error) != MILL_OK) {
-        mill_query_close(query);
-        return NULL;
-    }
-    if (query == NULL)
-        mill_fail(error, MILL_E_ARGUMENT, 0, 0, "the script has no query to prepare");
+    script_enter(engine, sql, SCRIPT_PREPARE, callbacks, &query, error);
     return query;
 }
 
 /* ---- memory tables ---- */
 
-mill_input *mill_input_open(mill_engine *engine, const char *table, struct mill_error *error)
+static mill_input *input_open(struct mill_engine *engine, const char *table,
+                              struct mill_error *error)
 {
-    const struct mill_schema *schema;
+    const struct mill_schema *schema = catalog_memory_table(engine->catalog, table, error);
     struct opened_input *opened;
 
-    if (error != NULL)
-        *error = (struct mill_error){0};
-    for (opened = engine->inputs; opened != NULL; opened = opened->next)
-        if (strcmp(opened->table, table) == 0) {
-            mill_fail(error, MILL_E_STATE, 0, 0, "the input of table %s is already open", table);
-            return NULL;
-        }
-    schema = catalog_memory_table(engine->catalog, table, error);
     if (schema == NULL)
         return NULL;
     opened = arena_new(&engine->arena, struct opened_input);
-    if (opened != NULL) {
-        opened->table = arena_text(&engine->arena, table, strlen(table));
+    if (opened != NULL)
         opened->input = memory_input_new(engine->env, &engine->budget, schema);
-    }
-    if (opened == NULL || opened->table == NULL || opened->input == NULL) {
+    if (opened == NULL || opened->input == NULL) {
         mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory for the input of table %s", table);
         return NULL;
     }
@@ -604,40 +690,65 @@ mill_input *mill_input_open(mill_engine *engine, const char *table, struct mill_
     return opened->input;
 }
 
+mill_input *mill_input_open(mill_engine *engine, const char *table, struct mill_error *error)
+{
+    struct mill_error local;
+    mill_input *input;
+
+    error = error_begin(error, &local);
+    if (engine == NULL || table == NULL) {
+        missing(error, "mill_input_open", engine == NULL ? "engine" : "table");
+        return NULL;
+    }
+    if (engine_enter(engine, "mill_input_open", error) != MILL_OK)
+        return NULL;
+    input = input_open(engine, table, error);
+    engine_leave(engine);
+    return input;
+}
+
 int mill_push(mill_input *input, const struct mill_batch *batch, struct mill_error *error)
 {
-    struct mill_error local = {0};
+    struct mill_error local;
 
-    if (error != NULL)
-        *error = local;
+    error = error_begin(error, &local);
+    if (input == NULL || batch == NULL)
+        return missing(error, "mill_push", input == NULL ? "input" : "batch");
     return memory_input_push(input, batch, error);
 }
 
 int mill_lend(mill_input *input, const struct mill_batch *batches, size_t count, uint32_t repeat,
               struct mill_error *error)
 {
-    if (error != NULL)
-        *error = (struct mill_error){0};
+    struct mill_error local;
+
+    error = error_begin(error, &local);
+    if (input == NULL || (batches == NULL && count > 0))
+        return missing(error, "mill_lend", input == NULL ? "input" : "batches");
     return memory_input_lend(input, batches, count, repeat, error);
 }
 
 void mill_input_end(mill_input *input)
 {
-    memory_input_end(input);
+    if (input != NULL)
+        memory_input_end(input);
 }
 
 /* ---- what there is ---- */
 
 void mill_build_info(char *text, size_t bytes)
 {
-    char why[160];
+    char why[160] = "";
     const struct env *env = env_real();
     const char *io = env->run.variable(env->self, "MILL_IO");
     struct env_queue about = {0};
-    void *queue = env->file.queue_open(env->self, 1, NULL, 0, &about);
     const struct mk_table *best =
         mk_select(env->run.variable(env->self, "MILL_ISA"), why, sizeof why);
+    void *queue;
 
+    if (text == NULL || bytes == 0)
+        return;
+    queue = env->file.queue_open(env->self, 1, NULL, 0, &about);
     snprintf(text, bytes, "millstream %s\ncompiler: %s\nisa: %s\nio: %s (%s%s)\ncpus: %u\n",
              MILL_VERSION, __VERSION__, best != NULL ? best->isa : why,
              queue == NULL                 ? "posix"
@@ -653,5 +764,6 @@ void mill_functions(void (*each)(void *user, const char *name, const char *signa
                                  const char *description, const char *category),
                     void *user)
 {
-    functions_each(each, user);
+    if (each != NULL)
+        functions_each(each, user);
 }

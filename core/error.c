@@ -121,7 +121,7 @@ const char *nearest_name(const char *wanted, const char *const *names, size_t co
     const char *found = NULL;
 
     for (size_t i = 0; i < count; i++) {
-        const uint32_t d = edit_distance(wanted, names[i]);
+        const uint32_t d = names[i] != NULL ? edit_distance(wanted, names[i]) : UINT32_MAX;
 
         if (d < best) {
             best = d;
@@ -133,5 +133,5 @@ const char *nearest_name(const char *wanted, const char *const *names, size_t co
 
 const char *mill_nearest_name(const char *word, const char *const *names, size_t count)
 {
-    return nearest_name(word, names, count);
+    return word != NULL && names != NULL ? nearest_name(word, names, count) : NULL;
 }

@@ -9,7 +9,11 @@
  * *gives* (the caller releases it), *must outlive*.
  * Threads: an engine belongs to one thread at a time; different engines are independent. Nothing
  * is spawned before mill_run(). Exceptions are said where they are made (mill_push(), mill_stop()).
- * Errors: functions that may fail return 0 or an enum mill_code and fill struct mill_error.
+ * Errors: functions that may fail return 0 or an enum mill_code and fill struct mill_error (its old content does not matter; NULL:
+ * nobody wants it). They give MILL_E_ARGUMENT for a NULL that is not said to be allowed. What returns nothing does nothing then.
+ * Callbacks may call mill_stop(), mill_query_stats(), mill_query_schema(), mill_push() and mill_input_end() for their engine. What else
+ * can fail gives MILL_E_STATE there, and so it does while another thread is inside such a call; closing does nothing then.
+ * Handles: a closed one must not be used again.
  * The library prints nothing, installs no signal handler and never exits on input.
  */
 #ifndef MILLSTREAM_H
@@ -54,6 +58,7 @@ struct mill_error {
     char excerpt[240]; /* the source line, newline, and a caret under the place; or "" */
 };
 
+/* Of the command, for any @code; 70 for one that is not in enum mill_code. */
 MILL_API int mill_exit_code(int code);
 MILL_API const char *mill_version(void);
 
@@ -125,6 +130,7 @@ struct mill_view {
     };
 };
 
+/* @view is not NULL. */
 static inline const char *mill_view_data(const struct mill_view *view)
 {
     return view->length <= 12 ? view->inlined : view->far.data;
@@ -134,7 +140,7 @@ static inline const char *mill_view_data(const struct mill_view *view)
 
 /* One column of rows 0 .. rows-1. Arrow's layout but for BOOLEAN (a byte) and far views (a pointer). */
 struct mill_column {
-    const void *values;
+    const void *values;                 /* NULL: a ROW's, or no rows */
     const uint64_t *validity;           /* bit r set: row r is not NULL; NULL: no NULLs */
     const struct mill_column *children; /* ROW */
 };
@@ -142,7 +148,7 @@ struct mill_column {
 struct mill_batch {
     uint32_t rows, column_count;
     const struct mill_column *columns;
-    const int8_t *row_kinds; /* NULL: all inserts */
+    const int8_t *row_kinds; /* NULL: all inserts (0); nothing else can be pushed yet */
 };
 
 /* ---- engine ---------------------------------------------------------------------------- */
@@ -169,15 +175,19 @@ struct mill_config {
     const struct env *env;   /* NULL: the real world; tests give a simulated one */
 };
 
+/* Defaults into @config; NULL: nothing happens. */
 MILL_API void mill_config_init(struct mill_config *config);
 
-/* Copies @config (NULL: defaults). On failure fills @error (may be NULL) and returns NULL. */
+/* Copies @config (NULL: defaults). NULL on failure: MILL_E_ARGUMENT (a value out of its range), MILL_E_OPTION (isa, io),
+ * MILL_E_MEMORY. */
 MILL_API mill_engine *mill_engine_open(const struct mill_config *config, struct mill_error *error);
+/* With all its queries and inputs. NULL, and inside a callback: nothing happens. */
 MILL_API void mill_engine_close(mill_engine *engine);
 
 /* ---- statements ------------------------------------------------------------------------ */
 
-/* A value for ${NAME}; copies both. Names not set are looked up in the environment. */
+/* A value for ${NAME}; copies both; a later value for the same name counts from then on. Names not set are looked up in the
+ * environment. MILL_E_ARGUMENT: an empty name. */
 MILL_API int mill_set_variable(mill_engine *engine, const char *name, const char *value,
                                struct mill_error *error);
 
@@ -195,56 +205,65 @@ struct mill_callbacks {
 
 /* Executes a script of statements up to its end: DDL at once; each INSERT, STATEMENT SET or bare
  * SELECT is planned and *run to its end* with mill_run() before the next statement.
- * Copies @sql. @callbacks may be NULL; must outlive the call. */
+ * Copies @sql. @callbacks may be NULL, and so may each of them; must outlive the call. A SELECT without on_batch runs for nothing.
+ * Statements before a failing one stay executed. */
 MILL_API int mill_execute(mill_engine *engine, const char *sql,
                           const struct mill_callbacks *callbacks, struct mill_error *error);
 
 /* As mill_execute(), but only up to the plans: nothing is opened or run. For `check`. */
 MILL_API int mill_check(mill_engine *engine, const char *sql, struct mill_error *error);
 
-/* As mill_check(), and gives each plan as text to on_text, as EXPLAIN does. */
+/* As mill_check(), and gives each plan as text to on_text (NULL: to nobody), as EXPLAIN does. */
 MILL_API int mill_explain(mill_engine *engine, const char *sql,
                           const struct mill_callbacks *callbacks, struct mill_error *error);
 
-/* Plans the one query in @sql (DDL before it is executed) and gives it, not started. */
+/* Plans the one query in @sql (DDL before it is executed) and gives it, not started. NULL on failure; MILL_E_ARGUMENT: there is no
+ * query, or it is not the last statement. Copies @sql and @callbacks (may be NULL). */
 MILL_API mill_query *mill_prepare(mill_engine *engine, const char *sql,
                                   const struct mill_callbacks *callbacks, struct mill_error *error);
-/* NULL for a query that writes to a sink. Lives as long as the query. */
+/* NULL for a query that writes to a sink, and for NULL. Lives as long as the query. */
 MILL_API const struct mill_schema *mill_query_schema(const mill_query *query);
 /* A value of a TIMESTAMP_LTZ column (of @type, which says its unit) as the clock of the session's time zone shows it
- * ('table.local-time-zone' when the query was prepared). Other types: as it is. */
+ * ('table.local-time-zone' when the query was prepared). Other types, and
+ * NULLs: as it is. */
 MILL_API int64_t mill_local_time(const mill_query *query, const struct mill_type *type,
                                  int64_t value);
-/* Runs to the end on the engine's own shard threads; returns when they have ended. */
+/* Runs to the end on the engine's own shard threads; returns when they have ended. A query runs once: MILL_E_STATE afterwards, and
+ * after mill_turn(). A memory table that nobody ends keeps it waiting. */
 MILL_API int mill_run(mill_query *query, struct mill_error *error);
 /* Instead of mill_run(): one bounded turn of all shards on the caller's thread; @work receives how
- * much was done (0: nothing to do now). MILL_OK while it runs; @ended says when it is over. */
+ * much was done (0: nothing to do now; may be NULL). MILL_OK while it runs; @ended says when it is over: with an error the turn may
+ * have ended it, or have been refused (MILL_E_STATE: it has ended before, was run, or belongs to another thread). */
 MILL_API int mill_turn(mill_query *query, uint32_t *work, bool *ended, struct mill_error *error);
-/* Polls for result rows of a SELECT prepared without on_batch: NULL if there are none now. Lives
+/* Polls for result rows of a SELECT prepared without on_batch: NULL if there are none now, for any other query, and for NULL. Lives
  * until the next call for this query. */
 MILL_API const struct mill_batch *mill_poll(mill_query *query);
 /* Asks a running query to end; from any thread or a signal handler. @drain: bounded end (windows
- * flush); else what is open stays unfired, and mill_run() returns MILL_E_INTERRUPTED. */
+ * flush); else what is open stays unfired, and mill_run() returns MILL_E_INTERRUPTED. Before the start: it ends with its first
+ * steps. After the end, and for NULL: nothing happens. */
 MILL_API void mill_stop(mill_query *query, bool drain);
 /* The query that mill_execute() runs at this moment (for mill_stop(), mill_stats()), or NULL.
- * From any thread or a signal handler. */
+ * From any thread or a signal handler. NULL for NULL. */
 MILL_API mill_query *mill_running(mill_engine *engine);
+/* Between turns too: what is open stays unfired. NULL, and inside a callback: nothing happens. */
 MILL_API void mill_query_close(mill_query *query);
 
 /* ---- memory tables --------------------------------------------------------------------- */
 
 /* The pushing end of CREATE TABLE @table ... WITH ('connector' = 'memory'). One pusher per table.
- * Belongs to the engine. */
+ * Belongs to the engine, also when the table is dropped. NULL on failure: MILL_E_NAME (no such table), MILL_E_ARGUMENT (of another
+ * connector), MILL_E_STATE (already open). Queries prepared before cannot read from it. */
 MILL_API mill_input *mill_input_open(mill_engine *engine, const char *table,
                                      struct mill_error *error);
-/* Copies the rows of @batch (columns in the order of the table's physical columns). Returns
- * MILL_E_MEMORY when the table's queue is full: call mill_turn() or try later. From one thread,
- * which may be another than the engine's. */
+/* Copies the rows of @batch (columns in the order of the table's physical columns; 65,535 rows at most). Returns MILL_E_MEMORY when
+ * the table's queue is full: call mill_turn() or try later. MILL_E_STATE: after mill_input_end(). From one thread, which may be
+ * another than the engine's. The rows go to the query that reads the table first. */
 MILL_API int mill_push(mill_input *input, const struct mill_batch *batch, struct mill_error *error);
-/* Lends a whole table without copying; @batches must outlive the query. Repeated @repeat times. */
+/* Lends a whole table without copying, once per input; @batches and all they point to must outlive the query. Read @repeat times over
+ * (0: not at all). The query waits for more rows until mill_input_end(). MILL_E_STATE: a second time, or after mill_input_end(). */
 MILL_API int mill_lend(mill_input *input, const struct mill_batch *batches, size_t count,
                        uint32_t repeat, struct mill_error *error);
-/* No more rows will come. */
+/* No more rows will come: without it a query over the table does not end. A second time, and for NULL: nothing happens. */
 MILL_API void mill_input_end(mill_input *input);
 
 /* ---- counters -------------------------------------------------------------------------- */
@@ -263,6 +282,7 @@ struct mill_stats {
         [240]; /* with rows held: which split holds the watermark, where, and when the next window closes; or "" */
 };
 
+/* At any moment, from any thread. Zeros, and no watermark, before the start and for a NULL @query; nothing for a NULL @stats. */
 MILL_API void mill_query_stats(const mill_query *query, struct mill_stats *stats);
 
 /* ---- files ------------------------------------------------------------------------------ */
@@ -273,25 +293,26 @@ struct mill_describe {
     const char *extra; /* a line behind the columns, such as a WATERMARK; or NULL */
 };
 /* The CREATE TABLE statement for which FROM 'path' stands, columns and options guessed, into @text (@bytes at most,
- * else MILL_E_ARGUMENT). */
+ * else MILL_E_ARGUMENT). MILL_E_NO_INPUT, MILL_E_DATA: the file is missing or not understood. */
 MILL_API int mill_describe_file(const char *path, const struct mill_describe *how, char *text,
                                 size_t bytes, struct mill_error *error);
 
 /* ---- what the machine and the build offer ------------------------------------------------ */
 
-/* Text lines: version, cpu, chosen ISA, io back end, compiler. @bytes of @text are written at most. */
+/* Text lines: version, cpu, chosen ISA, io back end, compiler. @bytes of @text are written at most, the NUL included. */
 MILL_API void mill_build_info(char *text, size_t bytes);
-/* Calls @each for every built-in function: name, signature, one line of description, category. */
+/* Calls @each (NULL: nothing happens) for every built-in function: name, signature, one line of description, category. */
 MILL_API void mill_functions(void (*each)(void *user, const char *name, const char *signature,
                                           const char *description, const char *category),
                              void *user);
-/* The nearest of @names (@count) to a word that is none of them, for "did you mean"; NULL: none is near. Borrows. */
+/* The nearest of @names (@count) to a word that is none of them, for "did you mean"; NULL: none is near. NULLs among
+ * them are passed over. Borrows. */
 MILL_API const char *mill_nearest_name(const char *word, const char *const *names, size_t count);
 
 /* ---- user functions in C ----------------------------------------------------------------- */
 
 /* What CREATE FUNCTION ... LANGUAGE C USING LIBRARY names: a symbol of this type in a shared
- * object. eval computes rows 0 .. rows-1 of @out from @args; a NULL argument column's rows must be
+ * object, MILL_E_OPTION if its types or eval are missing. eval computes rows 0 .. rows-1 of @out from @args; a NULL argument column's rows must be
  * looked up in its validity. It must be a pure function of its arguments. */
 struct mill_function {
     uint32_t struct_bytes; /* sizeof(struct mill_function) */

@@ -133,8 +133,16 @@ const struct mill_schema *catalog_memory_table(struct catalog *c, const char *na
                   connector != NULL ? connector : "");
         return NULL;
     }
+    if (t->input != NULL) {
+        mill_fail(error, MILL_E_STATE, 0, 0, "the input of table %s is already open", name);
+        return NULL;
+    }
     schema = arena_new(&c->arena, struct mill_schema);
     fields = arena_array(&c->arena, struct mill_field, t->schema.field_count + 1);
+    if (schema == NULL || fields == NULL) {
+        mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory for the input of table %s", name);
+        return NULL;
+    }
     for (uint32_t i = 0; i < t->schema.field_count; i++)
         if (t->ddl->columns[i].kind == COLUMN_PHYSICAL)
             fields[schema->field_count++] = t->schema.fields[i];
@@ -239,6 +247,37 @@ static int create_view(struct catalog *c, const struct ast_statement *s, struct 
     return MILL_OK;
 }
 
+static bool type_whole(const struct mill_type *t)
+{
+    return t->kind > MILL_NULL && t->kind < MILL_ROW &&
+           (t->kind != MILL_DECIMAL ||
+            (t->precision >= 1 && t->precision <= 38 && t->scale <= t->precision)) &&
+           t->precision <= (t->kind == MILL_DECIMAL ? 38 : 9);
+}
+
+static int check_function(const struct mill_function *f, const struct ast_statement *s,
+                          struct mill_error *error)
+{
+    if (f->struct_bytes != sizeof *f)
+        return mill_fail(error, MILL_E_OPTION, s->at.line, s->at.column,
+                         "%s in %s was built for another version of millstream.h", s->text,
+                         s->library);
+    if (f->eval == NULL || (f->arg_count > 0 && f->arg_types == NULL))
+        return mill_fail(error, MILL_E_OPTION, s->at.line, s->at.column,
+                         "%s in %s is not whole: %s is NULL", s->text, s->library,
+                         f->eval == NULL ? "eval" : "arg_types");
+    if (!type_whole(&f->result_type))
+        return mill_fail(error, MILL_E_OPTION, s->at.line, s->at.column,
+                         "%s in %s: its result_type is none that a function can give", s->text,
+                         s->library);
+    for (uint32_t i = 0; i < f->arg_count; i++)
+        if (!type_whole(&f->arg_types[i]))
+            return mill_fail(error, MILL_E_OPTION, s->at.line, s->at.column,
+                             "%s in %s: the type of argument %u is none that a function can take",
+                             s->text, s->library, i + 1);
+    return MILL_OK;
+}
+
 static int create_function(struct catalog *c, const struct ast_statement *s,
                            struct mill_error *error)
 {
@@ -258,10 +297,8 @@ static int create_function(struct catalog *c, const struct ast_statement *s,
         if (f->function == NULL)
             return mill_fail(error, MILL_E_NO_INPUT, s->at.line, s->at.column,
                              "cannot load function %s from %s: %s", s->text, s->library, why);
-        if (f->function->struct_bytes != sizeof *f->function)
-            return mill_fail(error, MILL_E_OPTION, s->at.line, s->at.column,
-                             "%s in %s was built for another version of millstream.h", s->text,
-                             s->library);
+        if (check_function(f->function, s, error) != MILL_OK)
+            return MILL_E_OPTION;
     } else {
         f->builtin = strcasecmp(f->name, "count_char") == 0 ? "COUNT_CHAR" : s->text;
     }
@@ -406,12 +443,13 @@ static int drop(struct catalog *c, const struct ast_statement *s, struct mill_er
 int catalog_execute(struct catalog *c, const struct ast_statement *s, plan_text text, void *user,
                     bool *is_query, struct mill_error *error)
 {
+    jmp_buf *const before = c->arena.on_full;
     jmp_buf full;
     int code;
 
     *is_query = false;
     if (setjmp(full) != 0) {
-        c->arena.on_full = NULL;
+        c->arena.on_full = before;
         return mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory for the catalog");
     }
     c->arena.on_full = &full;
@@ -435,6 +473,6 @@ int catalog_execute(struct catalog *c, const struct ast_statement *s, plan_text 
         break;
     default: *is_query = true; code = MILL_OK;
     }
-    c->arena.on_full = NULL;
+    c->arena.on_full = before;
     return code;
 }

@@ -113,6 +113,7 @@ struct job *job_new(const struct job_config *config, struct mill_error *error)
     job->inline_only = config->inline_only;
     job->on_batch = config->on_batch;
     job->on_batch_user = config->on_batch_user;
+    job->stop = config->stop;
     job->has_processing_time = plan_needs_clock(config->plan);
     job->start_clock_ns = env->clock.wall_ns(env->self);
     job->start_mono_ns = env->clock.mono_ns(env->self);
@@ -165,8 +166,7 @@ static void shard_finish(struct shard *shard)
     struct job *job = shard->job;
     const bool failed = at_load_acquire(&job->failed) != 0;
     /* What is not the answer to the whole input does not get its name. */
-    const bool discard =
-        failed || job->deferred.code != MILL_OK || at_load_relaxed(&job->stop) == 2;
+    const bool discard = failed || job->deferred.code != MILL_OK || at_load_relaxed(job->stop) == 2;
 
     for (uint32_t n = 0; shard->ops != NULL && n < job->plan->node_count; n++) {
         struct op *op = shard->ops[n];
@@ -264,7 +264,7 @@ static int job_result(struct job *job, struct mill_error *error)
             *error = job->deferred;
         return job->deferred.code;
     }
-    if (at_load_relaxed(&job->stop) == 2)
+    if (at_load_relaxed(job->stop) == 2)
         return mill_fail(error, MILL_E_INTERRUPTED, 0, 0,
                          "the run was stopped; open windows did not fire");
     return MILL_OK;

@@ -233,8 +233,8 @@ struct job {
     struct step_entry *directory;
     uint32_t directory_mask;
 
-    OWN_LINE at_u32 stop; /* 1: drain, 2: abort; set by anyone */
-    at_u32 failed;        /* a shard has an error: everybody leaves */
+    at_u32 *stop;           /* of the query: 1: drain, 2: abort; set by anyone */
+    OWN_LINE at_u32 failed; /* a shard has an error: everybody leaves */
     at_u32 opened, left,
         finished; /* shards that are open, have left their loop, let go of all batches */
     at_u32 error_taken;
@@ -317,6 +317,7 @@ struct job_config {
     bool inline_only;
     int (*on_batch)(void *user, const struct batch *batch, const struct mill_schema *schema);
     void *on_batch_user;
+    at_u32 *stop; /* must outlive the job */
 };
 /* Opens the sources. Copies nothing: the plan and what @config points to must outlive the job. */
 struct job *job_new(const struct job_config *config, struct mill_error *error);

@@ -159,14 +159,50 @@ static int push_rows(struct mill_input *input, const struct mill_batch *batch, u
     return MILL_OK;
 }
 
+/* @fields are the table's, or those of one of its ROWs. */
+static int check_columns(const struct mill_column *columns, const struct mill_field *fields,
+                         uint32_t count, struct mill_error *error)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const bool nested = fields[i].type.kind == MILL_ROW;
+
+        if (nested ? columns[i].children == NULL : columns[i].values == NULL)
+            return mill_fail(error, MILL_E_ARGUMENT, 0, 0, "the %s of column %s are NULL",
+                             nested ? "children" : "values", fields[i].name);
+        if (nested && check_columns(columns[i].children, fields[i].type.fields,
+                                    fields[i].type.field_count, error) != MILL_OK)
+            return MILL_E_ARGUMENT;
+    }
+    return MILL_OK;
+}
+
+static int check_batch(const struct mill_input *input, const struct mill_batch *batch,
+                       struct mill_error *error)
+{
+    const struct mill_schema *schema = input->schema;
+
+    if (batch->column_count != schema->field_count)
+        return mill_fail(error, MILL_E_ARGUMENT, 0, 0, "the batch has %u columns, the table %u",
+                         batch->column_count, schema->field_count);
+    if (batch->rows == 0)
+        return MILL_OK;
+    if (batch->columns == NULL)
+        return mill_fail(error, MILL_E_ARGUMENT, 0, 0, "the batch's columns are NULL");
+    for (uint32_t i = 0; batch->row_kinds != NULL && i < batch->rows; i++)
+        if (batch->row_kinds[i] != 0)
+            return mill_fail(error, MILL_E_UNSUPPORTED, 0, 0,
+                             "row %u has row kind %d: a memory table takes inserts (0) only", i,
+                             batch->row_kinds[i]);
+    return check_columns(batch->columns, schema->fields, schema->field_count, error);
+}
+
 int memory_input_push(struct mill_input *input, const struct mill_batch *batch,
                       struct mill_error *error)
 {
     if (at_load_relaxed(&input->ended) != 0)
         return mill_fail(error, MILL_E_STATE, 0, 0, "the input has been ended; nothing can follow");
-    if (batch->column_count != input->schema->field_count)
-        return mill_fail(error, MILL_E_ARGUMENT, 0, 0, "the batch has %u columns, the table %u",
-                         batch->column_count, input->schema->field_count);
+    if (check_batch(input, batch, error) != MILL_OK)
+        return error->code;
     if (batch->rows > UINT16_MAX)
         return mill_fail(error, MILL_E_ARGUMENT, 0, 0,
                          "a pushed batch may have 65535 rows, this one has %u", batch->rows);
@@ -187,16 +223,20 @@ int memory_input_push(struct mill_input *input, const struct mill_batch *batch,
 int memory_input_lend(struct mill_input *input, const struct mill_batch *batches, size_t count,
                       uint32_t repeat, struct mill_error *error)
 {
+    uint64_t rows = 0;
+
+    if (at_load_relaxed(&input->ended) != 0)
+        return mill_fail(error, MILL_E_STATE, 0, 0, "the input has been ended; nothing can follow");
     if (at_load_relaxed(&input->lending) != 0)
         return mill_fail(error, MILL_E_STATE, 0, 0, "a table has already been lent to this input");
-    for (size_t i = 0; i < count; i++)
-        if (batches[i].column_count != input->schema->field_count)
-            return mill_fail(error, MILL_E_ARGUMENT, 0, 0,
-                             "lent batch %zu has %u columns, the table %u", i,
-                             batches[i].column_count, input->schema->field_count);
+    for (size_t i = 0; i < count; i++) {
+        if (check_batch(input, &batches[i], error) != MILL_OK)
+            return error->code;
+        rows += batches[i].rows;
+    }
     input->lent = batches;
     input->lent_count = count;
-    input->lent_repeat = repeat;
+    input->lent_repeat = rows > 0 ? repeat : 0;
     /* R7, with A7 in memory_cut() */
     at_store_release(&input->lending, 1);
     return MILL_OK;

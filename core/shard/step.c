@@ -329,7 +329,7 @@ static uint32_t cut_under_token(struct shard *shard)
 {
     struct job *job = shard->job;
     uint8_t tried[SPLITS_MAX / 8];
-    const uint32_t stop = at_load_relaxed(&job->stop);
+    const uint32_t stop = at_load_relaxed(job->stop);
     int64_t split;
     uint32_t work;
 
