@@ -460,11 +460,13 @@ static int open_named(const struct env *env, struct arena *arena, struct zone *z
     unsigned char *bytes = NULL;
     struct env_stat about;
     struct reader r;
+    const char *path;
     int64_t n;
 
     if (folder == NULL || folder[0] == '\0')
         folder = "/usr/share/zoneinfo";
-    n = load(env, arena, arena_format(arena, "%s/%s", folder, z->name), &bytes);
+    path = arena_format(arena, "%s/%s", folder, z->name);
+    n = path != NULL ? load(env, arena, path, &bytes) : -ENOMEM;
     if (n == -ENOMEM)
         return mill_fail(error, MILL_E_MEMORY, line, column, "no memory for a time zone");
     if (n < 0 && n != -ENOENT && n != -ENOTDIR)
@@ -498,9 +500,10 @@ int zone_open(const struct env *env, struct arena *arena, const char *name, uint
         if (strcasecmp(name, utc[i]) == 0)
             return MILL_OK;
     z = arena_new(arena, struct zone);
-    if (z == NULL)
+    if (z != NULL)
+        z->name = arena_text(arena, name, strlen(name));
+    if (z == NULL || z->name == NULL)
         return mill_fail(error, MILL_E_MEMORY, line, column, "no memory for a time zone");
-    z->name = arena_text(arena, name, strlen(name));
     *out = z;
     if (fixed_offset(name, &z->offset))
         return MILL_OK;

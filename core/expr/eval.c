@@ -14,6 +14,14 @@ struct program {
     struct expr **list;
     uint32_t count;
     struct pattern *patterns;
+    struct arena zones_in; /* opened with the first zone */
+    struct named_zone *zones;
+};
+
+struct named_zone {
+    struct named_zone *next;
+    const char *name;
+    const struct zone *zone;
 };
 
 /* A pattern that a call used last; mostly a literal, compiled once. */
@@ -56,6 +64,8 @@ void program_free(struct program *p)
         heap_free(p->heap, x->text, x->bytes + 1);
         heap_free(p->heap, x, sizeof *x);
     }
+    if (p->zones_in.heap != NULL)
+        arena_close(&p->zones_in);
     heap_free(p->heap, p->list, (p->count + 1) * sizeof *p->list);
     heap_free(p->heap, p, sizeof *p);
 }
@@ -166,6 +176,36 @@ struct regex *eval_regex(struct eval *e, const char *pattern, size_t bytes, uint
         eval_bad(e, row, reason);
     }
     return x->regex;
+}
+
+const struct zone *eval_zone(struct eval *e, const char *name, size_t bytes, uint32_t row)
+{
+    struct program *p = e->program;
+    struct mill_error error = {0};
+    struct named_zone *z = p->zones;
+
+    while (z != NULL && (strlen(z->name) != bytes || memcmp(z->name, name, bytes) != 0))
+        z = z->next;
+    if (z != NULL)
+        return z->zone;
+    if (p->zones_in.heap == NULL)
+        arena_open(&p->zones_in, p->heap);
+    z = arena_new(&p->zones_in, struct named_zone);
+    if (z != NULL)
+        z->name = arena_text(&p->zones_in, name, bytes);
+    if (z == NULL || z->name == NULL) {
+        no_memory(e);
+        return NULL;
+    }
+    if (zone_open(p->heap->env, &p->zones_in, z->name, 0, 0, &z->zone, &error) == MILL_OK) {
+        z->next = p->zones;
+        p->zones = z;
+    } else if (error.code == MILL_E_MEMORY) {
+        no_memory(e);
+    } else {
+        eval_bad(e, row, error.message);
+    }
+    return z->zone;
 }
 
 /* ---- nodes ---- */

@@ -1,5 +1,9 @@
-/* core/expr/fn_coding.c - text that stands for something else: UNHEX, IS_DECIMAL, ELT, PARSE_URL. */
+/* core/expr/fn_coding.c - text that stands for something else: UNHEX, IS_DECIMAL, ELT, PARSE_URL, ENCODE, DECODE. */
 #include "core/expr/functions.h"
+#include "kernels/utf8.h"
+
+#include <stdio.h>
+#include <strings.h>
 
 static int hex_digit(char c)
 {
@@ -193,6 +197,180 @@ static bool resolve_parse_url(struct call *c)
     return returns(c, MILL_VARCHAR);
 }
 
+/* ---- ENCODE and DECODE: Java's character sets ---- */
+
+enum charset { ASCII, LATIN1, UTF8, UTF16, UTF16BE, UTF16LE, NO_CHARSET };
+
+static enum charset charset_find(const char *name, size_t bytes)
+{
+    static const char *const names[] = {"US-ASCII", "ISO-8859-1", "UTF-8",
+                                        "UTF-16",   "UTF-16BE",   "UTF-16LE"};
+
+    for (uint32_t i = 0; i < COUNT_OF(names); i++)
+        if (strlen(names[i]) == bytes && strncasecmp(names[i], name, bytes) == 0)
+            return (enum charset)i;
+    return NO_CHARSET;
+}
+
+static enum charset charset_of(struct eval *e, const struct column *c, uint32_t row)
+{
+    const struct mill_view *name = TEXT(c, row);
+    const enum charset set = charset_find(mill_view_data(name), name->length);
+    char reason[160];
+
+    if (set == NO_CHARSET) {
+        snprintf(reason, sizeof reason,
+                 "'%.*s' is none of the character sets US-ASCII, ISO-8859-1, UTF-8, UTF-16, "
+                 "UTF-16BE, UTF-16LE",
+                 (int)min_u32(name->length, 40), mill_view_data(name));
+        eval_bad(e, row, reason);
+    }
+    return set;
+}
+
+/* The code point at *at of valid UTF-8. */
+static uint32_t utf8_next(const char *s, size_t *at)
+{
+    const unsigned char *p = (const unsigned char *)s + *at;
+    const uint32_t more = *p < 0x80 ? 0 : *p < 0xe0 ? 1 : *p < 0xf0 ? 2 : 3;
+    uint32_t c = more == 0 ? *p : *p & (0x3fu >> more);
+
+    for (uint32_t i = 1; i <= more; i++)
+        c = c << 6 | (p[i] & 0x3fu);
+    *at += more + 1;
+    return c;
+}
+
+static char *utf8_put(char *to, uint32_t c)
+{
+    const uint32_t more = c < 0x80 ? 0 : c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
+
+    *to++ = (char)(more == 0 ? c : (0xff00u >> (more + 1) & 0xffu) | c >> (6 * more));
+    for (uint32_t i = more; i-- > 0;)
+        *to++ = (char)(0x80 | (c >> (6 * i) & 0x3f));
+    return to;
+}
+
+static char *utf16_put(char *to, uint32_t unit, bool little)
+{
+    to[little] = (char)(unit >> 8);
+    to[!little] = (char)unit;
+    return to + 2;
+}
+
+/* What a character set does not have becomes a question mark. */
+static size_t encode_text(enum charset set, const char *s, size_t bytes, char *to)
+{
+    const bool little = set == UTF16LE;
+    char *next = to;
+
+    if (set == UTF8) {
+        memcpy(to, s, bytes);
+        return bytes;
+    }
+    if (set == UTF16)
+        next = utf16_put(next, 0xfeff, false);
+    for (size_t at = 0; at < bytes;) {
+        const uint32_t c = utf8_next(s, &at);
+
+        if (set <= LATIN1) {
+            *next++ = (char)(c < (set == ASCII ? 0x80u : 0x100u) ? c : '?');
+        } else if (c < 0x10000) {
+            next = utf16_put(next, c, little);
+        } else {
+            next = utf16_put(next, 0xd800 + ((c - 0x10000) >> 10), little);
+            next = utf16_put(next, 0xdc00 + ((c - 0x10000) & 0x3ff), little);
+        }
+    }
+    return (size_t)(next - to);
+}
+
+static size_t decode_utf16(enum charset set, const unsigned char *s, size_t bytes, char *to)
+{
+    bool little = set == UTF16LE;
+    char *next = to;
+    size_t at = 0;
+
+    if (set == UTF16 && bytes >= 2 &&
+        ((s[0] == 0xfe && s[1] == 0xff) || (s[0] == 0xff && s[1] == 0xfe))) {
+        little = s[0] == 0xff;
+        at = 2;
+    }
+    for (; at + 1 < bytes; at += 2) {
+        uint32_t c = (uint32_t)s[at + !little] | (uint32_t)s[at + little] << 8;
+
+        if (c >= 0xd800 && c < 0xdc00 && at + 3 < bytes && (s[at + 2 + little] & 0xfc) == 0xdc) {
+            at += 2;
+            c = 0x10000 + ((c - 0xd800) << 10) +
+                (((uint32_t)s[at + little] << 8 | s[at + !little]) - 0xdc00);
+        } else if (c >= 0xd800 && c < 0xe000) {
+            c = 0xfffd;
+        }
+        next = utf8_put(next, c);
+    }
+    return (size_t)((at < bytes ? utf8_put(next, 0xfffd) : next) - to);
+}
+
+/* Bytes that are no character become U+FFFD. */
+static size_t decode_bytes(enum charset set, const unsigned char *s, size_t bytes, char *to)
+{
+    char *next = to;
+
+    if (set >= UTF16)
+        return decode_utf16(set, s, bytes, to);
+    for (size_t at = 0; at < bytes;) {
+        const size_t n = set == UTF8 ? mk_utf8_character(s + at, bytes - at) : 1;
+
+        if (set == UTF8 && n > 0)
+            memcpy(next, s + at, n), next += n;
+        else
+            next = utf8_put(next, set == UTF8 || (set == ASCII && s[at] >= 0x80) ? 0xfffd : s[at]);
+        at += n > 0 ? n : 1;
+    }
+    return (size_t)(next - to);
+}
+
+EVAL(recode)
+{
+    const bool encode = e->where->function->name[0] == 'E';
+
+    (void)count;
+    FOR_ROWS(e, row)
+    {
+        const enum charset set = charset_of(e, &args[1], row);
+        char *to = set == NO_CHARSET ? NULL : eval_bytes(e, 3 * (size_t)BYTES(0) + 4);
+        size_t n;
+
+        if (e->code != MILL_OK)
+            return;
+        if (set == NO_CHARSET)
+            continue;
+        n = encode ? encode_text(set, DATA(0), BYTES(0), to)
+                   : decode_bytes(set, (const unsigned char *)DATA(0), BYTES(0), to);
+        RESULT(struct mill_view, out)[row] = view_of(to, (uint32_t)n);
+    }
+}
+
+static bool resolve_recode(struct call *c)
+{
+    const bool encode = c->function->name[0] == 'E';
+    const char *name;
+
+    if (!resolve_text(c, 1) || (encode ? !resolve_text(c, 0) : !type_is_binary(arg_type(c, 0))))
+        return false;
+    name = resolve_literal_text(c, 1);
+    if (name != NULL && charset_find(name, strlen(name)) == NO_CHARSET) {
+        mill_fail(c->error, MILL_E_TYPE, c->args[1]->line, c->args[1]->column,
+                  "'%s' is none of the character sets US-ASCII, ISO-8859-1, UTF-8, UTF-16, "
+                  "UTF-16BE, UTF-16LE",
+                  name);
+        return false;
+    }
+    c->result = type_make(encode ? MILL_VARBINARY : MILL_VARCHAR);
+    c->result.length = MILL_LENGTH_MAX;
+    return true;
+}
+
 #define S "string"
 const struct function functions_coding[] =
     {{"UNHEX", "UNHEX(s)", "the bytes of hexadecimal digits; not such: NULL", S, 1, 1, FN_MAY_NULL,
@@ -205,4 +383,8 @@ const struct function functions_coding[] =
       "PROTOCOL, AUTHORITY, USERINFO, HOST, PATH, FILE, QUERY or REF of a URL; with key: that "
       "value of the QUERY; not there: NULL",
       S, 2, 3, FN_MAY_NULL, resolve_parse_url, parse_url},
+     {"ENCODE", "ENCODE(s, charset)", "the bytes of s in a character set", S, 2, 2, 0,
+      resolve_recode, recode},
+     {"DECODE", "DECODE(bytes, charset)", "the text that bytes are in a character set", S, 2, 2, 0,
+      resolve_recode, recode},
      {0}};

@@ -796,7 +796,8 @@ EVAL(all_of) /* IS_ALPHA, IS_DIGIT */
 
 static bool resolve_hex(struct call *c)
 {
-    return (resolve_bigint(c, 0) || resolve_text(c, 0)) && returns(c, MILL_VARCHAR);
+    return (type_is_binary(arg_type(c, 0)) || resolve_bigint(c, 0) || resolve_text(c, 0)) &&
+           returns(c, MILL_VARCHAR);
 }
 
 EVAL(hex)
@@ -897,6 +898,6 @@ const struct function functions_text[] =
       all_of},
      {"IS_DIGIT", "IS_DIGIT(s)", "TRUE if all characters are digits", S, 1, 1, 0, text_to_boolean,
       all_of},
-     {"HEX", "HEX(n or s)", "hexadecimal digits of an integer or of the bytes of a string", S, 1, 1,
-      0, resolve_hex, hex},
+     {"HEX", "HEX(n or s)", "hexadecimal digits of an integer or of bytes or of those of a string",
+      S, 1, 1, 0, resolve_hex, hex},
      {0}};

@@ -455,6 +455,8 @@ EVAL(from_unixtime)
 
 static bool resolve_unix_timestamp(struct call *c)
 {
+    if (c->count == 2)
+        return resolve_text(c, 0) && resolve_text(c, 1) && returns(c, MILL_BIGINT);
     if (c->count == 1 && !resolve_time(c, 0))
         return false;
     return returns(c, MILL_BIGINT);
@@ -475,6 +477,25 @@ EVAL(unix_timestamp)
         v = type->kind == MILL_TIMESTAMP_LTZ ? TIME(0)
                                              : zone_instant(e->zone, TIME(0), type_is_nanos(type));
         RESULT(int64_t, out)[row] = floor_div(v, type_is_nanos(type) ? 1000000000 : 1000000);
+    }
+}
+
+static bool scan_time(const struct mill_view *pattern, const struct mill_view *text,
+                      struct civil *c);
+
+/* UNIX_TIMESTAMP(s, pattern) */
+EVAL(unix_timestamp_by)
+{
+    (void)count;
+    FOR_ROWS(e, row)
+    {
+        struct civil c;
+
+        if (!scan_time(TEXT(&args[1], row), TEXT(&args[0], row), &c))
+            eval_null(e, out, row);
+        else
+            RESULT(int64_t, out)
+        [row] = floor_div(zone_instant(e->zone, time_from_civil(&c, false), false), 1000000);
     }
 }
 
@@ -586,6 +607,43 @@ EVAL(to_ltz)
     RESULT(int64_t, out)[row] = (int64_t)((uint64_t)TIME(0) * (precision == 0 ? 1000000u : 1000u));
 }
 
+static bool resolve_convert_tz(struct call *c)
+{
+    for (uint32_t i = 0; i < 3; i++) {
+        const struct zone *zone;
+        const char *name;
+
+        if (!resolve_text(c, i))
+            return false;
+        name = i > 0 ? resolve_literal_text(c, i) : NULL;
+        if (name != NULL && zone_open(c->session->env, c->session->arena, name, c->args[i]->line,
+                                      c->args[i]->column, &zone, c->error) != MILL_OK)
+            return false;
+    }
+    return returns(c, MILL_VARCHAR);
+}
+
+EVAL(convert_tz)
+{
+    const struct mill_type seconds = type_time(MILL_TIMESTAMP, 0);
+
+    (void)count;
+    FOR_ROWS(e, row)
+    {
+        const struct zone *from = eval_zone(e, DATA(1), BYTES(1), row);
+        const struct zone *to = eval_zone(e, DATA(2), BYTES(2), row);
+        char text[64];
+        int64_t v;
+
+        if (!time_parse(DATA(0), BYTES(0), &seconds, &v)) {
+            eval_null(e, out, row);
+            continue;
+        }
+        v = zone_local(to, zone_instant(from, v, false), false);
+        eval_text(e, out, row, text, time_format(v, &seconds, text, sizeof text));
+    }
+}
+
 /* ---- clocks: the step's ---- */
 
 static bool resolve_ltz(struct call *c)
@@ -655,6 +713,12 @@ const struct function functions_time[] =
       from_unixtime},
      {"UNIX_TIMESTAMP", "UNIX_TIMESTAMP([t])", "seconds since 1970", T, 0, 1, FN_CLOCK,
       resolve_unix_timestamp, unix_timestamp},
+     {"UNIX_TIMESTAMP", "UNIX_TIMESTAMP(s, pattern)",
+      "seconds since 1970 of a text in the session zone; not one: NULL", T, 2, 2, FN_MAY_NULL,
+      resolve_unix_timestamp, unix_timestamp_by},
+     {"CONVERT_TZ", "CONVERT_TZ(s, from, to)",
+      "a text 'yyyy-MM-dd HH:mm:ss' from one time zone's clock to another's; not one: NULL", T, 3,
+      3, FN_MAY_NULL, resolve_convert_tz, convert_tz},
      {"TO_DATE", "TO_DATE(s[, pattern])", "a date from text; not one: NULL", T, 1, 2, FN_MAY_NULL,
       resolve_to_time, to_time},
      {"TO_TIMESTAMP", "TO_TIMESTAMP(s[, pattern])", "a TIMESTAMP(3) from text; not one: NULL", T, 1,

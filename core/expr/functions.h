@@ -94,6 +94,8 @@ void eval_text(struct eval *e, struct column *out, uint32_t row, const char *tex
 /* The compiled pattern of e->where's call, kept by the program while the pattern stays the same; a pattern that is not
  * valid makes a bad row and NULL. */
 struct regex *eval_regex(struct eval *e, const char *pattern, size_t bytes, uint32_t row);
+/* A time zone by name, opened once per program. One that is none makes a bad row. */
+const struct zone *eval_zone(struct eval *e, const char *name, size_t bytes, uint32_t row);
 char *eval_bytes(struct eval *e, size_t bytes); /* in the batch, or NULL (then the run ends) */
 
 const struct mk_table *program_kernels(const struct program *program); /* NULL when folding */
