@@ -80,12 +80,29 @@ static inline int64_t time_add(int64_t a, int64_t b)
     return sum;
 }
 
+/* a * b, b > 0, clamped as time_add(), but never to an infinity. */
+static inline int64_t time_mul(int64_t a, int64_t b)
+{
+    int64_t product;
+
+    if (__builtin_mul_overflow(a, b, &product))
+        return a < 0 ? TIME_MIN + 1 : TIME_MAX - 1;
+    return product;
+}
+
 /* Quotient rounded towards minus infinity; b > 0. */
 static inline int64_t floor_div(int64_t a, int64_t b)
 {
     const int64_t q = a / b;
 
     return q - (a % b < 0);
+}
+
+static inline int64_t floor_mod(int64_t a, int64_t b)
+{
+    const int64_t r = a % b;
+
+    return r < 0 ? r + b : r;
 }
 
 /* The key group of a hash, and the shard that owns a key group. */

@@ -357,8 +357,8 @@ static int64_t rescale_time(int64_t v, const struct mill_type *from, const struc
     if (type_is_nanos(from) && !type_is_nanos(to))
         v = floor_div(v, 1000);
     else if (!type_is_nanos(from) && type_is_nanos(to))
-        v = __builtin_mul_overflow(v, 1000, &v) ? TIME_MAX - 1 : v;
-    return floor_div(v, unit) * unit;
+        v = time_mul(v, 1000);
+    return time_mul(floor_div(v, unit), unit);
 }
 
 static void time_cast(struct eval *e, const struct column *c, const struct mill_type *from,
@@ -371,12 +371,12 @@ static void time_cast(struct eval *e, const struct column *c, const struct mill_
     const struct mill_type micros = type_time(MILL_TIMESTAMP, 6);
 
     if (from->kind == MILL_DATE && to->kind != MILL_DATE)
-        RESULT(int64_t, out)[row] = rescale_time(v * 86400000000ll, &micros, to);
+        RESULT(int64_t, out)[row] = rescale_time(time_mul(v, 86400000000ll), &micros, to);
     else if (to->kind == MILL_DATE)
         RESULT(int32_t, out)
     [row] = from->kind == MILL_DATE ? (int32_t)v : (int32_t)floor_div(v, day);
     else if (to->kind == MILL_TIME && from->kind != MILL_TIME) RESULT(int64_t, out)[row] =
-        rescale_time(v - floor_div(v, day) * day, from, to);
+        rescale_time(floor_mod(v, day), from, to);
     else if (type_phys(to) == PHYS_I64) RESULT(int64_t, out)[row] =
         to->kind == MILL_INTERVAL_TIME ? v : rescale_time(v, from, to);
     else integer_write(out, type_phys(to), row, v);

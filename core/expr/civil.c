@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #define DAY_US 86400000000ll
+#define MONTHS_MOST ((int64_t)1 << 36) /* more years than 64 bits of microseconds have */
 
 int64_t days_from_civil(int64_t year, uint32_t month, uint32_t day)
 {
@@ -43,7 +44,7 @@ void civil_from_time(int64_t value, bool nanos, struct civil *out)
     out->hour = (uint32_t)(rest / 3600);
     out->minute = (uint32_t)(rest / 60 % 60);
     out->second = (uint32_t)(rest % 60);
-    out->nanos = (uint32_t)((value - seconds * per_second) * (nanos ? 1 : 1000));
+    out->nanos = (uint32_t)(floor_mod(value, per_second) * (nanos ? 1 : 1000));
 }
 
 int64_t time_from_civil(const struct civil *c, bool nanos)
@@ -53,7 +54,7 @@ int64_t time_from_civil(const struct civil *c, bool nanos)
     int64_t out;
 
     if (!nanos)
-        return seconds * 1000000 + c->nanos / 1000;
+        return time_add(time_mul(seconds, 1000000), c->nanos / 1000);
     if (__builtin_mul_overflow(seconds, (int64_t)1000000000, &out) ||
         __builtin_add_overflow(out, (int64_t)c->nanos, &out))
         return seconds < 0 ? TIME_MIN + 1 : TIME_MAX - 1;
@@ -74,6 +75,7 @@ int64_t add_months(int64_t days, int64_t months)
     int64_t total;
 
     civil_from_days(days, &c);
+    months = min_i64(max_i64(months, -MONTHS_MOST), MONTHS_MOST);
     total = c.year * 12 + c.month - 1 + months;
     c.year = floor_div(total, 12);
     c.month = (uint32_t)(total - c.year * 12) + 1;

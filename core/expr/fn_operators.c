@@ -478,7 +478,8 @@ static int64_t shift_months(struct eval *e, int64_t instant, const struct mill_t
     const int64_t day = type_is_nanos(type) ? 86400000000000ll : 86400000000ll;
     const int64_t days = floor_div(v, day);
 
-    return eval_unwall(e, type, add_months(days, months) * day + (v - days * day));
+    return eval_unwall(e, type,
+                       time_add(time_mul(add_months(days, months), day), floor_mod(v, day)));
 }
 
 static int64_t shift_time(int64_t v, const struct mill_type *type, int64_t ns)
@@ -486,7 +487,7 @@ static int64_t shift_time(int64_t v, const struct mill_type *type, int64_t ns)
     const int64_t day = type_is_nanos(type) ? 86400000000000ll : 86400000000ll;
     const int64_t moved = time_add(v, type_is_nanos(type) ? ns : floor_div(ns, 1000));
 
-    return type->kind == MILL_TIME ? moved - floor_div(moved, day) * day : moved;
+    return type->kind == MILL_TIME ? floor_mod(moved, day) : moved;
 }
 
 static void time_sum(struct eval *e, const struct column *args, struct column *out, int64_t sign)

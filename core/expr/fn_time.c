@@ -187,8 +187,8 @@ static int64_t truncated(int64_t value, enum unit unit, bool nanos, bool up)
     if (unit >= U_HOUR || unit == U_DAY) {
         const int64_t length = max_i64(1, lengths[unit] / tick);
 
-        start = floor_div(value, length) * length;
-        return up && start != value ? start + length : start;
+        start = time_mul(floor_div(value, length), length);
+        return up && start != value ? time_add(start, length) : start;
     }
     civil_from_days(days, &c);
     switch (unit) {
@@ -218,7 +218,7 @@ static int64_t truncated(int64_t value, enum unit unit, bool nanos, bool up)
         break;
     default: start = days_from_civil(c.year, 1, 1); next = add_months(start, 12);
     }
-    return up && start * day != value ? next * day : start * day;
+    return time_mul(up && time_mul(start, day) != value ? next : start, day);
 }
 
 static void to_unit(struct eval *e, const struct column *args, struct column *out, bool up)
@@ -286,10 +286,14 @@ EVAL(timestamp_add)
         const int64_t v = eval_wall(e, type, TIME(2)), n = TIME(1), days = floor_div(v, day);
 
         RESULT(int64_t, out)
-        [row] = months_of(unit) != 0
-                    ? eval_unwall(e, type,
-                                  add_months(days, n * months_of(unit)) * day + (v - days * day))
-                    : time_add(TIME(2), (int64_t)((int128)n * length_of(unit) / tick));
+        [row] =
+            months_of(unit) != 0
+                ? eval_unwall(e, type,
+                              time_add(time_mul(add_months(days, time_mul(n, months_of(unit))),
+                                                day),
+                                       floor_mod(v, day)))
+                : time_add(TIME(2), length_of(unit) >= tick ? time_mul(n, length_of(unit) / tick)
+                                                            : n / (tick / length_of(unit)));
     }
 }
 
@@ -314,7 +318,8 @@ static int64_t months_between(int64_t from, int64_t to, bool nanos)
     civil_from_time(from, nanos, &a);
     civil_from_time(to, nanos, &b);
     months = (b.year - a.year) * 12 + b.month - (int64_t)a.month;
-    if (add_months(floor_div(from, day), months) * day + (from - floor_div(from, day) * day) > to)
+    if (time_add(time_mul(add_months(floor_div(from, day), months), day), floor_mod(from, day)) >
+        to)
         months--;
     return months;
 }
@@ -332,7 +337,7 @@ EVAL(timestamp_diff)
     [row] = (int32_t)(months_of(unit) != 0 ? months_between(eval_wall(e, type, TIME(1)),
                                                             eval_wall(e, type, TIME(2)), nanos) /
                                                  months_of(unit)
-                                           : (int64_t)((int128)(TIME(2) - TIME(1)) *
+                                           : (int64_t)(((int128)TIME(2) - TIME(1)) *
                                                        (nanos ? 1 : 1000) / length_of(unit)));
 }
 
