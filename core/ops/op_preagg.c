@@ -108,27 +108,69 @@ static uint32_t take_times(struct preagg *p, const struct batch *batch, const st
     return n;
 }
 
+/* Adds positions which[0 .. count) (NULL: 0 .. count-1) of the prepared keys, of rows agg_rows (NULL: the same). */
 static bool slice_add(struct preagg *p, struct slice *slice, const struct batch *batch,
-                      uint32_t count)
+                      const uint16_t *agg_rows, const uint16_t *which, uint32_t count)
 {
-    for (uint32_t i = 0; i < count; i++)
-        p->agg_rows[i] = p->rows[p->which[i]];
     slice->rows += count;
     if (p->key_count == 0)
         return groups_lookup(p->set, &slice->table, &p->batch_keys, NULL, 1, p->states) &&
-               agg_add_one(p->set, p->states[0], batch, p->agg_rows, count);
-    return groups_lookup(p->set, &slice->table, &p->batch_keys, p->which, count, p->states) &&
-           agg_add(p->set, p->states, batch, p->agg_rows, count);
+               agg_add_one(p->set, p->states[0], batch, agg_rows, count);
+    return groups_lookup(p->set, &slice->table, &p->batch_keys, which, count, p->states) &&
+           agg_add(p->set, p->states, batch, agg_rows, count);
+}
+
+/* The slice of all of times[0 .. n), if it is one and no row was behind; NULL: sort them. *failed: no memory. */
+static struct slice *one_slice(struct preagg *p, const struct batch *batch, const int64_t *times,
+                               uint32_t n, bool *failed)
+{
+    int64_t least, greatest, start;
+    struct slice *slice;
+
+    if (n == 0 || batch->behind != NULL)
+        return NULL;
+    p->op.context->kernels->bounds_i64(times, n, &least, &greatest);
+    if (!windows_one_slice(&p->windows, least, greatest, &start))
+        return NULL;
+    slice = slice_get(p, windows_open_end(&p->windows, start, TIME_MIN), start);
+    *failed = slice == NULL;
+    return slice;
+}
+
+/* The common batch: all rows live, with a time, of one slice. Returns 1: taken, 0: not such a batch, -1: no memory. */
+static int add_plain(struct preagg *p, const struct batch *batch)
+{
+    const struct window_spec *s = &p->windows.spec;
+    const struct column *c = s->time >= 0 && !s->attached ? &batch->columns[s->time] : NULL;
+    bool failed = false;
+    struct slice *slice;
+
+    if (c == NULL || c->constant || c->validity != NULL || batch->selection != NULL)
+        return 0;
+    slice = one_slice(p, batch, c->values, batch->live, &failed);
+    if (slice == NULL)
+        return failed ? -1 : 0;
+    return keys_prepare(&p->keys, batch, NULL, batch->live, &p->batch_keys) &&
+                   slice_add(p, slice, batch, NULL, NULL, batch->live)
+               ? 1
+               : -1;
 }
 
 static bool add_rows(struct preagg *p, const struct batch *batch, const struct step_time *t)
 {
-    const uint32_t n = take_times(p, batch, t);
+    const int plain = add_plain(p, batch);
+    const uint32_t n = plain == 0 ? take_times(p, batch, t) : 0;
     int64_t last_start = 0;
-    struct slice *last = NULL;
+    bool failed = false;
+    struct slice *last = NULL, *only;
 
+    if (plain != 0)
+        return plain > 0;
     if (!keys_prepare(&p->keys, batch, p->rows, n, &p->batch_keys))
         return false;
+    only = one_slice(p, batch, p->times, n, &failed);
+    if (only != NULL || failed)
+        return !failed && slice_add(p, only, batch, p->rows, NULL, n);
     for (uint32_t i = 0; i < n; i++) {
         const int64_t start = windows_slice(&p->windows, p->times[i]);
         const int64_t g = batch->behind != NULL ? batch->behind[p->rows[i]] : TIME_MIN;
@@ -154,10 +196,11 @@ static bool add_rows(struct preagg *p, const struct batch *batch, const struct s
 
         for (uint32_t i = first; slice != NULL && i < n; i++)
             if (p->slice_of[i] == slice) {
+                p->agg_rows[count] = p->rows[i];
                 p->which[count++] = (uint16_t)i;
                 p->slice_of[i] = NULL;
             }
-        if (count > 0 && !slice_add(p, slice, batch, count))
+        if (count > 0 && !slice_add(p, slice, batch, p->agg_rows, p->which, count))
             return false;
     }
     return true;
