@@ -46,6 +46,15 @@ static const int64_t *plain_values(const struct agg_block *b, enum phys phys,
     return room;
 }
 
+/* The values of an argument that another slot has gathered, or NULL. */
+static const int64_t *gathered(const struct agg_set *set, int32_t arg)
+{
+    for (uint32_t s = 0; s < set->source_count; s++)
+        if (set->sources[s].arg == arg && !set->sources[s].ordered)
+            return set->sources[s].values;
+    return NULL;
+}
+
 /* The argument of a slot as the accumulator takes it; NULL: no more room in this block. */
 const int64_t *agg_block_values(struct agg_set *set, const struct agg_slot *slot,
                                 const struct agg_block *b)
@@ -63,7 +72,10 @@ const int64_t *agg_block_values(struct agg_set *set, const struct agg_slot *slot
         return NULL;
     source = &set->sources[set->source_count];
     *source = (struct agg_source){.arg = slot->spec.arg, .ordered = ordered};
-    plain = plain_values(b, slot->phys, column,
+    plain = ordered ? gathered(set, slot->spec.arg) : NULL;
+    if (plain == NULL)
+        plain =
+            plain_values(b, slot->phys, column,
                          ordered ? set->scratch[MK_FOLD_WORDS] : set->scratch[set->source_count]);
     if (ordered) {
         set->kernels->agg->order_f64((const double *)plain, b->count,

@@ -137,7 +137,7 @@ static struct slice *one_slice(struct preagg *p, const struct batch *batch, cons
     return slice;
 }
 
-/* The common batch: all rows live, with a time, of one slice. Returns 1: taken, 0: not such a batch, -1: no memory. */
+/* The common batch: all rows with a time, of one slice. Returns 1: taken, 0: not such a batch, -1: no memory. */
 static int add_plain(struct preagg *p, const struct batch *batch)
 {
     const struct window_spec *s = &p->windows.spec;
@@ -145,13 +145,13 @@ static int add_plain(struct preagg *p, const struct batch *batch)
     bool failed = false;
     struct slice *slice;
 
-    if (c == NULL || c->constant || c->validity != NULL || batch->selection != NULL)
+    if (c == NULL || c->constant || c->validity != NULL || batch->live * 8 < batch->rows)
         return 0;
-    slice = one_slice(p, batch, c->values, batch->live, &failed);
+    slice = one_slice(p, batch, c->values, batch->rows, &failed);
     if (slice == NULL)
         return failed ? -1 : 0;
-    return keys_prepare(&p->keys, batch, NULL, batch->live, &p->batch_keys) &&
-                   slice_add(p, slice, batch, NULL, NULL, batch->live)
+    return keys_prepare(&p->keys, batch, batch->selection, batch->live, &p->batch_keys) &&
+                   slice_add(p, slice, batch, batch->selection, NULL, batch->live)
                ? 1
                : -1;
 }

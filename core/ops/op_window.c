@@ -140,8 +140,8 @@ static enum op_progress emit_late(struct window_op *w, const struct batch *batch
                         "all its windows were closed", t);
 }
 
-/* The common batch: all rows live, no NULL time, in time order enough to lie in one slice, none late.
- * Returns 1: taken, 0: not such a batch, -1: no memory. */
+/* The common batch: no NULL time, in time order enough to lie in one slice, none late. Where most rows are live, the times
+ * of all are looked at.  Returns 1: taken, 0: not such a batch, -1: no memory. */
 static int push_plain(struct window_op *w, const struct batch *batch, const struct step_time *t)
 {
     const struct window_spec *s = &w->windows.spec;
@@ -150,16 +150,17 @@ static int push_plain(struct window_op *w, const struct batch *batch, const stru
     struct slice *slice;
     int64_t least, greatest, start;
 
-    if (c == NULL || c->constant || c->validity != NULL || batch->selection != NULL ||
-        batch->behind != NULL || batch->live == 0)
+    if (c == NULL || c->constant || c->validity != NULL || batch->behind != NULL ||
+        batch->live == 0 || batch->live * 8 < batch->rows)
         return 0;
-    w->op.context->kernels->bounds_i64(c->values, batch->live, &least, &greatest);
+    w->op.context->kernels->bounds_i64(c->values, batch->rows, &least, &greatest);
     if (!windows_all_open(&w->windows, least, bound) ||
         !windows_one_slice(&w->windows, least, greatest, &start))
         return 0;
     slice = window_slice(w, &w->slices, TIME_MIN, start);
-    if (slice == NULL || !keys_prepare(&w->keys, batch, NULL, batch->live, &w->batch_keys) ||
-        !slice_add(w, slice, batch, NULL, NULL, batch->live))
+    if (slice == NULL ||
+        !keys_prepare(&w->keys, batch, batch->selection, batch->live, &w->batch_keys) ||
+        !slice_add(w, slice, batch, batch->selection, NULL, batch->live))
         return -1;
     w->op.counters.held += batch->live;
     return 1;
