@@ -105,6 +105,17 @@ enum cut { CUT_DATA, CUT_WAIT, CUT_END, CUT_FAILED };
 struct source;
 struct decoder;
 
+/* What a decoder may ask before it fills all columns of a row. Rows that do not pass are dropped by every reader of the table, and
+ * no reader looks at their late columns: these may hold anything. One per decoder. */
+struct early_filter {
+    const bool *late; /* per schema column: of rows that pass only */
+    bool exact;       /* bad values in late columns must be found all the same */
+    /* Of the rows first .. first + count of @out, whose wanted columns but the late ones are filled, those that pass, as
+     * bits from 0; how many. <0: -code */
+    int (*run)(struct early_filter *self, const struct batch *out, uint32_t first, uint32_t count,
+               uint64_t *pass, struct mill_error *error);
+};
+
 struct source_vtable {
     const char *name;
     int (*open)(const struct source_config *config, struct source **out, struct mill_error *error);
@@ -122,6 +133,8 @@ struct source_vtable {
     struct decoder *(*decoder_new)(struct source *source, struct heap *heap);
     void (*decoder_free)(struct decoder *decoder);
     void (*begin)(struct decoder *decoder, const struct piece *piece);
+    /* Whether a decoder asks decoder.filter before it fills columns of this type; NULL: never. */
+    bool (*asks_filter)(const struct options *options, const struct mill_type *type, bool exact);
     /* Fills @out (reset by the caller, column_count = schema's) with up to capacity rows, and its
      * place_base. 1: more to come; 0: the piece is at its end (out may hold rows); <0: -code. */
     int (*decode)(struct decoder *decoder, struct batch *out, struct mill_error *error);
@@ -139,6 +152,7 @@ struct source {
 };
 struct decoder {
     const struct source_vtable *vtable;
+    struct early_filter *filter; /* set before begin(), or NULL; outlives the decoder */
 };
 
 /* ---- sinks --------------------------------------------------------------------------------- */

@@ -10,6 +10,8 @@ struct run {
         *marks; /* of the column: field r is between marks[r * stride] and marks[r * stride + 1] */
     size_t stride;
     uint32_t count, at, column;
+    uint32_t first;       /* its row 0 among those of csv_columns() */
+    const uint64_t *pass; /* of those rows: the others fail silently; NULL: none does */
 };
 
 static struct field run_field(const struct csv_decoder *d, const struct run *run, uint32_t r)
@@ -28,15 +30,19 @@ static void set_other(struct csv_decoder *d, uint32_t r)
 static bool put_one(struct csv_decoder *d, struct batch *out, const struct run *run, uint32_t r)
 {
     const struct field f = run_field(d, run, r);
+    const uint32_t row = run->first + r;
+    const uint32_t width = type_width(&d->schema->fields[run->column].type);
     bool memory = true;
 
     if (csv_put(d, out, run->column, &f, run->at + r, &memory) || !memory)
         return memory;
-    if ((d->failed[r / 64] >> r % 64 & 1) == 0) {
-        d->failed[r / 64] |= 1ull << r % 64;
-        d->failed_column[r] = (uint16_t)run->column;
-        d->any_failed = true;
-    }
+    if ((d->failed[row / 64] >> row % 64 & 1) != 0 ||
+        (run->pass != NULL && (run->pass[row / 64] >> row % 64 & 1) == 0))
+        return true;
+    memset((char *)out->columns[run->column].values + (size_t)(run->at + r) * width, 0, width);
+    d->failed[row / 64] |= 1ull << row % 64;
+    d->failed_column[row] = (uint16_t)run->column;
+    d->any_failed = true;
     return true;
 }
 
@@ -193,22 +199,82 @@ static void trim_returns(struct csv_decoder *d, struct run *run)
     run->stride = 2;
 }
 
-bool csv_columns(struct csv_decoder *d, struct batch *out, const uint32_t *marks, uint32_t spread,
-                 uint32_t count, uint32_t at)
+/* Some of a column's rows. */
+static struct run part_of(const struct run *all, uint32_t from, uint32_t to)
 {
-    const uint32_t columns = d->schema->field_count;
+    struct run part = *all;
 
-    memset(d->failed, 0, sizeof d->failed);
-    d->any_failed = false;
-    for (uint32_t i = 0; i < columns; i++) {
-        struct run run = {marks + i * spread, columns * spread, count, at, i};
+    part.marks += from * all->stride;
+    part.count = to - from;
+    part.at += from;
+    part.first += from;
+    return part;
+}
 
-        if (!d->wanted[i])
-            continue;
-        if (i + 1 == columns)
-            trim_returns(d, &run);
-        if (!put_column(d, out, &run))
+/* The rows that pass, or all where that is less work. */
+static bool put_passing(struct csv_decoder *d, struct batch *out, const struct run *run,
+                        uint32_t passed)
+{
+    uint32_t from = 0, to;
+
+    if (run->pass == NULL || passed > run->count / 8)
+        return put_column(d, out, run);
+    for (; format_next_run(run->pass, run->count, &from, &to); from = to) {
+        const struct run part = part_of(run, from, to);
+
+        if (!put_column(d, out, &part))
             return false;
     }
     return true;
+}
+
+/* The wanted columns that are late, or those that are not. */
+static bool put_columns(struct csv_decoder *d, struct batch *out, const struct run *all, bool late,
+                        uint32_t passed)
+{
+    const uint32_t columns = d->schema->field_count;
+    const size_t spread = all->stride / columns;
+
+    for (uint32_t i = 0; i < columns; i++) {
+        struct run run = *all;
+
+        if (!d->wanted[i] || csv_is_late(d, i) != late)
+            continue;
+        run.marks += i * spread;
+        run.column = i;
+        if (i + 1 == columns)
+            trim_returns(d, &run);
+        if (!(late ? put_passing(d, out, &run, passed) : put_column(d, out, &run)))
+            return false;
+    }
+    return true;
+}
+
+bool csv_columns(struct csv_decoder *d, struct batch *out, const struct csv_run *rows, int *code,
+                 struct mill_error *error)
+{
+    struct run all = {.marks = rows->marks,
+                      .stride = (size_t)d->schema->field_count * rows->spread,
+                      .count = rows->count,
+                      .at = rows->at};
+    struct early_filter *filter = d->decoder.filter;
+    uint64_t pass[CSV_RUN_ROWS / 64];
+    int passed;
+
+    memset(d->failed, 0, sizeof d->failed);
+    d->any_failed = false;
+    if (!put_columns(d, out, &all, false, 0))
+        return false;
+    if (filter == NULL)
+        return true;
+    passed = filter->run(filter, out, rows->at, rows->count, pass, error);
+    if (passed < 0) {
+        *code = -passed;
+        return true;
+    }
+    /* text that is not known to be well-formed is looked at even if nobody wants it */
+    if (!filter->exact || (d->found.plain && d->options.null_literal == NULL))
+        all.pass = pass;
+    return passed == 0 && all.pass != NULL ? true
+                                           : put_columns(d, out, &all, true, (uint32_t)passed);
 }

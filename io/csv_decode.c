@@ -319,6 +319,32 @@ static void forget_row(const struct csv_decoder *d, struct batch *out, uint32_t 
             out->columns[i].validity[row >> 6] |= 1ull << (row & 63);
 }
 
+/* The wanted fields that are late, or those that are not. Gives the first that did not fit, or the number of columns. */
+static uint32_t put_fields(struct csv_decoder *d, struct batch *out, uint32_t row, bool late,
+                           bool *memory)
+{
+    uint32_t column = 0;
+
+    while (column < d->schema->field_count &&
+           (!d->wanted[column] || csv_is_late(d, column) != late ||
+            csv_put(d, out, column, &d->fields[column], row, memory)))
+        column++;
+    return column;
+}
+
+static bool row_passes(struct csv_decoder *d, const struct batch *out, uint32_t row, int *code,
+                       struct mill_error *error)
+{
+    struct early_filter *filter = d->decoder.filter;
+    uint64_t pass;
+    int passed = 1;
+
+    if (!filter->exact)
+        passed = filter->run(filter, out, row, 1, &pass, error);
+    *code = passed < 0 ? -passed : MILL_OK;
+    return passed > 0;
+}
+
 /* The row at d->next to row *n of @out, or reported. */
 static int decode_row(struct csv_decoder *d, struct batch *out, uint32_t *n,
                       struct mill_error *error, bool *memory)
@@ -326,7 +352,8 @@ static int decode_row(struct csv_decoder *d, struct batch *out, uint32_t *n,
     const uint32_t columns = d->schema->field_count;
     const char *row = d->next, *end = NULL, *fault = NULL;
     const uint32_t place = d->row;
-    uint32_t fields = 0, column = 0;
+    uint32_t fields = 0, column;
+    int code = MILL_OK;
     char reason[100];
 
     if (skip_line(d))
@@ -347,9 +374,13 @@ static int decode_row(struct csv_decoder *d, struct batch *out, uint32_t *n,
     }
     if (fault != NULL)
         return report(d, place, row, (size_t)(end - row), NULL, fault, error);
-    while (column < columns &&
-           (!d->wanted[column] || csv_put(d, out, column, &d->fields[column], *n, memory)))
-        column++;
+    column = put_fields(d, out, *n, false, memory);
+    if (column == columns && d->decoder.filter != NULL && *memory) {
+        if (row_passes(d, out, *n, &code, error))
+            column = put_fields(d, out, *n, true, memory);
+        if (code != MILL_OK)
+            return code;
+    }
     if (column == columns) {
         ++*n;
         return MILL_OK;
@@ -484,21 +515,20 @@ static int run_failures(struct csv_decoder *d, const uint32_t *marks, uint32_t s
     return code;
 }
 
-/* @count rows whose fields lie between @marks, as csv_columns() has them. */
-static int decode_run(struct csv_decoder *d, struct batch *out, uint32_t *n, const uint32_t *marks,
-                      uint32_t spread, uint32_t count, struct mill_error *error, bool *memory)
+static int decode_run(struct csv_decoder *d, struct batch *out, uint32_t *n,
+                      const struct csv_run *run, struct mill_error *error, bool *memory)
 {
     int code = MILL_OK;
 
-    *memory = csv_columns(d, out, marks, spread, count, *n);
-    if (*memory && d->any_failed) {
-        code = run_failures(d, marks, spread, count, error);
-        *n += close_gaps(d, out, count, *n);
+    *memory = csv_columns(d, out, run, &code, error);
+    if (*memory && code == MILL_OK && d->any_failed) {
+        code = run_failures(d, run->marks, run->spread, run->count, error);
+        *n += close_gaps(d, out, run->count, *n);
     } else {
-        *n += count;
+        *n += run->count;
     }
-    d->line += count;
-    d->row += count;
+    d->line += run->count;
+    d->row += run->count;
     d->next = d->block + d->marks[d->lines[d->line - 1] + 1] + 1;
     return code;
 }
@@ -507,17 +537,18 @@ static int decode_run(struct csv_decoder *d, struct batch *out, uint32_t *n, con
 static int decode_some(struct csv_decoder *d, struct batch *out, uint32_t *n,
                        struct mill_error *error, bool *memory)
 {
-    uint32_t plain, paired;
+    struct csv_run run = {.spread = 1, .at = *n};
+    uint32_t paired;
 
     if (d->line == d->found.lines)
         index_block(d);
-    plain = run_length(d, out->capacity - *n);
-    paired = plain < 32 ? pair_run(d, out->capacity - *n) : 0;
-    if (paired > plain)
-        return decode_run(d, out, n, d->pairs, 2, paired, error, memory);
-    if (plain > 0)
-        return decode_run(d, out, n, d->marks + (d->line > 0 ? d->lines[d->line - 1] + 1 : 0), 1,
-                          plain, error, memory);
+    run.count = run_length(d, out->capacity - *n);
+    run.marks = d->marks + (d->line > 0 ? d->lines[d->line - 1] + 1 : 0);
+    paired = run.count < 32 ? pair_run(d, out->capacity - *n) : 0;
+    if (paired > run.count)
+        run = (struct csv_run){d->pairs, 2, paired, *n};
+    if (run.count > 0)
+        return decode_run(d, out, n, &run, error, memory);
     return decode_row(d, out, n, error, memory);
 }
 

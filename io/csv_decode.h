@@ -58,10 +58,21 @@ bool csv_utf8_valid(const char *text, size_t bytes); /* and without NUL */
 bool csv_put(struct csv_decoder *d, struct batch *out, uint32_t column, const struct field *f,
              uint32_t row, bool *memory);
 
-/* csv_columns.c: @count rows of as many fields as the table has columns; field k of row r lies between
- * marks[(r * columns + k) * spread] and the mark behind it. Stores the wanted columns from row @at of @out on, notes
- * rows that do not fit in d->failed. False without memory. */
-bool csv_columns(struct csv_decoder *d, struct batch *out, const uint32_t *marks, uint32_t spread,
-                 uint32_t count, uint32_t at);
+/* Read only of rows that pass the decoder's filter. */
+static inline bool csv_is_late(const struct csv_decoder *d, uint32_t column)
+{
+    return d->decoder.filter != NULL && d->decoder.filter->late[column];
+}
+
+/* @count rows of as many fields as the table has columns; field k of row r lies between
+ * marks[(r * columns + k) * spread] and the mark behind it. They become rows @at .. of the batch. */
+struct csv_run {
+    const uint32_t *marks;
+    uint32_t spread, count, at;
+};
+/* csv_columns.c: stores the wanted columns, notes rows that do not fit in d->failed. False without memory. *code: of a filter that
+ * failed. */
+bool csv_columns(struct csv_decoder *d, struct batch *out, const struct csv_run *rows, int *code,
+                 struct mill_error *error);
 
 #endif

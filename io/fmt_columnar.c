@@ -43,6 +43,7 @@ struct columnar_decoder {
     const char *block;                   /* or NULL */
     const struct columnar_chunk *chunks; /* of the block */
     uint32_t rows, row;                  /* of the block; the next to show */
+    bool late_checked;                   /* the chunks of late columns */
 };
 
 /* ---- opening ---- */
@@ -459,22 +460,39 @@ static int check_chunks(const struct columnar_decoder *d, const struct mill_fiel
     return MILL_OK;
 }
 
-static int open_block(struct columnar_decoder *d, struct mill_error *error)
+static bool is_late(const struct columnar_decoder *d, uint32_t column)
+{
+    return d->decoder.filter != NULL && d->decoder.filter->late[column];
+}
+
+/* The chunks of wanted columns: the late ones, or the others. */
+static int check_columns(const struct columnar_decoder *d, bool late, struct mill_error *error)
 {
     const struct mill_schema *schema = d->format->config.schema;
+    const struct columnar_block *b = (const void *)d->block;
+
+    for (uint32_t i = 0; i < schema->field_count; i++) {
+        uint32_t node = d->file->first_node[i];
+
+        if (d->format->config.wanted[i] && is_late(d, i) == late &&
+            check_chunks(d, &schema->fields[i], b->bytes, &node, error) != MILL_OK)
+            return error->code;
+    }
+    return MILL_OK;
+}
+
+static int open_block(struct columnar_decoder *d, struct mill_error *error)
+{
+    const struct early_filter *filter = d->decoder.filter;
     const struct columnar_block *b = (const void *)d->block;
 
     d->chunks = (const void *)(d->block + sizeof *b);
     d->rows = b->rows;
     d->row = 0;
-    for (uint32_t i = 0; i < schema->field_count; i++) {
-        uint32_t node = d->file->first_node[i];
-
-        if (d->format->config.wanted[i] &&
-            check_chunks(d, &schema->fields[i], b->bytes, &node, error) != MILL_OK)
-            return error->code;
-    }
-    return MILL_OK;
+    d->late_checked = filter == NULL || filter->exact;
+    if (check_columns(d, false, error) == MILL_OK && filter != NULL && filter->exact)
+        check_columns(d, true, error);
+    return error->code;
 }
 
 /* The next block of the piece, or none: header and end are passed over. */
@@ -564,12 +582,16 @@ static bool leave_empty(struct batch *out, struct column *c, const struct mill_t
     return c->children != NULL;
 }
 
+/* @pass: views only in these rows; NULL: in all. */
 static bool show_column(const struct columnar_decoder *d, struct batch *out, struct column *c,
-                        const struct mill_type *type, uint32_t *node, uint32_t rows)
+                        const struct mill_type *type, uint32_t *node, uint32_t rows,
+                        const uint64_t *pass)
 {
     const uint32_t own = (*node)++;
     const struct columnar_chunk *chunk = &d->chunks[own];
     const char *values = chunk_values(d, own);
+    const uint32_t *offsets;
+    uint32_t from = 0, to;
 
     *c = (struct column){0};
     if (chunk->nulls > 0 &&
@@ -579,7 +601,7 @@ static bool show_column(const struct columnar_decoder *d, struct batch *out, str
         c->child_count = type->field_count;
         c->children = arena_array(&out->bytes, struct column, type->field_count);
         for (uint32_t i = 0; c->children != NULL && i < type->field_count; i++)
-            if (!show_column(d, out, &c->children[i], &type->fields[i].type, node, rows))
+            if (!show_column(d, out, &c->children[i], &type->fields[i].type, node, rows, pass))
                 return false;
         return c->children != NULL;
     }
@@ -588,17 +610,65 @@ static bool show_column(const struct columnar_decoder *d, struct batch *out, str
         return true;
     }
     c->values = arena_alloc(&out->bytes, (size_t)out->capacity * sizeof(struct mill_view) + 64);
-    if (c->values != NULL)
-        make_views(c->values, (const uint32_t *)(const void *)values + d->row,
-                   values + columnar_value_bytes(type, d->rows), rows);
-    return c->values != NULL;
+    if (c->values == NULL)
+        return false;
+    offsets = (const uint32_t *)(const void *)values + d->row;
+    values += columnar_value_bytes(type, d->rows);
+    if (pass == NULL)
+        make_views(c->values, offsets, values, rows);
+    for (; pass != NULL && format_next_run(pass, rows, &from, &to); from = to)
+        make_views((struct mill_view *)c->values + from, offsets + from, values, to - from);
+    return true;
+}
+
+/* The columns of the next rows of the block: the late ones, or the others. */
+static int show_columns(const struct columnar_decoder *d, struct batch *out, uint32_t rows,
+                        bool late, const uint64_t *pass, struct mill_error *error)
+{
+    const struct mill_schema *schema = d->format->config.schema;
+
+    for (uint32_t i = 0; i < schema->field_count; i++) {
+        const struct mill_type *type = &schema->fields[i].type;
+        uint32_t node = d->file->first_node[i];
+
+        if (is_late(d, i) != late)
+            continue;
+        if (d->format->config.wanted[i]
+                ? !show_column(d, out, &out->columns[i], type, &node, rows, pass)
+                : !leave_empty(out, &out->columns[i], type))
+            return mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory for rows of %s", d->piece.file);
+    }
+    return MILL_OK;
+}
+
+/* Late columns, if a row passes. */
+static int show_late(struct columnar_decoder *d, struct batch *out, uint32_t rows,
+                     struct mill_error *error)
+{
+    struct early_filter *filter = d->decoder.filter;
+    uint64_t pass[BATCH_ROWS_MAX / 64];
+    const int passed = filter->run(filter, out, 0, rows, pass, error);
+
+    if (passed < 0)
+        return -passed;
+    if (passed == 0) {
+        for (uint32_t i = 0; i < d->format->config.schema->field_count; i++)
+            if (is_late(d, i) &&
+                !leave_empty(out, &out->columns[i], &d->format->config.schema->fields[i].type))
+                return mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory for rows of %s",
+                                 d->piece.file);
+        return MILL_OK;
+    }
+    if (!d->late_checked && check_columns(d, true, error) != MILL_OK)
+        return error->code;
+    d->late_checked = true;
+    return show_columns(d, out, rows, true, (uint32_t)passed > rows / 4 ? NULL : pass, error);
 }
 
 static int columnar_decode(struct format_decoder *decoder, struct batch *out,
                            struct mill_error *error)
 {
     struct columnar_decoder *d = (struct columnar_decoder *)decoder;
-    const struct mill_schema *schema = d->format->config.schema;
     uint32_t rows;
 
     if (d->row == d->rows && next_block(d, error) != MILL_OK)
@@ -606,18 +676,19 @@ static int columnar_decode(struct format_decoder *decoder, struct batch *out,
     if (d->block == NULL)
         return 0;
     rows = min_u32(out->capacity, d->rows - d->row);
-    for (uint32_t i = 0; i < schema->field_count; i++) {
-        const struct mill_type *type = &schema->fields[i].type;
-        uint32_t node = d->file->first_node[i];
-
-        if (d->format->config.wanted[i] ? !show_column(d, out, &out->columns[i], type, &node, rows)
-                                        : !leave_empty(out, &out->columns[i], type))
-            return -mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory for rows of %s",
-                              d->piece.file);
-    }
+    if (show_columns(d, out, rows, false, NULL, error) != MILL_OK ||
+        (d->decoder.filter != NULL && show_late(d, out, rows, error) != MILL_OK))
+        return -error->code;
     d->row += rows;
     out->rows = out->live = rows;
     return d->row < d->rows || d->next < d->piece.length;
+}
+
+static bool columnar_asks_filter(const struct options *options, const struct mill_type *type,
+                                 bool exact)
+{
+    (void)options;
+    return !exact || type_phys(type) == PHYS_VIEW; /* others are shown where they lie */
 }
 
 static const char *const no_options[] = {NULL};
@@ -634,6 +705,7 @@ const struct format_vtable format_columnar = {.name = "columnar",
                                               .decoder_free = columnar_decoder_free,
                                               .begin = columnar_begin,
                                               .decode = columnar_decode,
+                                              .asks_filter = columnar_asks_filter,
                                               .writer_open = columnar_writer_open,
                                               .writer_close = columnar_writer_close,
                                               .write = columnar_writer_write,

@@ -288,6 +288,13 @@ static int format_decode(struct format_decoder *decoder, struct batch *out,
     return csv_decode((struct csv_decoder *)decoder, out, error);
 }
 
+/* Well-formed text needs no look at its fields. */
+static bool format_asks_filter(const struct options *options, const struct mill_type *type,
+                               bool exact)
+{
+    return !exact || (type_is_text(type) && option_text(options, "csv.null-literal", NULL) == NULL);
+}
+
 static int writer_open(const struct sink_config *config, struct format_writer **out,
                        struct mill_error *error)
 {
@@ -340,6 +347,7 @@ const struct format_vtable format_csv = {.name = "csv",
                                          .decoder_free = format_decoder_free,
                                          .begin = format_begin,
                                          .decode = format_decode,
+                                         .asks_filter = format_asks_filter,
                                          .writer_open = writer_open,
                                          .writer_close = writer_close,
                                          .write = writer_write};

@@ -103,6 +103,7 @@ struct packet_decoder {
     uint8_t digits[256], digit_count[256];
     char octets[256][4]; /* "255." */
     struct packet packets[CHUNK];
+    const struct packet *from; /* one of packets: the first to fill columns from */
     struct text_entry texts[TEXTS];
 };
 
@@ -427,7 +428,7 @@ static void text_mac(const uint8_t *a, char *to)
     }
 }
 
-/* ---- filling: rows first .. first + n of @column from d->packets ---- */
+/* ---- filling: rows first .. first + n of @column from d->from ---- */
 
 #define FILL_LOOP(to_type, from_type)                                                              \
     {                                                                                              \
@@ -460,13 +461,13 @@ static bool fill_addresses(struct packet_decoder *d, struct batch *out,
     if (text == NULL)
         return false;
     for (int i = 0; i < n; i++) {
-        const char *p = (const char *)&d->packets[i];
+        const char *p = (const char *)&d->from[i];
         const uint8_t *address;
         const uint32_t version = *(const uint8_t *)(p + c->argument);
 
         memcpy(&address, p + c->offset, sizeof address);
         to[i] = view_of("", 0);
-        if ((d->packets[i].has & c->has) == 0)
+        if ((d->from[i].has & c->has) == 0)
             continue;
         if (type->kind != MILL_VARCHAR) {
             to[i] = view_of((const char *)address, version == 4 ? 4 : 16);
@@ -490,8 +491,8 @@ static bool fill_macs(struct packet_decoder *d, struct batch *out, const struct 
     if (type->kind == MILL_VARCHAR && (text = arena_alloc(&out->bytes, (size_t)n * 18)) == NULL)
         return false;
     for (int i = 0; i < n; i++) {
-        const bool valid = (d->packets[i].has & c->has) != 0;
-        const uint8_t *a = valid ? d->packets[i].eth + c->argument : NULL;
+        const bool valid = (d->from[i].has & c->has) != 0;
+        const uint8_t *a = valid ? d->from[i].eth + c->argument : NULL;
         uint64_t number = 0;
 
         for (int k = 0; valid && text == NULL && k < 6; k++)
@@ -511,7 +512,7 @@ static void fill_bytes(const struct packet_decoder *d, const struct packet_colum
                        struct mill_view *to)
 {
     for (int i = 0; i < n; i++) {
-        const struct packet *p = &d->packets[i];
+        const struct packet *p = &d->from[i];
         uint32_t from = 0, length = p->record.caplen;
 
         if (c->fill == FILL_PAYLOAD) {
@@ -530,7 +531,7 @@ static bool fill_nulls(struct packet_decoder *d, struct batch *out, const struct
     if (column->validity == NULL && !column_own_validity(out, column))
         return false;
     for (int i = 0; i < n; i++)
-        if ((d->packets[i].has & c->has) == 0) {
+        if ((d->from[i].has & c->has) == 0) {
             column_set_null(column, first + (uint32_t)i);
             memset((char *)column->values + (first + (size_t)i) * width, 0, width);
         }
@@ -543,7 +544,7 @@ static bool fill_column(struct packet_decoder *d, struct batch *out, uint32_t in
     const struct packet_column *c = d->format->fills[index];
     const struct mill_type *type = &d->format->config.schema->fields[index].type;
     struct column *column = &out->columns[index];
-    const struct packet *p = d->packets;
+    const struct packet *p = d->from;
     bool ok = true;
 
     switch (c->fill) {
@@ -590,6 +591,46 @@ static int out_of_memory(struct mill_error *error)
     return -mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory for a batch of packets");
 }
 
+/* Columns of @n packets from packets[first] on; @late: those of rows that pass only, else the others. */
+static bool fill_some(struct packet_decoder *d, struct batch *out, uint32_t first, int n,
+                      uint32_t has_all, bool late)
+{
+    const struct source_config *config = &d->format->config;
+    const struct early_filter *filter = d->decoder.filter;
+
+    d->from = d->packets + first;
+    for (uint32_t i = 0; i < config->schema->field_count; i++)
+        if ((config->wanted == NULL || config->wanted[i]) &&
+            (filter != NULL && filter->late[i]) == late &&
+            !fill_column(d, out, i, out->rows + first, n, has_all))
+            return false;
+    return true;
+}
+
+/* The columns of @n packets, which are out->rows .. out->rows + n. */
+static int fill_rows(struct packet_decoder *d, struct batch *out, int n, uint32_t has_all,
+                     struct mill_error *error)
+{
+    struct early_filter *filter = d->decoder.filter;
+    uint64_t pass[CHUNK / 64];
+    uint32_t from = 0, to;
+    int passed;
+
+    if (!fill_some(d, out, 0, n, has_all, false))
+        return out_of_memory(error);
+    if (filter == NULL || n == 0)
+        return 0;
+    passed = filter->run(filter, out, out->rows, (uint32_t)n, pass, error);
+    if (passed < 0)
+        return passed;
+    if (passed > n / 4)
+        return fill_some(d, out, 0, n, has_all, true) ? 0 : out_of_memory(error);
+    for (; format_next_run(pass, (uint32_t)n, &from, &to); from = to)
+        if (!fill_some(d, out, from, (int)(to - from), has_all, true))
+            return out_of_memory(error);
+    return 0;
+}
+
 static int packet_decode_batch(struct format_decoder *decoder, struct batch *out,
                                struct mill_error *error)
 {
@@ -607,22 +648,30 @@ static int packet_decode_batch(struct format_decoder *decoder, struct batch *out
         const int room = (int)min_u32(CHUNK, out->capacity - out->rows);
         const struct capture_rows to = {d->packets, sizeof *d->packets, room};
         const int n = capture_read(&d->place, d->offset, &d->bytes, d->end, &to, error);
-        uint32_t has_all;
+        int code;
 
         if (n < 0)
             return n;
         d->offset += (uint64_t)(d->bytes - before);
-        has_all = look(d, n);
-        for (uint32_t i = 0; i < count; i++)
-            if ((config->wanted == NULL || config->wanted[i]) &&
-                !fill_column(d, out, i, out->rows, n, has_all))
-                return out_of_memory(error);
+        code = fill_rows(d, out, n, look(d, n), error);
+        if (code != 0)
+            return code;
         out->rows += (uint32_t)n;
         if (n < room)
             break;
     }
     out->live = out->rows;
     return d->bytes < d->end ? 1 : 0;
+}
+
+/* What a packet says is never bad: a value or NULL. */
+static bool packet_asks_filter(const struct options *options, const struct mill_type *type,
+                               bool exact)
+{
+    (void)options;
+    (void)type;
+    (void)exact;
+    return true;
 }
 
 static const char *const packet_options[] = {"replay.speed", NULL};
@@ -643,4 +692,5 @@ const struct format_vtable format_pcap = {
     .decoder_free = packet_decoder_free,
     .begin = packet_begin,
     .decode = packet_decode_batch,
+    .asks_filter = packet_asks_filter,
 };

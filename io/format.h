@@ -55,6 +55,7 @@ struct format_cutter {
 };
 struct format_decoder {
     const struct format_vtable *vtable;
+    struct early_filter *filter; /* as decoder.filter */
 };
 struct format_writer {
     const struct format_vtable *vtable;
@@ -93,6 +94,8 @@ struct format_vtable {
     void (*begin)(struct format_decoder *decoder, const struct format_piece *piece);
     /* As source_vtable.decode. */
     int (*decode)(struct format_decoder *decoder, struct batch *out, struct mill_error *error);
+    /* As source_vtable.asks_filter; NULL: never. */
+    bool (*asks_filter)(const struct options *options, const struct mill_type *type, bool exact);
 
     /* NULL: cannot be written. */
     int (*writer_open)(const struct sink_config *config, struct format_writer **out,
@@ -111,6 +114,8 @@ const struct format_vtable *format_find(const struct options *options, const cha
 /* options_check_used() with the connector's keys @own and the format's. */
 int format_check_options(const struct options *options, const char *const *own,
                          const char *const *format_keys, struct mill_error *error);
+/* The next rows from *from on that pass: *from .. *to. False: no more. */
+bool format_next_run(const uint64_t *pass, uint32_t count, uint32_t *from, uint32_t *to);
 /* The line of @at, which lies in @piece; 0: unknown. @seen_at and @seen_line: kept by the decoder between calls for one
  * piece (0 at first), so that many calls in ascending order count each byte once. */
 uint64_t format_line(const struct format_piece *piece, const char *at, const char **seen_at,

@@ -49,6 +49,23 @@ int format_check_options(const struct options *options, const char *const *own,
     return options_check_used(options, known, n, error);
 }
 
+bool format_next_run(const uint64_t *pass, uint32_t count, uint32_t *from, uint32_t *to)
+{
+    uint32_t at = *from;
+
+    while (at < count && (pass[at / 64] >> (at & 63)) == 0)
+        at = (at / 64 + 1) * 64;
+    if (at < count)
+        at += (uint32_t)__builtin_ctzll(pass[at / 64] >> (at & 63));
+    if (at >= count)
+        return false;
+    *from = at;
+    while (at < count && (pass[at / 64] >> (at & 63) & 1) != 0)
+        at++;
+    *to = at;
+    return true;
+}
+
 uint64_t format_line(const struct format_piece *piece, const char *at, const char **seen_at,
                      uint64_t *seen_line)
 {

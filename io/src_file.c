@@ -269,6 +269,7 @@ static void file_begin(struct decoder *decoder, const struct piece *piece)
                                       .state = file->at.state};
 
     d->file = (uint32_t)piece->extra[0];
+    d->inner->filter = d->decoder.filter;
     d->inner->vtable->begin(d->inner, &part);
 }
 
@@ -302,6 +303,18 @@ static bool metadata_column(struct batch *out, struct column *c, const struct re
     else
         value->number = floor_div(file->modified_ns, 1000000) * 1000;
     return true;
+}
+
+static bool file_asks_filter(const struct options *options, const struct mill_type *type,
+                             bool exact)
+{
+    const char *connector = option_text(options, "connector", "");
+    struct mill_error error = {0};
+    const struct format_vtable *format =
+        format_find(options, strcmp(connector, "pcap") == 0 ? "pcap" : NULL, &error);
+
+    return format != NULL && format->asks_filter != NULL &&
+           format->asks_filter(options, type, exact);
 }
 
 static int file_decode(struct decoder *decoder, struct batch *out, struct mill_error *error)
@@ -359,8 +372,8 @@ static void file_close(struct source *source)
         .name = title, .open = opener, .split_count = file_split_count,                            \
         .split_name = file_split_name, .cut = file_cut, .pump = file_pump,                         \
         .decoder_new = file_decoder_new, .decoder_free = file_decoder_free, .begin = file_begin,   \
-        .decode = file_decode, .release = file_release, .bytes_in = file_bytes_in,                 \
-        .close = file_close                                                                        \
+        .asks_filter = file_asks_filter, .decode = file_decode, .release = file_release,           \
+        .bytes_in = file_bytes_in, .close = file_close                                             \
     }
 const struct source_vtable filesystem_source = FILE_SOURCE("filesystem", filesystem_open);
 const struct source_vtable pcap_source = FILE_SOURCE("pcap", pcap_open);

@@ -120,6 +120,8 @@ void plan_late_sink(struct planner *p, struct phys_node *node, const struct rela
 
 /* filters.c */
 void plan_move_filters(struct planner *p);
+/* After columns that nobody reads are known: what decoders may drop by. @exact: bad values are found all the same. */
+void plan_early_filters(struct planner *p, bool exact);
 /* Nodes that feed a sink, inputs first; calcs that do nothing are left out. */
 void plan_order(struct planner *p);
 /* Takes no time to speak of and fails on no row. */

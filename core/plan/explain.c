@@ -69,10 +69,15 @@ static void put_source(const struct out *o, const struct phys_node *node)
     for (uint32_t i = 0, shown = 0; i < s->decoded.field_count; i++)
         if (s->wanted[i])
             put(o, "%s%s", shown++ > 0 ? ", " : "", s->decoded.fields[i].name);
-    if (s->watermark.column < 0)
+    if (s->watermark.column >= 0)
+        put(o, " watermark %s = %s", node->schema.fields[s->watermark.column].name,
+            expr_text(s->watermark.expression, &node->schema, text, sizeof text));
+    if (s->early == NULL)
         return;
-    put(o, " watermark %s = %s", node->schema.fields[s->watermark.column].name,
-        expr_text(s->watermark.expression, &node->schema, text, sizeof text));
+    put(o, "; only where %s: ", expr_text(s->early, &s->decoded, text, sizeof text));
+    for (uint32_t i = 0, shown = 0; i < s->decoded.field_count; i++)
+        if (s->late[i])
+            put(o, "%s%s", shown++ > 0 ? ", " : "", s->decoded.fields[i].name);
 }
 
 static void put_rows_window(const struct out *o, const struct window_spec *w)

@@ -270,6 +270,117 @@ void plan_move_filters(struct planner *p)
             move_down(p, p->nodes[i]);
 }
 
+/* ---- filters of decoders ---- */
+
+/* The columns of a table over its decoded ones; NULL: computed, and not cheaply. */
+static struct expr **decoded_columns(struct planner *p, const struct phys_node *source)
+{
+    const uint32_t n = source->schema.field_count;
+    struct expr **columns = arena_array(p->arena, struct expr *, n + 1);
+    uint32_t d = 0;
+
+    for (uint32_t i = 0; i < n; i++)
+        if (source->source.computed[i] == NULL)
+            columns[i] = expr_column(&p->session, d++, &source->schema.fields[i].type,
+                                     (struct expr_place){0, 0});
+    for (uint32_t i = 0; i < n; i++)
+        if (source->source.computed[i] != NULL && expr_is_cheap(source->source.computed[i]))
+            columns[i] = expr_over(p, source->source.computed[i], columns);
+    return columns;
+}
+
+/* Cheap parts of a filter over decoded columns. NULL: none. */
+static struct expr *early_parts(struct planner *p, struct expr *filter, struct expr *const *columns)
+{
+    struct parts parts = {.count = 0};
+    struct expr *early = NULL;
+    bool any;
+
+    split(filter, &parts);
+    for (uint32_t i = 0; i < parts.count; i++)
+        if (expr_is_cheap(parts.items[i]) && reads_only(parts.items[i], columns, &any))
+            early = expr_both(p, early, expr_over(p, parts.items[i], columns));
+    return early;
+}
+
+static struct expr *either(struct planner *p, struct expr *a, struct expr *b)
+{
+    struct expr *e = a == NULL ? b : expr_both(p, a, b);
+
+    if (a != NULL)
+        e->kind = EXPR_OR;
+    return e;
+}
+
+/* Where every consumer filters: the rows that one of them may keep. NULL: all. */
+static struct expr *early_filter(struct planner *p, const struct phys_node *source)
+{
+    struct expr **columns = decoded_columns(p, source), *early = NULL;
+
+    for (uint32_t i = 0; i < p->count; i++)
+        for (uint32_t k = 0; k < p->nodes[i]->input_count; k++) {
+            const struct phys_node *node = p->nodes[i];
+            struct expr *part = NULL;
+
+            if (node->inputs[k] != source)
+                continue;
+            if (node->kind == NODE_CALC && node->calc.filter != NULL)
+                part = early_parts(p, node->calc.filter, columns);
+            if (part == NULL)
+                return NULL;
+            early = either(p, early, part);
+        }
+    return early;
+}
+
+/* Read of every row: by a filter, a computed column or the watermark. */
+static bool read_always(const struct planner *p, const struct phys_node *source, uint32_t column)
+{
+    const struct source_node *s = &source->source;
+
+    if (s->watermark.column == (int32_t)column ||
+        (s->watermark.column >= 0 && expr_reads(s->watermark.expression, column)))
+        return true;
+    for (uint32_t i = 0; i < source->schema.field_count; i++)
+        if (s->computed[i] != NULL && expr_reads(s->computed[i], column))
+            return true;
+    for (uint32_t i = 0; i < p->count; i++)
+        if (p->nodes[i]->input_count > 0 && p->nodes[i]->inputs[0] == source &&
+            expr_reads(p->nodes[i]->calc.filter, column))
+            return true;
+    return false;
+}
+
+static void source_early(struct planner *p, struct phys_node *source, bool exact)
+{
+    struct source_node *s = &source->source;
+    bool *late = arena_array(p->arena, bool, s->decoded.field_count + 1), any = false;
+    uint32_t d = 0;
+
+    if (s->vtable == NULL || s->vtable->asks_filter == NULL || s->metadata != NULL)
+        return;
+    s->early = early_filter(p, source);
+    for (uint32_t i = 0; s->early != NULL && i < source->schema.field_count; i++) {
+        if (s->computed[i] != NULL)
+            continue;
+        late[d] = s->wanted[d] && !read_always(p, source, i) &&
+                  s->vtable->asks_filter(s->options, &s->decoded.fields[d].type, exact);
+        any = any || late[d];
+        d++;
+    }
+    s->late = late;
+    s->exact = exact;
+    if (!any)
+        s->early = NULL;
+}
+
+void plan_early_filters(struct planner *p, bool exact)
+{
+    for (uint32_t i = 0; i < p->count; i++)
+        if (p->nodes[i]->kind == NODE_SOURCE)
+            source_early(p, p->nodes[i], exact);
+}
+
 /* ---- the order of the nodes ---- */
 
 static bool does_nothing(const struct phys_node *node)

@@ -465,6 +465,8 @@ static struct phys_plan *finish(struct planner *p)
         plan_move_filters(p);
     plan_order(p);
     prune(p);
+    if (!setting_is(p, "millstream.optimizer.filter-push-down", "off"))
+        plan_early_filters(p, !setting_is(p, "millstream.optimizer.filter-push-down", "all"));
     plan->nodes = p->nodes;
     plan->node_count = p->count;
     plan->sources = arena_array(p->arena, struct phys_node *, p->count + 1);

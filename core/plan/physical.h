@@ -45,6 +45,10 @@ struct source_node {
     const bool *wanted;              /* per decoded column: read by somebody */
     struct watermark_spec watermark; /* over *decoded plus computed* columns = the node's schema */
     struct expr **computed; /* per column of the node's schema: NULL = next decoded column */
+    struct expr *
+        early; /* over decoded columns: rows where it is not TRUE are dropped by every consumer; or NULL */
+    const bool *late; /* per decoded column: nobody looks at it in those rows */
+    bool exact;       /* but bad values are found in them */
     enum { ON_ERROR_FAIL, ON_ERROR_SKIP, ON_ERROR_DEAD } on_error;
     const char *dead_letter_path;
     struct mill_input *memory; /* connector 'memory' */

@@ -284,8 +284,12 @@ static bool front_decoder(struct shard *shard)
     const uint32_t i = front->entry->source;
     struct source *source = shard->job->sources[i].source;
 
-    if (shard->decoders[i] == NULL)
+    if (shard->decoders[i] == NULL) {
         shard->decoders[i] = source->vtable->decoder_new(source, &shard->heap);
+        if (shard->decoders[i] != NULL && shard->job->sources[i].node->kind == NODE_SOURCE &&
+            !early_open(shard, shard->job->sources[i].node, &shard->decoders[i]->filter))
+            return false;
+    }
     front->decoder = shard->decoders[i];
     if (front->decoder == NULL) {
         mill_fail(&shard->error, MILL_E_MEMORY, 0, 0, "no memory for a decoder");

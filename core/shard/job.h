@@ -261,6 +261,10 @@ static inline struct step_entry *job_entry(const struct job *job, uint64_t step)
     return &job->directory[step & job->directory_mask];
 }
 
+/* early.c: the filter of a source's decoder; *out NULL: it has none. False: shard->error. */
+bool early_open(struct shard *shard, const struct phys_node *node, struct early_filter **out);
+void early_close(struct early_filter *filter);
+
 /* front.c */
 uint32_t front_turn(struct shard *shard);
 struct op *op_source_new(struct shard *shard, const struct phys_node *node);

@@ -248,8 +248,10 @@ void shard_close_ops(struct shard *shard)
     heap_free(&shard->heap, shard->ops, (job->plan->node_count + 1) * sizeof *shard->ops);
     shard->ops = NULL;
     for (uint32_t i = 0; shard->decoders != NULL && i < job->source_count; i++)
-        if (shard->decoders[i] != NULL)
+        if (shard->decoders[i] != NULL) {
+            early_close(shard->decoders[i]->filter);
             shard->decoders[i]->vtable->decoder_free(shard->decoders[i]);
+        }
     heap_free(&shard->heap, shard->decoders, (job->source_count + 1) * sizeof *shard->decoders);
     shard->decoders = NULL;
 }
