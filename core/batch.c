@@ -74,6 +74,9 @@ static bool show(struct batch *shell, const struct batch *base)
         return false;
     if (base->column_count > 0)
         memcpy(shell->columns, base->columns, base->column_count * sizeof *shell->columns);
+    shell->bounded = base->bounded;
+    shell->least = base->least;
+    shell->greatest = base->greatest;
     shell->step = base->step;
     shell->rows = shell->live = base->rows;
     shell->row_kinds = base->row_kinds;

@@ -51,6 +51,10 @@ struct batch {
     struct mill_view *order_keys; /* CLASS_FIRED: memcmp-able position of each row */
     uint64_t *hashes;             /* hash of the exchange's key columns per row, or NULL */
 
+    /* the values of rows 0 .. rows-1 in the column that begins at @bounded lie between least and greatest; NULL: not known */
+    const void *bounded;
+    int64_t least, greatest;
+
     struct batch *base; /* a shell borrows its columns from base and releases it with itself */
     struct batch *
         lent; /* travels in place of copies: the share of it that comes back when this batch is home */

@@ -1,6 +1,8 @@
 /* core/ops/op.c - handing batches to what comes next. */
 #include "core/ops/op.h"
 
+#include "kernels/kernels.h"
+
 static enum op_progress emit_to(struct op *op, struct op_link *links, uint32_t count,
                                 struct batch *batch, const struct step_time *t)
 {
@@ -74,4 +76,15 @@ enum op_progress op_late_rows(struct op *op, const struct batch *batch, const ui
     out->class_ = batch->class_;
     out->origin = batch->origin;
     return op_emit_late(op, out, t);
+}
+
+void op_bounds(const struct op *op, const struct batch *batch, const struct column *column,
+               int64_t *least, int64_t *greatest)
+{
+    if (batch->bounded == column->values) {
+        *least = batch->least;
+        *greatest = batch->greatest;
+    } else {
+        op->context->kernels->bounds_i64(column->values, batch->rows, least, greatest);
+    }
 }

@@ -120,16 +120,15 @@ static bool slice_add(struct preagg *p, struct slice *slice, const struct batch 
            agg_add(p->set, p->states, batch, agg_rows, count);
 }
 
-/* The slice of all of times[0 .. n), if it is one and no row was behind; NULL: sort them. *failed: no memory. */
-static struct slice *one_slice(struct preagg *p, const struct batch *batch, const int64_t *times,
-                               uint32_t n, bool *failed)
+/* The slice of all times from @least to @greatest, if it is one and no row was behind; NULL: sort them. *failed: no memory. */
+static struct slice *one_slice(struct preagg *p, const struct batch *batch, int64_t least,
+                               int64_t greatest, bool *failed)
 {
-    int64_t least, greatest, start;
     struct slice *slice;
+    int64_t start;
 
-    if (n == 0 || batch->behind != NULL)
+    if (batch->behind != NULL || batch->live == 0)
         return NULL;
-    p->op.context->kernels->bounds_i64(times, n, &least, &greatest);
     if (!windows_one_slice(&p->windows, least, greatest, &start))
         return NULL;
     slice = slice_get(p, windows_open_end(&p->windows, start, TIME_MIN), start);
@@ -142,12 +141,14 @@ static int add_plain(struct preagg *p, const struct batch *batch)
 {
     const struct window_spec *s = &p->windows.spec;
     const struct column *c = s->time >= 0 && !s->attached ? &batch->columns[s->time] : NULL;
+    int64_t least, greatest;
     bool failed = false;
     struct slice *slice;
 
     if (c == NULL || c->constant || c->validity != NULL || batch->live * 8 < batch->rows)
         return 0;
-    slice = one_slice(p, batch, c->values, batch->rows, &failed);
+    op_bounds(&p->op, batch, c, &least, &greatest);
+    slice = one_slice(p, batch, least, greatest, &failed);
     if (slice == NULL)
         return failed ? -1 : 0;
     return keys_prepare(&p->keys, batch, batch->selection, batch->live, &p->batch_keys) &&
@@ -160,7 +161,7 @@ static bool add_rows(struct preagg *p, const struct batch *batch, const struct s
 {
     const int plain = add_plain(p, batch);
     const uint32_t n = plain == 0 ? take_times(p, batch, t) : 0;
-    int64_t last_start = 0;
+    int64_t last_start = 0, least, greatest;
     bool failed = false;
     struct slice *last = NULL, *only;
 
@@ -168,7 +169,10 @@ static bool add_rows(struct preagg *p, const struct batch *batch, const struct s
         return plain > 0;
     if (!keys_prepare(&p->keys, batch, p->rows, n, &p->batch_keys))
         return false;
-    only = one_slice(p, batch, p->times, n, &failed);
+    if (n == 0)
+        return true;
+    p->op.context->kernels->bounds_i64(p->times, n, &least, &greatest);
+    only = one_slice(p, batch, least, greatest, &failed);
     if (only != NULL || failed)
         return !failed && slice_add(p, only, batch, p->rows, NULL, n);
     for (uint32_t i = 0; i < n; i++) {

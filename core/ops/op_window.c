@@ -153,7 +153,7 @@ static int push_plain(struct window_op *w, const struct batch *batch, const stru
     if (c == NULL || c->constant || c->validity != NULL || batch->behind != NULL ||
         batch->live == 0 || batch->live * 8 < batch->rows)
         return 0;
-    w->op.context->kernels->bounds_i64(c->values, batch->rows, &least, &greatest);
+    op_bounds(&w->op, batch, c, &least, &greatest);
     if (!windows_all_open(&w->windows, least, bound) ||
         !windows_one_slice(&w->windows, least, greatest, &start))
         return 0;

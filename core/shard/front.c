@@ -95,6 +95,9 @@ static bool take_watermarks(struct source_op *s, struct batch *batch, const int6
         int64_t least, most, other;
 
         kernels->bounds_i64(times, batch->rows, &least, &most);
+        batch->bounded = times;
+        batch->least = least;
+        batch->greatest = most;
         if (marks != times)
             kernels->bounds_i64(marks, batch->rows, &other, &most);
         /* No row can be behind: even the least time is ahead of everything the step has shown. */
