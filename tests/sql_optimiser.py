@@ -93,9 +93,12 @@ def one(seed):
                        "INSERT INTO o SELECT * FROM t" % (COLUMNS, form, d, form), [])
             if made != []:
                 return "seed %d: %s" % (seed, made)
-        queries = [query(r) for _ in range(r.randint(1, 2))]
-        if len(queries) == 2 and r.random() < 0.5:
-            queries[1] = queries[0]
+        queries = [query(r) for _ in range(r.choice([1, 2, 2]))]
+        if len(queries) == 2 and r.random() < 0.7:
+            names, text = queries[0]
+            queries[1] = (names, r.choice([text, "SELECT * FROM (%s) WHERE k <> 'cc'" % text]))
+            if r.random() < 0.3:
+                queries.append((names, text))
         out = [d + "/o%d.csv" % i for i in range(len(queries))]
         sinks = "".join("CREATE TABLE o%d (%s) WITH ('connector'='filesystem','format'='csv','path'='%s');" %
                         (i, ", ".join(c + " STRING" for c in names), o) for i, (o, (names, _)) in enumerate(zip(out, queries)))

@@ -61,6 +61,7 @@ struct planner {
     struct source_made *sources;
     struct with_made *with;
     uint32_t sink_count, depth;
+    uint32_t query; /* which INSERT is being planned */
 };
 
 _Noreturn void plan_fail(struct planner *p, struct ast_at at, int code, const char *format, ...)
@@ -129,6 +130,9 @@ bool expr_is_cheap(const struct expr *e);
 bool expr_reads(const struct expr *e, uint32_t column);
 /* A copy of @e with columns[i] in place of column i, where it is not NULL. */
 struct expr *expr_over(struct planner *p, const struct expr *e, struct expr *const *columns);
+
+/* share.c: nodes in order. Leaves what is not needed any more to plan_order(). */
+void plan_share(struct planner *p);
 
 /* bind_aggregate.c */
 /* Refuses types that rows cannot be grouped by. */

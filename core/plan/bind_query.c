@@ -199,6 +199,10 @@ static struct relation bind_file(struct planner *p, const struct ast_table *t)
 {
     struct table *table = arena_new(p->arena, struct table);
 
+    for (const struct source_made *made = p->sources; made != NULL; made = made->next)
+        if (made->table->temporary_file && made->relation.node->query != p->query &&
+            strcmp(made->table->name, t->text) == 0)
+            return made->relation; /* read once for all queries of a STATEMENT SET */
     table->name = t->text;
     table->temporary_file = true;
     if (infer_file(p->catalog->env, t->text, p->arena, &table->schema, &table->options, NULL, 0,

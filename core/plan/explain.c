@@ -20,6 +20,8 @@ static const char *const names[] = {[NODE_SOURCE] = "Source",
 struct out {
     plan_text text;
     void *user;
+    const struct phys_plan *plan;
+    bool *shown; /* per node */
 };
 
 static void put(const struct out *o, const char *format, ...) PRINTF_LIKE(2, 3);
@@ -131,6 +133,16 @@ static bool has_no_delay(const struct phys_node *node)
     return false;
 }
 
+static uint32_t consumers(const struct phys_plan *plan, const struct phys_node *node)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < plan->node_count; i++)
+        for (uint32_t k = 0; k < plan->nodes[i]->input_count; k++)
+            count += plan->nodes[i]->inputs[k] == node;
+    return node->kind == NODE_PREAGG ? count - node->late_to_count : count;
+}
+
 /* Operators that need rows in time order call a row late at the watermark itself. */
 static void put_warnings(const struct out *o, const struct phys_node *node)
 {
@@ -142,6 +154,11 @@ static void put_warnings(const struct out *o, const struct phys_node *node)
 static void put_node(const struct out *o, const struct phys_node *node, uint32_t depth)
 {
     put(o, "%*s%s[%u] stage %u", (int)depth * 2, "", names[node->kind], node->id, node->stage);
+    if (o->shown[node->id]) {
+        put(o, " as above\n");
+        return;
+    }
+    o->shown[node->id] = true;
     switch (node->kind) {
     case NODE_SOURCE: put_source(o, node); break;
     case NODE_CALC: put_calc(o, node); break;
@@ -166,6 +183,9 @@ static void put_node(const struct out *o, const struct phys_node *node, uint32_t
     default: break;
     }
     put_warnings(o, node);
+    if (consumers(o->plan, node) > 1)
+        put(o, "; %s once for %u operators", node->kind == NODE_SOURCE ? "read" : "computed",
+            consumers(o->plan, node));
     put(o, "\n");
     if (takes_partials(node)) /* its input stands above, below the rows */
         return;
@@ -175,10 +195,9 @@ static void put_node(const struct out *o, const struct phys_node *node, uint32_t
 
 void plan_explain(const struct phys_plan *plan, struct arena *arena, plan_text text, void *user)
 {
-    const struct out o = {text, user};
+    const struct out o = {text, user, plan, arena_array(arena, bool, plan->node_count + 1)};
 
-    (void)arena;
-    for (uint32_t i = 0; i < plan->node_count; i++)
+    for (uint32_t i = 0; o.shown != NULL && i < plan->node_count; i++)
         if (plan->nodes[i]->kind == NODE_SINK)
             put_node(&o, plan->nodes[i], 0);
 }

@@ -210,6 +210,7 @@ static void filter_input(struct planner *p, struct phys_node *consumer, uint32_t
         return;
     }
     calc = plan_node(p, NODE_CALC, &below, 1);
+    calc->query = consumer->query;
     calc->schema = below->schema;
     calc->calc = (struct calc_node){filter, NULL, 0};
     calc->why = why;

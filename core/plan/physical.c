@@ -23,6 +23,7 @@ struct phys_node *plan_node(struct planner *p, enum node_kind kind, struct phys_
     }
     node->kind = kind;
     node->id = p->count;
+    node->query = p->query;
     node->rowtime = -1;
     node->input_count = count;
     node->inputs = arena_array(p->arena, struct phys_node *, count + 1);
@@ -464,6 +465,10 @@ static struct phys_plan *finish(struct planner *p)
     if (!setting_is(p, "millstream.optimizer.filter-push-down", "off"))
         plan_move_filters(p);
     plan_order(p);
+    if (!setting_is(p, "millstream.optimizer.share-sub-plans", "false")) {
+        plan_share(p);
+        plan_order(p);
+    }
     prune(p);
     if (!setting_is(p, "millstream.optimizer.filter-push-down", "off"))
         plan_early_filters(p, !setting_is(p, "millstream.optimizer.filter-push-down", "all"));
@@ -497,8 +502,8 @@ static void plan_all(struct planner *p, const struct ast_statement *s, struct ph
     switch (s->kind) {
     case STATEMENT_INSERT: plan_insert(p, s); break;
     case STATEMENT_SET_OF_INSERTS:
-        for (uint32_t i = 0; i < s->inner_count; i++)
-            plan_insert(p, s->inner[i]);
+        for (p->query = 0; p->query < s->inner_count; p->query++)
+            plan_insert(p, s->inner[p->query]);
         break;
     case STATEMENT_SELECT:
         r = bind_query(p, s->query);

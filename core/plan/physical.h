@@ -126,7 +126,8 @@ struct sink_node {
 
 struct phys_node {
     enum node_kind kind;
-    uint32_t id; /* position in the plan's nodes */
+    uint32_t id;    /* position in the plan's nodes */
+    uint32_t query; /* of a STATEMENT SET that it was planned for */
     uint32_t stage;
     struct mill_schema schema; /* of what it gives */
     struct phys_node **inputs;

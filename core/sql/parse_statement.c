@@ -304,7 +304,7 @@ static struct ast_statement *parse_statement_set(struct parser *p)
     struct ast_statement *s = statement_new(p, STATEMENT_SET_OF_INSERTS);
     struct list inner = {0};
 
-    if (accept(p, "EXECUTE")) {
+    if (accept(p, "EXECUTE") || is(p, "STATEMENT")) { /* EXPLAIN STATEMENT SET BEGIN ... */
         expect(p, "STATEMENT");
         expect(p, "SET");
         expect(p, "BEGIN");
