@@ -51,6 +51,19 @@ void bounds(benchmark::State &s, const mk_table *t, size_t rows)
     report(s, rows, rows * 8);
 }
 
+// Times of @slices neighbouring slices at random.
+template <uint64_t slices> void starts(benchmark::State &s, const mk_table *t, size_t rows)
+{
+    const auto v = numbers(rows, slices * 10000000);
+    const mk_grid grid = {0, 10000000};
+    std::vector<int64_t> out(batch);
+
+    for (auto _ : s)
+        for (size_t i = 0; i < rows; i += batch)
+            t->slice_starts(&grid, v.data() + i, std::min(batch, rows - i), out.data());
+    report(s, rows, rows * 8);
+}
+
 void sum(benchmark::State &s, const mk_table *t, size_t rows)
 {
     const auto v = numbers(rows, 1u << 30);
@@ -221,6 +234,8 @@ const struct {
     const char *name;
     void (*run)(benchmark::State &, const mk_table *, size_t);
 } kernels[] = {{"bounds_i64", bounds},
+               {"slice_starts/2", starts<2>},
+               {"slice_starts/1M", starts<1000000>},
                {"sum_i64", sum},
                {"sum_lanes_f64", sum_lanes},
                {"order_f64", order},

@@ -19,6 +19,11 @@ struct mk_csv_marks {
     bool plain; /* ASCII without NUL */
 };
 
+/* Slices of time: bounds at offset + k * width, width > 0. */
+struct mk_grid {
+    int64_t offset, width;
+};
+
 enum mk_kind { MK_I8, MK_I16, MK_I32, MK_I64, MK_F32, MK_F64 };
 enum mk_compare { MK_EQ, MK_NE, MK_LT, MK_LE, MK_GT, MK_GE };
 enum mk_arith { MK_ADD, MK_SUB, MK_MUL };
@@ -70,6 +75,10 @@ struct mk_table {
                        size_t count, int64_t *seconds, uint32_t *nanos, uint64_t *other);
     /* *least and *most of @count values, @count > 0. */
     void (*bounds_i64)(const int64_t *values, size_t count, int64_t *least, int64_t *most);
+    /* starts[i] = the greatest bound of @grid that is not above times[i]; INT64_MIN where that lies below it. In place
+     * is allowed. */
+    void (*slice_starts)(const struct mk_grid *grid, const int64_t *times, size_t count,
+                         int64_t *starts);
 };
 
 extern const struct mk_table mk_scalar, mk_avx2, mk_avx512;

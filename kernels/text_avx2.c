@@ -1,5 +1,6 @@
 /* kernels/text_avx2.c - the kernels with AVX2: 32 bytes at a time. Built with -march=x86-64-v3. */
 #include "kernels/csv.h"
+#include "kernels/slice.h"
 #include "kernels/utf8.h"
 #include "kernels/values.h"
 
@@ -158,4 +159,5 @@ const struct mk_table mk_avx2 = {.isa = "avx2",
                                  .parse_i64 = mk_parse_i64_avx2,
                                  .parse_number = mk_parse_number_avx2,
                                  .parse_time = mk_parse_time_avx2,
-                                 .bounds_i64 = bounds_i64_avx2};
+                                 .bounds_i64 = bounds_i64_avx2,
+                                 .slice_starts = mk_slice_starts_avx2};

@@ -1,5 +1,6 @@
 /* kernels/text_avx512.c - the kernels with AVX-512 BW: 64 bytes at a time. Built with its own flags. */
 #include "kernels/csv.h"
+#include "kernels/slice.h"
 #include "kernels/utf8.h"
 #include "kernels/values.h"
 
@@ -125,4 +126,5 @@ const struct mk_table mk_avx512 = {.isa = "avx512",
                                    .parse_i64 = mk_parse_i64_avx512,
                                    .parse_number = mk_parse_number_avx512,
                                    .parse_time = mk_parse_time_avx512,
-                                   .bounds_i64 = bounds_i64_avx512};
+                                   .bounds_i64 = bounds_i64_avx512,
+                                   .slice_starts = mk_slice_starts_avx512};

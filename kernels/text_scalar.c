@@ -1,5 +1,6 @@
 /* kernels/text_scalar.c - the definition of the kernels, on any processor. */
 #include "kernels/csv.h"
+#include "kernels/slice.h"
 #include "kernels/utf8.h"
 #include "kernels/values.h"
 
@@ -68,4 +69,5 @@ const struct mk_table mk_scalar = {.isa = "scalar",
                                    .parse_i64 = mk_parse_i64_scalar,
                                    .parse_number = mk_parse_number_scalar,
                                    .parse_time = mk_parse_time_scalar,
-                                   .bounds_i64 = bounds_i64_scalar};
+                                   .bounds_i64 = bounds_i64_scalar,
+                                   .slice_starts = mk_slice_starts_scalar};

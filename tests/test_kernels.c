@@ -90,6 +90,78 @@ Test(kernels, bounds_equal_a_loop)
             }
 }
 
+/* In 128 bits: nothing wraps. */
+static int64_t slice_start(int64_t offset, int64_t width, int64_t time)
+{
+    const __int128 distance = (__int128)time - offset;
+    const __int128 rest = (distance % width + width) % width;
+    const __int128 start = (__int128)time - rest;
+
+    return start < INT64_MIN ? INT64_MIN : (int64_t)start;
+}
+
+/* Times around @near: close, 2^49 to 2^52 away, at the ends of int64, on bounds and beside them. */
+static int64_t some_time(const struct mk_grid *grid, int64_t near, unsigned *seed)
+{
+    static const int64_t ends[] = {INT64_MIN, INT64_MAX, 0, -1, INT64_MIN + 1, INT64_MAX - 1};
+    const uint64_t wide = (uint64_t)next(seed) << 40 ^ (uint64_t)next(seed) << 20 ^ next(seed);
+    const uint64_t far = 1ull << (48 + next(seed) % 5);
+
+    switch (next(seed) % 8) {
+    case 0: return ends[next(seed) % 6];
+    case 1: return (int64_t)wide;
+    case 2: return (int64_t)((uint64_t)near + far);
+    case 3: return (int64_t)((uint64_t)near - far + wide % 1000);
+    case 4:
+    case 5:
+        return (int64_t)((uint64_t)slice_start(grid->offset, grid->width, near) +
+                         next(seed) % 100 * (uint64_t)grid->width + next(seed) % 3 - 1);
+    default: return (int64_t)((uint64_t)near + wide % 100000000);
+    }
+}
+
+Test(kernels, slice_starts_equal_wide_arithmetic)
+{
+    static const int64_t widths[] = {1,           2,
+                                     3,           7,
+                                     1000,        10000000,
+                                     1ll << 32,   (1ll << 32) + 1,
+                                     86400000000, 2592000000000000,
+                                     INT64_MAX,   INT64_MAX / 2 + 3};
+    static const int64_t offsets[] = {0, 1, -1, 12345678901, INT64_MIN, INT64_MAX};
+    static const int64_t places[] = {0,         -5000000, 1700000000000000, 1700000000000000000,
+                                     INT64_MIN, INT64_MAX};
+    const struct mk_table *room[4];
+    const struct mk_table *const *tables = mk_usable(room);
+    int64_t times[140], starts[140];
+    unsigned seed = 5;
+
+    for (size_t length = 0; length <= 130; length++)
+        for (size_t c = 0; c < 12 * 6; c++) {
+            const struct mk_grid grid = {offsets[c % 6], widths[c / 6]};
+            const size_t from = c % 9;
+            const bool regular = next(&seed) % 2 == 0;
+            const int64_t near = places[next(&seed) % 6];
+
+            for (size_t i = 0; i < from + length; i++)
+                times[i] = regular ? (int64_t)((uint64_t)near + next(&seed) % 50000000)
+                                   : some_time(&grid, near, &seed);
+            for (size_t t = 0; tables[t] != NULL; t++) {
+                starts[length] = 42;
+                tables[t]->slice_starts(&grid, times + from, length, starts);
+                for (size_t i = 0; i < length; i++)
+                    cr_assert_eq(starts[i], slice_start(grid.offset, grid.width, times[from + i]),
+                                 "%s: %zu of %zu: time %ld, offset %ld, width %ld gives %ld",
+                                 tables[t]->isa, i, length, (long)times[from + i],
+                                 (long)grid.offset, (long)grid.width, (long)starts[i]);
+                cr_assert_eq(starts[length], 42, "%s: length %zu", tables[t]->isa, length);
+            }
+            tables[0]->slice_starts(&grid, times, from + length, times);
+            for (size_t i = from; i < from + length && tables[1] != NULL; i++)
+                cr_assert_eq(times[i], starts[i - from], "%s: in place", tables[0]->isa);
+        }
+}
+
 Test(kernels, an_unknown_instruction_set_is_refused)
 {
     char why[100] = "";
