@@ -1,4 +1,4 @@
-/* bench/bench_memory.c - windows over a table in memory, lent to the engine: COUNT, SUM, MIN, MAX by key, 10 windows of 10 s in all.
+/* bench/bench_memory.c - windows over a table in memory, lent to the engine: COUNT, SUM, MIN, MAX by key, 100 s of event time in all.
  *
  * usage: bench_memory [MILLION_ROWS [WORKLOAD...]]. Each workload runs five times with 1 and with 2 shards. Before a figure is printed the answer is
  * compared with a recomputation in this file: the number of groups, and over all of them the sums of counts, sums, least and greatest
@@ -24,19 +24,22 @@ static const struct workload {
     uint32_t key_count;
     double zipf; /* exponent; 0: uniform */
     enum windows windows;
-    uint32_t size_s, slide_s;
-} workloads[] = {{"unkeyed", KEYS_NONE, 1, 0, TUMBLE, 10, 10},
-                 {"dense100", KEYS_DENSE, 100, 0, TUMBLE, 10, 10},
-                 {"random10k", KEYS_SPREAD, 10000, 0, TUMBLE, 10, 10},
-                 {"dense10k", KEYS_DENSE, 10000, 0, TUMBLE, 10, 10},
-                 {"zipf10k", KEYS_SPREAD, 10000, 1.1, TUMBLE, 10, 10},
-                 {"random1m", KEYS_SPREAD, 1000000, 0, TUMBLE, 10, 10},
-                 {"zipf1m", KEYS_SPREAD, 1000000, 1.1, TUMBLE, 10, 10},
-                 {"text10k", KEYS_TEXT, 10000, 0, TUMBLE, 10, 10},
-                 {"hop2", KEYS_SPREAD, 1000, 0, HOP, 10, 5},
-                 {"hop10", KEYS_SPREAD, 1000, 0, HOP, 10, 1},
-                 {"hop60", KEYS_SPREAD, 1000, 0, HOP, 60, 1},
-                 {"session", KEYS_SPREAD, 1000, 0, SESSION, 1, 1}};
+    uint32_t size_ms, slide_ms;
+    uint32_t jitter_ms; /* times are up to so much greater than in order */
+} workloads[] = {{"unkeyed", KEYS_NONE, 1, 0, TUMBLE, 10000, 10000, 0},
+                 {"dense100", KEYS_DENSE, 100, 0, TUMBLE, 10000, 10000, 0},
+                 {"random10k", KEYS_SPREAD, 10000, 0, TUMBLE, 10000, 10000, 0},
+                 {"dense10k", KEYS_DENSE, 10000, 0, TUMBLE, 10000, 10000, 0},
+                 {"zipf10k", KEYS_SPREAD, 10000, 1.1, TUMBLE, 10000, 10000, 0},
+                 {"random1m", KEYS_SPREAD, 1000000, 0, TUMBLE, 10000, 10000, 0},
+                 {"zipf1m", KEYS_SPREAD, 1000000, 1.1, TUMBLE, 10000, 10000, 0},
+                 {"text10k", KEYS_TEXT, 10000, 0, TUMBLE, 10000, 10000, 0},
+                 {"hop2", KEYS_SPREAD, 1000, 0, HOP, 10000, 5000, 0},
+                 {"hop10", KEYS_SPREAD, 1000, 0, HOP, 10000, 1000, 0},
+                 {"hop60", KEYS_SPREAD, 1000, 0, HOP, 60000, 1000, 0},
+                 {"session", KEYS_SPREAD, 1000, 0, SESSION, 1000, 1000, 0},
+                 {"mixed", KEYS_SPREAD, 1000, 0, TUMBLE, 1000, 1000, 800},
+                 {"short", KEYS_SPREAD, 1000, 0, TUMBLE, 5, 5, 800}};
 
 struct table {
     uint32_t rows;
@@ -121,6 +124,8 @@ static void fill(struct table *t, const struct workload *w)
             w->keys == KEYS_DENSE ? t->rank[i] : (int64_t)(t->rank[i] * 0x9e3779b97f4a7c15ull);
         t->values[i] = (double)(random_word(&state) >> 7);
         t->times[i] = (int64_t)((uint64_t)i * TIME_MS / t->rows) * 1000;
+        if (w->jitter_ms > 0)
+            t->times[i] += (int64_t)(random_word(&state) % (1000 * w->jitter_ms));
     }
     for (uint32_t k = 0; w->keys == KEYS_TEXT && k < w->key_count; k++)
         snprintf(names[k], sizeof names[k], "customer-%u", k);
@@ -157,10 +162,11 @@ static void add_row(struct cell *c, double v, int64_t time)
     c->last = time;
 }
 
-/* Every window by itself: rows first .. last of it, found by their times, which ascend. */
+/* Every window by itself: its rows lie between the first and the last place that its times can have. */
 static struct answer recompute(const struct table *t, const struct workload *w)
 {
-    const int64_t size = (int64_t)w->size_s * 1000000, slide = (int64_t)w->slide_s * 1000000;
+    const int64_t size = (int64_t)w->size_ms * 1000, slide = (int64_t)w->slide_ms * 1000;
+    const int64_t jitter = (int64_t)w->jitter_ms * 1000;
     struct cell *cells = calloc(w->key_count, sizeof *cells);
     struct answer a = {0};
     uint32_t first = 0;
@@ -175,12 +181,13 @@ static struct answer recompute(const struct table *t, const struct workload *w)
                 close_cell(&a, c);
             add_row(c, t->values[i], t->times[i]);
         }
-    for (int64_t start = slide - size; w->windows != SESSION && start < (int64_t)TIME_MS * 1000;
-         start += slide) {
-        while (first < t->rows && t->times[first] < start)
+    for (int64_t start = slide - size;
+         w->windows != SESSION && start < (int64_t)TIME_MS * 1000 + jitter; start += slide) {
+        while (first < t->rows && t->times[first] < start - jitter)
             first++;
-        for (uint32_t i = first; i < t->rows && t->times[i] < start + size; i++)
-            add_row(&cells[t->rank[i]], t->values[i], t->times[i]);
+        for (uint32_t i = first; i < t->rows && t->times[i] < start + size + jitter; i++)
+            if (t->times[i] >= start && t->times[i] < start + size)
+                add_row(&cells[t->rank[i]], t->values[i], t->times[i]);
         for (uint32_t k = 0; k < w->key_count; k++)
             close_cell(&a, &cells[k]);
     }
@@ -221,10 +228,11 @@ static void make_sql(const struct workload *w, char ddl[400], char sql[500])
              "'1' SECOND) WITH ('connector' = 'memory');",
              w->keys == KEYS_TEXT ? "STRING" : "BIGINT");
     if (w->windows == HOP)
-        snprintf(lengths, sizeof lengths, "INTERVAL '%u' SECOND, INTERVAL '%u' SECOND", w->slide_s,
-                 w->size_s);
+        snprintf(lengths, sizeof lengths, "INTERVAL '%u.%03u' SECOND, INTERVAL '%u.%03u' SECOND",
+                 w->slide_ms / 1000, w->slide_ms % 1000, w->size_ms / 1000, w->size_ms % 1000);
     else
-        snprintf(lengths, sizeof lengths, "INTERVAL '%u' SECOND", w->size_s);
+        snprintf(lengths, sizeof lengths, "INTERVAL '%u.%03u' SECOND", w->size_ms / 1000,
+                 w->size_ms % 1000);
     snprintf(sql, 500,
              "SELECT COUNT(*), SUM(v), MIN(v), MAX(v) FROM TABLE(%s(TABLE t%s, DESCRIPTOR(ts), "
              "%s)) GROUP BY window_start, window_end%s;",

@@ -7,6 +7,7 @@
 #include "core/ops/op.h"
 #include "core/plan/physical.h"
 #include "core/zone.h"
+#include "kernels/kernels.h"
 
 struct assign {
     struct op op;
@@ -19,78 +20,80 @@ struct assign {
     uint32_t next_row;
     int64_t next_start;
     bool started; /* next_start belongs to next_row */
+    /* of its live rows: local time, and greatest window start up to it; any where the time is NULL */
+    int64_t times[BATCH_ROWS_MAX], starts[BATCH_ROWS_MAX];
 };
 
-/* Greatest window start <= time, on the grid of slide and offset. */
-static int64_t last_start(const struct window_spec *w, int64_t time)
-{
-    const int64_t grid = w->kind == WINDOW_CUMULATE ? w->size : w->slide;
-
-    return floor_div(time - w->offset, grid) * grid + w->offset;
-}
-
 /* The windows of a time are numbered by a cursor: HOP and TUMBLE by start, CUMULATE by end. */
-static int64_t first_cursor(const struct window_spec *w, int64_t time)
+static int64_t first_cursor(const struct window_spec *w, int64_t time, int64_t start)
 {
-    const int64_t start = last_start(w, time);
-
     if (w->kind == WINDOW_CUMULATE)
         return start + (floor_div(time - start, w->slide) + 1) * w->slide;
+    if (w->size == w->slide)
+        return start;
     return start - floor_div(w->size - 1 - (time - start), w->slide) * w->slide;
 }
 
-static bool cursor_valid(const struct window_spec *w, int64_t time, int64_t cursor)
+static bool cursor_valid(const struct window_spec *w, int64_t time, int64_t start, int64_t cursor)
 {
-    return w->kind == WINDOW_CUMULATE ? cursor <= last_start(w, time) + w->size : cursor <= time;
+    return w->kind == WINDOW_CUMULATE ? cursor <= start + w->size : cursor <= time;
 }
 
-static void cursor_bounds(const struct window_spec *w, int64_t time, int64_t cursor, int64_t *start,
-                          int64_t *end)
+static void cursor_bounds(const struct window_spec *w, int64_t greatest, int64_t cursor,
+                          int64_t *start, int64_t *end)
 {
-    *start = w->kind == WINDOW_CUMULATE ? last_start(w, time) : cursor;
+    *start = w->kind == WINDOW_CUMULATE ? greatest : cursor;
     *end = w->kind == WINDOW_CUMULATE ? cursor : cursor + w->size;
 }
 
-static bool row_time(const struct assign *a, const struct batch *in, uint32_t row,
-                     const struct step_time *t, int64_t *time)
+static const struct column *time_column(const struct assign *a, const struct batch *in)
 {
-    const struct column *c;
+    return a->window.time < 0 ? NULL : &in->columns[a->window.time];
+}
 
-    if (a->window.time < 0) {
-        *time = t->clock_us;
-        return true;
-    }
-    c = &in->columns[a->window.time];
-    *time = ((const int64_t *)c->values)[c->constant ? 0 : row];
-    return column_valid(c, row);
+/* times[] and starts[] of the pending batch. */
+static void take_times(struct assign *a, const struct step_time *t)
+{
+    const struct window_spec *w = &a->window;
+    const struct mk_grid grid = {.offset = w->offset,
+                                 .width = w->kind == WINDOW_CUMULATE ? w->size : w->slide};
+    const struct batch *in = a->pending;
+    const struct column *c = time_column(a, in);
+    const int64_t *values = c != NULL ? c->values : NULL;
+
+    for (uint32_t i = 0; i < in->live; i++)
+        a->times[i] = c == NULL ? t->clock_us : values[c->constant ? 0 : batch_row(in, i)];
+    for (uint32_t i = 0; a->zone != NULL && i < in->live; i++)
+        a->times[i] = zone_local(a->zone, a->times[i], a->nanos);
+    a->op.context->kernels->slice_starts(&grid, a->times, in->live, a->starts);
 }
 
 /* Fills rows[] and the bounds of up to capacity copies; moves the pending place on. */
-static uint32_t collect(struct assign *a, const struct step_time *t, uint16_t *rows,
-                        int64_t *starts, int64_t *ends, uint32_t capacity)
+static uint32_t collect(struct assign *a, uint16_t *rows, int64_t *starts, int64_t *ends,
+                        uint32_t capacity)
 {
     const struct batch *in = a->pending;
+    const struct column *c = time_column(a, in);
     uint32_t n = 0;
 
     for (; a->next_row < in->live; a->next_row++, a->started = false) {
         const uint32_t row = batch_row(in, a->next_row);
-        int64_t time;
+        const int64_t time = a->times[a->next_row], start = a->starts[a->next_row];
 
-        if (!row_time(a, in, row, t, &time)) {
+        if (c != NULL && !column_valid(c, row)) {
             a->op.counters.filtered++;
             a->op.counters.null_time++;
             continue;
         }
-        time = zone_local(a->zone, time, a->nanos);
         if (!a->started) {
-            a->next_start = first_cursor(&a->window, time);
+            a->next_start = first_cursor(&a->window, time, start);
             a->started = true;
         }
-        while (cursor_valid(&a->window, time, a->next_start)) {
+        while (cursor_valid(&a->window, time, start, a->next_start)) {
             if (n == capacity)
                 return n;
             rows[n] = (uint16_t)row;
-            cursor_bounds(&a->window, time, a->next_start, &starts[n], &ends[n]);
+            cursor_bounds(&a->window, start, a->next_start, &starts[n], &ends[n]);
             n++;
             a->next_start += a->window.slide;
         }
@@ -126,7 +129,7 @@ static enum op_progress assign_go_on(struct op *op, const struct step_time *t)
     int64_t starts[BATCH_ROWS_MAX], ends[BATCH_ROWS_MAX];
 
     while (a->pending != NULL) {
-        const uint32_t n = collect(a, t, rows, starts, ends, op->context->batch_rows);
+        const uint32_t n = collect(a, rows, starts, ends, op->context->batch_rows);
         struct batch *out;
         enum op_progress p;
 
@@ -165,6 +168,7 @@ static enum op_progress assign_push(struct op *op, uint32_t port, struct batch *
     a->pending = batch;
     a->next_row = 0;
     a->started = false;
+    take_times(a, t);
     return assign_go_on(op, t);
 }
 

@@ -29,8 +29,9 @@ struct preagg {
     bool passing, ending;
     uint32_t next_slice, next_group;
     struct snapshot_writer image;
-    uint16_t rows[BATCH_ROWS_MAX], which[BATCH_ROWS_MAX], agg_rows[BATCH_ROWS_MAX];
-    int64_t times[BATCH_ROWS_MAX];
+    uint16_t rows[BATCH_ROWS_MAX], agg_rows[BATCH_ROWS_MAX];
+    int64_t times[BATCH_ROWS_MAX], starts[BATCH_ROWS_MAX];
+    struct slice_rows by_slice;
     struct slice *slice_of[BATCH_ROWS_MAX];
     void *states[BATCH_ROWS_MAX];
 };
@@ -157,13 +158,56 @@ static int add_plain(struct preagg *p, const struct batch *batch)
                : -1;
 }
 
+/* Slice of each row in slice_of[]. */
+static bool sort_rows(struct preagg *p, const struct batch *batch, uint32_t n)
+{
+    const bool event_time = p->windows.spec.time >= 0 || p->windows.spec.attached;
+    struct slice *last = NULL;
+    int64_t last_start = 0;
+
+    windows_slices(&p->windows, p->op.context->kernels, p->times, n, p->starts);
+    for (uint32_t i = 0; i < n; i++) {
+        const int64_t start = p->starts[i];
+        const int64_t g =
+            event_time && batch->behind != NULL ? batch->behind[p->rows[i]] : TIME_MIN;
+        struct slice *slice = last;
+
+        if (g != TIME_MIN || last == NULL || start != last_start)
+            slice = slice_get(p, windows_open_end(&p->windows, start, g), start);
+        if (slice == NULL)
+            return false;
+        last = g == TIME_MIN ? slice : NULL;
+        last_start = start;
+        p->slice_of[i] = slice;
+    }
+    return true;
+}
+
+/* Hands each slice its rows, in order. */
+static bool add_sorted(struct preagg *p, const struct batch *batch, uint32_t n)
+{
+    struct slice_rows *by = &p->by_slice;
+
+    slice_rows_sort(by, p->slice_of, n);
+    for (uint32_t k = 0; k < by->count; k++) {
+        const uint16_t *which = by->which + by->begin[k];
+        const uint32_t count = by->begin[k + 1] - by->begin[k];
+
+        for (uint32_t i = 0; i < count; i++)
+            p->agg_rows[i] = p->rows[which[i]];
+        if (!slice_add(p, by->slices[k], batch, p->agg_rows, which, count))
+            return false;
+    }
+    return true;
+}
+
 static bool add_rows(struct preagg *p, const struct batch *batch, const struct step_time *t)
 {
     const int plain = add_plain(p, batch);
     const uint32_t n = plain == 0 ? take_times(p, batch, t) : 0;
-    int64_t last_start = 0, least, greatest;
+    int64_t least, greatest;
     bool failed = false;
-    struct slice *last = NULL, *only;
+    struct slice *only;
 
     if (plain != 0)
         return plain > 0;
@@ -175,39 +219,7 @@ static bool add_rows(struct preagg *p, const struct batch *batch, const struct s
     only = one_slice(p, batch, least, greatest, &failed);
     if (only != NULL || failed)
         return !failed && slice_add(p, only, batch, p->rows, NULL, n);
-    for (uint32_t i = 0; i < n; i++) {
-        const int64_t start = windows_slice(&p->windows, p->times[i]);
-        const int64_t g = batch->behind != NULL ? batch->behind[p->rows[i]] : TIME_MIN;
-
-        if (g != TIME_MIN || last == NULL || start != last_start) {
-            const bool event_time = p->windows.spec.time >= 0 || p->windows.spec.attached;
-            struct slice *slice =
-                slice_get(p, windows_open_end(&p->windows, start, event_time ? g : TIME_MIN),
-                          start);
-
-            if (slice == NULL)
-                return false;
-            last = g == TIME_MIN ? slice : NULL;
-            last_start = start;
-            p->slice_of[i] = slice;
-        } else {
-            p->slice_of[i] = last;
-        }
-    }
-    for (uint32_t first = 0; first < n; first++) {
-        struct slice *slice = p->slice_of[first];
-        uint32_t count = 0;
-
-        for (uint32_t i = first; slice != NULL && i < n; i++)
-            if (p->slice_of[i] == slice) {
-                p->agg_rows[count] = p->rows[i];
-                p->which[count++] = (uint16_t)i;
-                p->slice_of[i] = NULL;
-            }
-        if (count > 0 && !slice_add(p, slice, batch, p->agg_rows, p->which, count))
-            return false;
-    }
-    return true;
+    return sort_rows(p, batch, n) && add_sorted(p, batch, n);
 }
 
 /* Whether the step's keys hardly repeat, from the rows of its first batch. Too few rows tell nothing. */

@@ -59,7 +59,7 @@ static uint32_t take_times(struct window_op *w, const struct batch *batch)
 static struct slice *judge(struct window_op *w, const struct batch *batch, uint32_t i,
                            const struct step_time *t, bool *failed)
 {
-    const int64_t start = windows_slice(&w->windows, w->times[i]);
+    const int64_t start = w->starts[i];
     const int64_t first = windows_first_end(&w->windows, start);
     const int64_t g = batch->behind != NULL ? batch->behind[w->rows[i]] : TIME_MIN;
     int64_t class_ = first, open = first;
@@ -82,24 +82,41 @@ static struct slice *judge(struct window_op *w, const struct batch *batch, uint3
     return slice;
 }
 
+#define RECENT 16u
+
+/* Slice of each row in slice_of[], where none is late. */
+static bool sort_on_time(struct window_op *w, uint32_t n)
+{
+    struct {
+        int64_t start;
+        struct slice *slice;
+    } recent[RECENT] = {0};
+
+    for (uint32_t i = 0; i < n; i++) {
+        const int64_t start = w->starts[i];
+        const uint32_t at = (uint32_t)(mk_hash_word(start, 0) % RECENT);
+
+        if (recent[at].slice == NULL || recent[at].start != start) {
+            recent[at].start = start;
+            recent[at].slice = window_slice(w, &w->slices, TIME_MIN, start);
+            if (recent[at].slice == NULL)
+                return false;
+        }
+        w->slice_of[i] = recent[at].slice;
+    }
+    return true;
+}
+
 /* Slice of each row in slice_of[]; late rows into late[]. */
 static bool sort_rows(struct window_op *w, const struct batch *batch, uint32_t n,
-                      const struct step_time *t, bool all_on_time)
+                      const struct step_time *t)
 {
-    struct slice *last = NULL;
-
     for (uint32_t i = 0; i < n; i++) {
         bool failed = false;
 
-        if (all_on_time && last != NULL && w->windows.zone == NULL && w->times[i] >= last->start &&
-            w->times[i] < last->end && !w->windows.spec.attached) {
-            w->slice_of[i] = last;
-            continue;
-        }
         w->slice_of[i] = judge(w, batch, i, t, &failed);
         if (failed)
             return false;
-        last = w->slice_of[i];
         if (w->slice_of[i] == NULL)
             w->late[w->late_count++] = w->rows[i];
     }
@@ -109,21 +126,13 @@ static bool sort_rows(struct window_op *w, const struct batch *batch, uint32_t n
 /* Hands each slice its rows, in order. */
 static bool add_sorted(struct window_op *w, const struct batch *batch, uint32_t n)
 {
-    for (uint32_t first = 0; first < n; first++) {
-        struct slice *slice = w->slice_of[first];
-        uint32_t count = 0;
+    struct slice_rows *by = &w->by_slice;
 
-        if (slice == NULL)
-            continue;
-        for (uint32_t i = first; i < n; i++) {
-            w->which[count] = (uint16_t)i;
-            count += w->slice_of[i] == slice;
-        }
-        for (uint32_t i = 0; i < count; i++)
-            w->slice_of[w->which[i]] = NULL;
-        if (!slice_add(w, slice, batch, w->rows, w->which, count))
+    slice_rows_sort(by, w->slice_of, n);
+    for (uint32_t k = 0; k < by->count; k++)
+        if (!slice_add(w, by->slices[k], batch, w->rows, by->which + by->begin[k],
+                       by->begin[k + 1] - by->begin[k]))
             return false;
-    }
     return true;
 }
 
@@ -189,7 +198,8 @@ static bool push_rows(struct window_op *w, const struct batch *batch, const stru
         w->op.counters.held += n;
         return true;
     }
-    if (!sort_rows(w, batch, n, t, on_time) || !add_sorted(w, batch, n))
+    windows_slices(windows, w->op.context->kernels, w->times, n, w->starts);
+    if (!(on_time ? sort_on_time(w, n) : sort_rows(w, batch, n, t)) || !add_sorted(w, batch, n))
         return false;
     w->op.counters.held += n - w->late_count;
     return true;

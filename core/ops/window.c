@@ -22,6 +22,7 @@ void windows_init(struct windows *w, const struct window_spec *spec, const struc
     case WINDOW_CUMULATE: w->grain = spec->slide; break;
     default: w->grain = spec->size; break;
     }
+    w->grid = (struct mk_grid){.offset = spec->offset, .width = w->grain};
     if (spec->attached)
         w->grain = 0;
 }
@@ -34,6 +35,16 @@ int64_t windows_slice(const struct windows *w, int64_t instant)
         return instant;
     local = zone_local(w->zone, instant, w->nanos) - w->spec.offset;
     return floor_div(local, w->grain) * w->grain + w->spec.offset;
+}
+
+void windows_slices(const struct windows *w, const struct mk_table *kernels, const int64_t *times,
+                    uint32_t count, int64_t *starts)
+{
+    if (w->zone == NULL && !w->spec.attached)
+        kernels->slice_starts(&w->grid, times, count, starts);
+    else
+        for (uint32_t i = 0; i < count; i++)
+            starts[i] = windows_slice(w, times[i]);
 }
 
 bool windows_one_slice(const struct windows *w, int64_t least, int64_t greatest, int64_t *slice)
@@ -234,6 +245,37 @@ void slice_reuse(struct agg_set *set, struct slice *slice, int64_t class_, int64
     slice->apply_at = 0;
     slice->rows = 0;
     slice->mark = 0;
+}
+
+void slice_rows_sort(struct slice_rows *to, struct slice *const *slice_of, uint32_t count)
+{
+    uint32_t next = 0;
+
+    to->count = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        struct slice *slice = slice_of[i];
+
+        if (slice == NULL)
+            continue;
+        if (slice->mark == 0) {
+            to->slices[to->count] = slice;
+            to->begin[to->count++] = 0;
+            slice->mark = to->count;
+        }
+        to->begin[slice->mark - 1]++;
+    }
+    for (uint32_t k = 0; k < to->count; k++) {
+        next += to->begin[k];
+        to->begin[k] = next - to->begin[k];
+    }
+    to->begin[to->count] = next;
+    for (uint32_t i = 0; i < count; i++)
+        if (slice_of[i] != NULL)
+            to->which[to->begin[slice_of[i]->mark - 1]++] = (uint16_t)i;
+    for (uint32_t k = to->count; k-- > 0;) {
+        to->begin[k] = k > 0 ? to->begin[k - 1] : 0;
+        to->slices[k]->mark = 0;
+    }
 }
 
 /* ---- groups ---- */

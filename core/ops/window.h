@@ -16,10 +16,12 @@
 #include "core/plan/physical.h"
 #include "core/state/table.h"
 #include "core/zone.h"
+#include "kernels/kernels.h"
 
 struct windows {
     struct window_spec spec;
     int64_t grain; /* width of a slice */
+    struct mk_grid grid;
     bool nanos;
     const struct zone *zone; /* slices and bounds are local times; NULL: instants */
 };
@@ -27,6 +29,9 @@ struct windows {
 void windows_init(struct windows *w, const struct window_spec *spec, const struct zone *zone);
 /* Start of the slice of an instant. */
 int64_t windows_slice(const struct windows *w, int64_t instant);
+/* The same for @count of them. */
+void windows_slices(const struct windows *w, const struct mk_table *kernels, const int64_t *times,
+                    uint32_t count, int64_t *starts);
 /* Whether all times from @least to @greatest lie in one slice. */
 bool windows_one_slice(const struct windows *w, int64_t least, int64_t greatest, int64_t *slice);
 /* Whether no window of times (attached: of ends) from @least on is closed by watermark @x. */
@@ -48,7 +53,7 @@ struct slice {
     int64_t class_;     /* side slices: F(slice, g) */
     int64_t apply_at;   /* side slices: first window end that takes it */
     uint64_t rows;
-    uint32_t mark; /* of the batch being sorted into slices */
+    uint32_t mark; /* while a batch is sorted: its number there + 1; else 0 */
     struct table table;
 };
 
@@ -74,6 +79,16 @@ void slice_free(struct heap *heap, struct agg_set *set, struct slice *slice);
 /* Makes a slice that nobody needs any more a new one, with the memory for about as many groups. */
 void slice_reuse(struct agg_set *set, struct slice *slice, int64_t class_, int64_t start,
                  int64_t end);
+/* The rows of a batch by slice, slices in order of their first row: which[begin[k] .. begin[k + 1]) ascending for slices[k]. */
+struct slice_rows {
+    uint32_t count;
+    struct slice *slices[BATCH_ROWS_MAX];
+    uint32_t begin[BATCH_ROWS_MAX + 1];
+    uint16_t which[BATCH_ROWS_MAX];
+};
+
+/* Row i belongs to slice_of[i], or to none where that is NULL. */
+void slice_rows_sort(struct slice_rows *to, struct slice *const *slice_of, uint32_t count);
 /* Puts the groups of @from from *@at on into @into, at most *@budget of them, which it takes from the budget. All are
  * there when *@at is from->groups. */
 bool groups_merge(struct agg_set *set, struct table *into, const struct table *from, uint32_t *at,

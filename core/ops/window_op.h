@@ -68,8 +68,10 @@ struct window_op {
     /* scratch of one batch */
     uint16_t rows[BATCH_ROWS_MAX];
     int64_t times[BATCH_ROWS_MAX];
+    int64_t starts[BATCH_ROWS_MAX];
     struct slice *slice_of[BATCH_ROWS_MAX];
-    uint16_t which[BATCH_ROWS_MAX], agg_rows[BATCH_ROWS_MAX];
+    struct slice_rows by_slice;
+    uint16_t agg_rows[BATCH_ROWS_MAX];
     void *states[BATCH_ROWS_MAX];
     uint16_t late[BATCH_ROWS_MAX];
     uint32_t late_count;
