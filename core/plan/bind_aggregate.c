@@ -170,6 +170,27 @@ static struct expr *auxiliary(struct planner *p, struct aggregation *a, const st
     return NULL;
 }
 
+/* What a bound expression of the input is behind the aggregation: a key, a field of one, a literal; NULL: none of these. */
+static struct expr *key_or_field(struct planner *p, const struct aggregation *a, struct expr *e,
+                                 struct ast_at at)
+{
+    struct expr *row, *copy;
+
+    for (uint32_t i = 0; i < a->key_count; i++)
+        if (expr_same(a->keys[i], e))
+            return expr_column(&p->session, i, &a->keys[i]->type, place(at));
+    if (e->kind != EXPR_FIELD)
+        return e->kind == EXPR_LITERAL ? e : NULL;
+    row = key_or_field(p, a, e->args[0], at);
+    if (row == NULL)
+        return NULL;
+    copy = arena_new(p->arena, struct expr);
+    *copy = *e;
+    copy->args = arena_array(p->arena, struct expr *, 1);
+    copy->args[0] = row;
+    return copy;
+}
+
 struct expr *aggregation_group(struct planner *p, struct aggregation *a, const struct ast_expr *x)
 {
     struct mill_error *error = p->error, local = {0};
@@ -189,10 +210,8 @@ struct expr *aggregation_group(struct planner *p, struct aggregation *a, const s
         return NULL;
     if (a->windowed && e->kind == EXPR_COLUMN && a->input->columns[e->index].role != ROLE_NONE)
         return window_column(p, a, a->input->columns[e->index].role, x->at);
-    for (uint32_t i = 0; i < a->key_count; i++)
-        if (expr_same(a->keys[i], e))
-            return expr_column(&p->session, i, &a->keys[i]->type, place(x->at));
-    return e->kind == EXPR_LITERAL ? e : NULL;
+    e = key_or_field(p, a, e, x->at);
+    return e;
 }
 
 static void patch_window_columns(struct expr *e, uint32_t start)
@@ -228,10 +247,8 @@ void check_key(struct planner *p, const struct mill_type *type, struct ast_at at
     if (type_phys(type) == PHYS_NONE)
         plan_fail(p, at, MILL_E_UNSUPPORTED, "%s cannot be a key",
                   type_name(type, text, sizeof text));
-    if (type_phys(type) == PHYS_ROW)
-        plan_fail(p, at, MILL_E_UNSUPPORTED,
-                  "a ROW cannot be a key yet (this is %s): name its fields",
-                  type_name(type, text, sizeof text));
+    for (uint32_t i = 0; type_phys(type) == PHYS_ROW && i < type->field_count; i++)
+        check_key(p, &type->fields[i].type, at);
 }
 
 static void add_key(struct planner *p, struct aggregation *a, struct expr *e, struct ast_at at)

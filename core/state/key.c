@@ -123,8 +123,18 @@ static int64_t get_i64(const char *from)
 /* ---- one value ---- */
 
 /* Upper bound of the encoded bytes. */
-static size_t value_bound(enum phys phys, const struct column *c, uint32_t row)
+static size_t value_bound(const struct mill_type *type, const struct column *c, uint32_t row)
 {
+    const enum phys phys = type_phys(type);
+    size_t bytes = 1;
+
+    if (!column_valid(c, row))
+        return 1;
+    if (phys == PHYS_ROW) {
+        for (uint32_t i = 0; i < type->field_count; i++)
+            bytes += value_bound(&type->fields[i].type, &c->children[i], c->constant ? 0 : row);
+        return bytes;
+    }
     if (phys == PHYS_VIEW)
         return 3 + 2 * (size_t)((const struct mill_view *)c->values)[c->constant ? 0 : row].length;
     return phys == PHYS_I128 ? 17 : 9;
@@ -155,8 +165,9 @@ static char *put_text(char *to, const struct mill_view *view)
     return to;
 }
 
-static char *put_value(char *to, enum phys phys, const struct column *c, uint32_t row)
+static char *put_value(char *to, const struct mill_type *type, const struct column *c, uint32_t row)
 {
+    const enum phys phys = type_phys(type);
     const uint32_t r = c->constant ? 0 : row;
 
     if (!column_valid(c, row)) {
@@ -164,6 +175,11 @@ static char *put_value(char *to, enum phys phys, const struct column *c, uint32_
         return to + 1;
     }
     *to++ = 1;
+    if (phys == PHYS_ROW) {
+        for (uint32_t i = 0; i < type->field_count; i++)
+            to = put_value(to, &type->fields[i].type, &c->children[i], r);
+        return to;
+    }
     if (phys == PHYS_VIEW)
         return put_text(to, (const struct mill_view *)c->values + r);
     if (phys == PHYS_I128) {
@@ -178,14 +194,20 @@ static char *put_value(char *to, enum phys phys, const struct column *c, uint32_
 }
 
 /* First byte behind the part at @from, or NULL if it does not end before @end. */
-static const char *skip_part(enum phys phys, const char *from, const char *end)
+static const char *skip_part(const struct mill_type *type, const char *from, const char *end)
 {
+    const enum phys phys = type_phys(type);
     size_t bytes;
 
     if (from >= end)
         return NULL;
     if (*from++ == 0)
         return from;
+    if (phys == PHYS_ROW) {
+        for (uint32_t i = 0; i < type->field_count && from != NULL; i++)
+            from = skip_part(&type->fields[i].type, from, end);
+        return from;
+    }
     if (phys == PHYS_VIEW) {
         for (; end - from >= 2; from++)
             if (from[0] == 0) {
@@ -204,7 +226,7 @@ bool key_view_sound(const struct key_layout *layout, const struct mill_view *vie
     const char *at = mill_view_data(view), *end = at + view->length;
 
     for (uint32_t i = 0; i < layout->count && at != NULL; i++)
-        at = skip_part(type_phys(&layout->parts[i].type), at, end);
+        at = skip_part(&layout->parts[i].type, at, end);
     return at == end;
 }
 
@@ -271,12 +293,12 @@ static bool room_for_keys(const struct key_layout *layout, const struct batch *b
         const enum phys phys = type_phys(&layout->parts[p].type);
         const struct column *c = &batch->columns[layout->parts[p].column];
 
-        if (phys != PHYS_VIEW)
+        const bool varies = phys == PHYS_VIEW || phys == PHYS_ROW;
+
+        if (!varies)
             bytes += (size_t)count * 17;
-        for (uint32_t i = 0; phys == PHYS_VIEW && i < count; i++)
-            bytes += column_valid(c, rows != NULL ? rows[i] : i)
-                         ? value_bound(phys, c, rows != NULL ? rows[i] : i)
-                         : 1;
+        for (uint32_t i = 0; varies && i < count; i++)
+            bytes += value_bound(&layout->parts[p].type, c, rows != NULL ? rows[i] : i);
     }
     if (bytes <= keys->byte_capacity)
         return true;
@@ -310,8 +332,8 @@ bool keys_prepare(const struct key_layout *layout, const struct batch *batch, co
         char *start = next;
 
         for (uint32_t p = 0; p < layout->count; p++)
-            next = put_value(next, type_phys(&layout->parts[p].type),
-                             &batch->columns[layout->parts[p].column], row);
+            next = put_value(next, &layout->parts[p].type, &batch->columns[layout->parts[p].column],
+                             row);
         keys->views[i] = view_of(start, (uint32_t)(next - start));
         keys->own_words[i] = key_view_hash(&keys->views[i]);
     }
@@ -339,8 +361,9 @@ uint32_t table_key_put(const struct table *table, uint32_t id, char *to)
     return table->group_views[id].length;
 }
 
-static bool take_text(struct batch *batch, struct mill_view *to, const char *from)
+static bool take_text(struct batch *batch, struct mill_view *to, const char **at)
 {
+    const char *from = *at;
     uint32_t length = 0;
     char *text;
 
@@ -353,16 +376,58 @@ static bool take_text(struct batch *batch, struct mill_view *to, const char *fro
         text[i] = *from;
         from += *from == 0 ? 2 : 1;
     }
+    *at = from + 2;
     *to = view_of(text, length);
     return true;
 }
 
-static bool set_null(struct batch *batch, struct column *column, uint32_t row, uint32_t width)
+static bool set_null(struct batch *batch, struct column *column, const struct mill_type *type,
+                     uint32_t row)
 {
+    const uint32_t width = type_width(type);
+
     if (column->validity == NULL && !column_own_validity(batch, column))
         return false;
     column_set_null(column, row);
-    memset((char *)column->values + (size_t)row * width, 0, width);
+    for (uint32_t i = 0; type->kind == MILL_ROW && i < type->field_count; i++)
+        if (!set_null(batch, &column->children[i], &type->fields[i].type, row))
+            return false;
+    if (type->kind != MILL_ROW)
+        memset((char *)column->values + (size_t)row * width, 0, width);
+    return true;
+}
+
+/* The value encoded at *from, which moves behind it. */
+static bool take_value(struct batch *batch, struct column *column, const struct mill_type *type,
+                       uint32_t row, const char **from)
+{
+    const enum phys phys = type_phys(type);
+    const char *at = *from;
+
+    if (*at == 0) {
+        *from = at + 1;
+        return set_null(batch, column, type, row);
+    }
+    *from = at + 1;
+    if (phys == PHYS_ROW) {
+        for (uint32_t i = 0; i < type->field_count; i++)
+            if (!take_value(batch, &column->children[i], &type->fields[i].type, row, from))
+                return false;
+        return true;
+    }
+    if (phys == PHYS_VIEW)
+        return take_text(batch, (struct mill_view *)column->values + row, from);
+    if (phys == PHYS_I128) {
+        uint64_t low;
+
+        memcpy(&low, at + 9, 8);
+        ((int128 *)column->values)[row] =
+            (int128)((uint128)(uint64_t)get_i64(at + 1) << 64 | __builtin_bswap64(low));
+        *from += 16;
+        return true;
+    }
+    put_word(phys, column, row, get_i64(at + 1));
+    *from += 8;
     return true;
 }
 
@@ -376,26 +441,13 @@ bool table_key_value(const struct table *table, uint32_t id, uint32_t part, stru
 
     if (layout->narrow) {
         if (id == table->null_group)
-            return set_null(batch, column, row, type_width(type));
+            return set_null(batch, column, type, row);
         put_word(phys, column, row, table->group_words[id]);
         return true;
     }
     at = mill_view_data(&table->group_views[id]);
     for (uint32_t p = 0; p < part; p++)
-        at = skip_part(type_phys(&layout->parts[p].type), at,
+        at = skip_part(&layout->parts[p].type, at,
                        mill_view_data(&table->group_views[id]) + table->group_views[id].length);
-    if (*at++ == 0)
-        return set_null(batch, column, row, type_width(type));
-    if (phys == PHYS_VIEW)
-        return take_text(batch, (struct mill_view *)column->values + row, at);
-    if (phys == PHYS_I128) {
-        uint64_t low;
-
-        memcpy(&low, at + 8, 8);
-        ((int128 *)column->values)[row] =
-            (int128)((uint128)(uint64_t)get_i64(at) << 64 | __builtin_bswap64(low));
-        return true;
-    }
-    put_word(phys, column, row, get_i64(at));
-    return true;
+    return take_value(batch, column, type, row, &at);
 }
