@@ -50,7 +50,7 @@ TEST_FUZZ := $(patsubst tests/%.c,%,$(wildcard tests/fuzz_*.c))
 TEST_KIT := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/test_%.c tests/stress_%.c tests/fuzz_%.c tests/simulate.c,$(wildcard tests/*.c)))
 BENCHES := $(patsubst bench/%.cc,%,$(wildcard bench/bench_*.cc))
 
-.PHONY: all deps deps-test check test unit stress sql-quick fuzz bench lint analyze ci demo help install clean
+.PHONY: all deps deps-test check test unit stress model sql-quick fuzz bench lint analyze ci demo help install clean
 .DEFAULT_GOAL := all
 .SECONDARY:
 
@@ -106,8 +106,8 @@ $(BUILD)/bench/%: $(BUILD)/bench/%.o $(LIB)
 test: deps-test                        ## build and run all tests (installs what is missing)
 	@$(MAKE) --no-print-directory check
 
-check: $(TEST_UNITS:%=$(BUILD)/tests/%) $(TEST_STRESS:%=$(BUILD)/tests/%) $(BUILD)/tests/simulate $(CMD) $(BUILD)/embed
-	@BUILD=$(BUILD) tests/run.sh unit stress simulate sql embed installed
+check: $(TEST_UNITS:%=$(BUILD)/tests/%) $(TEST_STRESS:%=$(BUILD)/tests/%) $(BUILD)/tests/simulate $(BUILD)/model $(CMD) $(BUILD)/embed
+	@BUILD=$(BUILD) tests/run.sh unit stress simulate model sql embed installed
 
 unit: $(TEST_UNITS:%=$(BUILD)/tests/%)  ## only the unit tests
 	@BUILD=$(BUILD) tests/run.sh unit
@@ -117,6 +117,14 @@ stress: $(TEST_STRESS:%=$(BUILD)/tests/%) $(CMD)   ## only what runs threads: ri
 
 simulate: $(BUILD)/tests/simulate      ## the engine in a simulated world: SEEDS=2000 of them; SEED=n replays one
 	$(if $(SEED),$(BUILD)/tests/simulate $(SEED),@BUILD=$(BUILD) SEEDS=$(or $(SEEDS),2000) tests/run.sh simulate)
+
+# Plain and optimised in every build: one thread, and tens of millions of states.
+$(BUILD)/model: $(wildcard tests/model/*.cc tests/model/*.h) | deps
+	@mkdir -p $(@D)
+	$(Q)$(CXX) -std=c++17 -O2 -Wall -Wextra -Werror -I. -o $@ $(filter %.cc,$^) -lxxhash
+
+model: $(BUILD)/model                  ## search all interleavings of the step protocol, and of it with each rule broken
+	@BUILD=$(BUILD) tests/run.sh model
 
 sql-quick: $(CMD)
 	@BUILD=$(BUILD) MILL_QUICK=1 tests/run.sh sql

@@ -1,5 +1,5 @@
 #!/bin/bash
-# run.sh unit|stress|shards|sql|embed|fuzz...: runs the tests that make has built and counts them.
+# run.sh unit|stress|shards|model|sql|embed|fuzz...: runs the tests that make has built and counts them.
 # Ends with a plain line "N passed, N failed, N skipped"; exit 1 if any failed.
 set -u
 cd "$(dirname "$0")/.."
@@ -36,6 +36,18 @@ stress() {
 
 # The engine in a simulated world, by seed (tests/simulate.c); prints how to replay a failure.
 simulate() { "$BUILD/tests/simulate" 1 "${SEEDS:-300}"; one "simulate, ${SEEDS:-300} seeds" $?; }
+
+# The step protocol, searched exhaustively, one line for each case (tests/model).
+model() {
+    local out line
+    out=$("$BUILD/model"); status=$?
+    line=$(grep -o '[0-9]* passed, [0-9]* failed, [0-9]* skipped' <<<"$out" | tail -1)
+    sed '$d' <<<"$out"
+    if [ -z "$line" ]; then one "model" $((status == 0 ? 1 : status)); return; fi
+    set -- $(grep -o '[0-9]\+' <<<"$line")
+    passed=$((passed + $1)); failed=$((failed + $2))
+    [ $status -eq 0 ] || [ "$2" -gt 0 ] || failed=$((failed + 1))
+}
 
 # A keyed window query with tiny rings and steps: all shard counts give the bytes of one shard.
 shards() {
