@@ -275,7 +275,7 @@ struct mill_stats {
         far_future; /* live rows over 5 minutes ahead of the clock: they did not move the watermark */
     uint64_t state_bytes, peak_bytes;
     uint64_t ring_reads;  /* reads of files that went through io_uring; 0: all others */
-    int64_t watermark_us; /* least over the sources; INT64_MIN: none yet */
+    int64_t watermark_us; /* least over the sources, idle splits left out; INT64_MIN: none yet */
     uint32_t shard_count;
     double seconds; /* since the start of the run */
     char holding

@@ -69,6 +69,7 @@ static int open_common(const struct source_config *config, const struct source_v
                                       "path",
                                       "format",
                                       "on-error",
+                                      "scan.watermark.idle-timeout",
                                       "dead-letter.path",
                                       "source.monitor-interval",
                                       "source.path.regex-pattern",

@@ -334,8 +334,13 @@ static int check_columns(const struct gen *g, const struct options *options,
 
 static int check_used(const struct options *options, struct mill_error *error)
 {
-    static const char *const plain[] = {"connector", "number-of-rows", "rows-per-second",
-                                        "seed",      "on-error",       "dead-letter.path"};
+    static const char *const plain[] = {"connector",
+                                        "number-of-rows",
+                                        "rows-per-second",
+                                        "seed",
+                                        "on-error",
+                                        "dead-letter.path",
+                                        "scan.watermark.idle-timeout"};
 
     for (uint32_t i = 0; i < options->count; i++) {
         const struct option *o = &options->items[i];

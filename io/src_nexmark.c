@@ -417,6 +417,7 @@ static int read_options(struct nexmark *n, const struct options *options, struct
                                         "bid.hot-ratio.bidders",
                                         "auction.hot-ratio.sellers",
                                         "on-error",
+                                        "scan.watermark.idle-timeout",
                                         "dead-letter.path"};
     const struct {
         const char *key;

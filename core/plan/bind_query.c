@@ -62,7 +62,8 @@ static void bind_watermark(struct planner *p, struct relation *r, const struct a
     r->columns[column].rowtime = true;
 }
 
-static int64_t idle_timeout(struct planner *p)
+/* The table's own comes before the setting of all. 0: off. */
+static int64_t idle_timeout(struct planner *p, const struct table *t)
 {
     const char *text = catalog_setting(p->catalog, "table.exec.source.idle-timeout");
     bool used;
@@ -70,7 +71,9 @@ static int64_t idle_timeout(struct planner *p)
     const struct options options = {&option, text != NULL, 0, 0, "SET"};
     int64_t ns = 0;
 
-    if (option_duration_ns(&options, "table.exec.source.idle-timeout", 0, &ns, p->error) != MILL_OK)
+    if (option_duration_ns(&options, option.key, 0, &ns, p->error) != MILL_OK ||
+        option_duration_ns(&t->options, "scan.watermark.idle-timeout", ns, &ns, p->error) !=
+            MILL_OK)
         longjmp(p->failed, 1);
     return ns;
 }
@@ -179,7 +182,7 @@ static struct relation bind_source(struct planner *p, const struct table *t, str
     s.watermark.column = -1;
     if (t->ddl != NULL)
         bind_watermark(p, &r, t->ddl, &s.watermark);
-    s.watermark.idle_timeout_ns = idle_timeout(p);
+    s.watermark.idle_timeout_ns = idle_timeout(p, t);
     bind_on_error(p, t, &s);
     wanted = arena_array(p->arena, bool, s.decoded.field_count + 1);
     s.wanted = wanted;

@@ -74,6 +74,8 @@ static void put_source(const struct out *o, const struct phys_node *node)
     if (s->watermark.column >= 0)
         put(o, " watermark %s = %s", node->schema.fields[s->watermark.column].name,
             expr_text(s->watermark.expression, &node->schema, text, sizeof text));
+    if (s->watermark.column >= 0 && s->watermark.idle_timeout_ns > 0)
+        put(o, ", idle after %g s", (double)s->watermark.idle_timeout_ns / 1e9);
     if (s->early == NULL)
         return;
     put(o, "; only where %s: ", expr_text(s->early, &s->decoded, text, sizeof text));

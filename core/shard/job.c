@@ -412,7 +412,8 @@ static void stats_holder(const struct job *job, struct mill_stats *out)
 {
     const struct mill_type type = type_time(MILL_TIMESTAMP, 3);
     const struct counters_live *live = NULL;
-    char at[48], until[48];
+    const char *place = " at ";
+    char at[48] = "", until[48];
     int64_t least = TIME_MAX;
 
     for (uint32_t i = 0; i < job->shard_count; i++) {
@@ -427,12 +428,12 @@ static void stats_holder(const struct job *job, struct mill_stats *out)
         return;
     until[time_format(least, &type, until, sizeof until - 1)] = '\0';
     if (at_load_relaxed(&live->holder_us) == TIME_MIN)
-        snprintf(at, sizeof at, "where no row has been");
+        place = ": it has had no row";
     else
         at[time_format(at_load_relaxed(&live->holder_us), &type, at, sizeof at - 1)] = '\0';
     snprintf(out->holding, sizeof out->holding,
-             "split %.80s holds the watermark at %s; the next window closes at %s",
-             (const char *)(uintptr_t)at_load_relaxed(&live->holder), at, until);
+             "split %.80s holds the watermark%s%s; the next window closes at %s",
+             (const char *)(uintptr_t)at_load_relaxed(&live->holder), place, at, until);
 }
 
 void job_stats(const struct job *job, struct mill_stats *out)

@@ -317,12 +317,34 @@ static int64_t in_micros(int64_t nanos)
     return nanos == TIME_MIN || nanos == TIME_MAX ? nanos : floor_div(nanos, 1000);
 }
 
+/* Least over the sources that have one, idle splits left out, as an operator over the most of them sees it; TIME_MIN: none. */
+static int64_t shard_watermark(const struct shard *shard)
+{
+    const struct job *job = shard->job;
+    const struct stage *stage = &shard->stages[job->stage_count - 1];
+    int64_t least = TIME_MIN;
+    int most = 0;
+
+    for (uint32_t i = 0; i < stage->domain_count; i++) {
+        const struct time_domain *domain = &stage->domains[i];
+        const int64_t w = domain->nanos ? in_micros(domain->w) : domain->w;
+        const int sources = __builtin_popcountll(domain->sources);
+        bool timed = true;
+
+        for (uint32_t s = 0; s < job->source_count; s++)
+            timed = timed && ((domain->sources >> s & 1) == 0 || job->sources[s].has_time);
+        if (!timed || sources < most)
+            continue;
+        least = sources > most ? w : min_i64(least, w);
+        most = sources;
+    }
+    return least;
+}
+
 static void shard_publish(struct shard *shard)
 {
     const struct job *job = shard->job;
     uint64_t late = 0, dead = 0, filtered = 0, held = 0, out = 0;
-    const struct stage *stage = &shard->stages[job->stage_count - 1];
-    int64_t w = TIME_MIN;
 
     for (uint32_t n = 0; n < job->plan->node_count; n++) {
         const struct op_counters *c = &shard->ops[n]->counters;
@@ -334,16 +356,13 @@ static void shard_publish(struct shard *shard)
         if (job->plan->nodes[n]->kind == NODE_SINK)
             out += c->in;
     }
-    for (uint32_t i = 0; i < stage->domain_count; i++)
-        w = max_i64(w,
-                    stage->domains[i].nanos ? in_micros(stage->domains[i].w) : stage->domains[i].w);
     at_store_relaxed(&shard->live.rows_in, shard->rows_in);
     at_store_relaxed(&shard->live.rows_out, out);
     at_store_relaxed(&shard->live.late, late);
     at_store_relaxed(&shard->live.dead, dead);
     at_store_relaxed(&shard->live.filtered, filtered);
     at_store_relaxed(&shard->live.held, held);
-    at_store_relaxed(&shard->live.watermark_us, w);
+    at_store_relaxed(&shard->live.watermark_us, shard_watermark(shard));
 }
 
 uint32_t shard_turn(struct shard *shard)
