@@ -94,7 +94,8 @@ struct job *job_new(const struct job_config *config, struct mill_error *error)
     struct heap heap;
     struct job *job;
 
-    heap_open(&heap, env, config->budget);
+    heap_open_shared(&heap, env,
+                     config->budget); /* the thread that ran it may be gone at the end */
     job = heap_zalloc(&heap, sizeof *job);
     if (job == NULL) {
         heap_close(&heap);
