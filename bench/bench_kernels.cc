@@ -242,6 +242,7 @@ const struct {
                {"hash_i64", hash},
                {"hash_join", hash_two},
                {"partition/2", partition<2>},
+               {"partition/4", partition<4>},
                {"partition/8", partition<8>},
                {"partition/64", partition<64>},
                {"probe_i64/100", probe<100>},
