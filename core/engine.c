@@ -78,8 +78,15 @@ static int engine_enter(struct mill_engine *engine, const char *call, struct mil
                      call);
 }
 
-static void engine_leave(struct mill_engine *engine)
+/* And a memory error outside the operators says what the limit is. */
+static void engine_leave(struct mill_engine *engine, struct mill_error *error)
 {
+    if (error != NULL && error->code == MILL_E_MEMORY && strstr(error->message, "limit") == NULL) {
+        const size_t used = strlen(error->message);
+
+        snprintf(error->message + used, sizeof error->message - used,
+                 "; the memory limit is %llu bytes", (unsigned long long)engine->budget.limit);
+    }
     at_store_release(&engine->busy, 0);
 }
 
@@ -192,7 +199,7 @@ int mill_set_variable(mill_engine *engine, const char *name, const char *value,
     if (code != MILL_OK)
         return code;
     code = variable_add(engine, name, value, error);
-    engine_leave(engine);
+    engine_leave(engine, error);
     return code;
 }
 
@@ -259,7 +266,7 @@ void mill_query_close(mill_query *query)
         return;
     engine = query->engine;
     query_free(query);
-    engine_leave(engine);
+    engine_leave(engine, NULL);
 }
 
 static void set_schema(struct mill_query *query)
@@ -451,7 +458,7 @@ int mill_run(mill_query *query, struct mill_error *error)
     if (code != MILL_OK)
         return code;
     code = query_run(query, error);
-    engine_leave(query->engine);
+    engine_leave(query->engine, error);
     return code;
 }
 
@@ -492,7 +499,7 @@ int query_turn(struct mill_query *query, int32_t only, uint32_t *work, bool *end
         code = job_turn(at_load_relaxed(&query->job), only, work, ended, error);
         query->done = *ended;
     }
-    engine_leave(query->engine);
+    engine_leave(query->engine, error);
     return code;
 }
 
@@ -637,7 +644,7 @@ static int script_enter(struct mill_engine *engine, const char *sql, enum script
         query_free(*prepared);
         *prepared = NULL;
     }
-    engine_leave(engine);
+    engine_leave(engine, error);
     return code;
 }
 
@@ -703,7 +710,7 @@ mill_input *mill_input_open(mill_engine *engine, const char *table, struct mill_
     if (engine_enter(engine, "mill_input_open", error) != MILL_OK)
         return NULL;
     input = input_open(engine, table, error);
-    engine_leave(engine);
+    engine_leave(engine, error);
     return input;
 }
 

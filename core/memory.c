@@ -13,6 +13,7 @@ static bool budget_take(struct budget *budget, uint64_t bytes)
 
     if (used > budget->limit) {
         at_add_relaxed(&budget->used, -bytes);
+        at_store_relaxed(&budget->refused, bytes);
         return false;
     }
     if (used > at_load_relaxed(&budget->peak)) /* a lost race only lowers a statistic */
@@ -34,6 +35,13 @@ void heap_open_shared(struct heap *heap, const struct env *env, struct budget *b
     heap->env = env;
     heap->budget = budget;
     heap->shared = true;
+}
+
+void heap_open_account(struct heap *account, const struct env *env, struct heap *heap)
+{
+    memset(account, 0, sizeof *account);
+    account->env = env;
+    account->within = heap;
 }
 
 /* A short spin: held for a few instructions, or one malloc of a large buffer. */
@@ -77,19 +85,48 @@ static bool heap_reserve(struct heap *heap, uint64_t bytes)
     return true;
 }
 
+static void *account_alloc(struct heap *account, size_t bytes)
+{
+    void *memory = heap_alloc(account->within, bytes);
+
+    if (memory != NULL)
+        at_store_relaxed(&account->held, at_load_relaxed(&account->held) + bytes);
+    else
+        account->within->refused = account;
+    return memory;
+}
+
 void *heap_alloc(struct heap *heap, size_t bytes)
 {
-    void *memory;
+    void *memory = NULL;
 
     CHECK(bytes > 0);
+    if (heap->within != NULL)
+        return account_alloc(heap, bytes);
     heap_lock(heap);
-    memory = heap_reserve(heap, bytes)
-                 ? heap->env->alloc.alloc(heap->env->self, heap->handle, bytes)
-                 : NULL;
+    if (heap_reserve(heap, bytes)) {
+        memory = heap->env->alloc.alloc(heap->env->self, heap->handle, bytes);
+        if (memory == NULL)
+            at_store_relaxed(&heap->budget->denied, bytes);
+    }
     if (memory != NULL)
         heap->used += bytes;
+    else
+        heap->refused = heap;
     heap_unlock(heap);
     return memory;
+}
+
+uint64_t heap_held(struct heap *heap)
+{
+    uint64_t held;
+
+    if (heap->within != NULL)
+        return at_load_relaxed(&heap->held);
+    heap_lock(heap);
+    held = heap->used;
+    heap_unlock(heap);
+    return held;
 }
 
 void *heap_zalloc(struct heap *heap, size_t bytes)
@@ -118,6 +155,11 @@ void heap_free(struct heap *heap, void *memory, size_t bytes)
 {
     if (memory == NULL)
         return;
+    if (heap->within != NULL) {
+        CHECK(at_load_relaxed(&heap->held) >= bytes);
+        at_store_relaxed(&heap->held, at_load_relaxed(&heap->held) - bytes);
+        heap = heap->within;
+    }
     heap_lock(heap);
     CHECK(heap->used >= bytes);
     heap->used -= bytes;

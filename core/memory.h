@@ -20,6 +20,8 @@ struct budget {
     uint64_t limit;
     OWN_LINE at_u64 used;
     at_u64 peak;
+    at_u64 refused; /* bytes over the limit, the last time */
+    at_u64 denied;  /* bytes that the machine did not have, the last time */
 };
 
 struct heap {
@@ -30,12 +32,20 @@ struct heap {
     uint64_t reserved; /* bytes taken from the budget in advance; used <= reserved */
     bool shared;       /* several threads: guarded, off the data path only */
     at_u32 guard;
+    /* an account: memory comes from @within, is counted here too */
+    struct heap *within;
+    at_u64 held;
+    const struct heap *refused; /* the account (or this heap) that asked in vain last */
 };
 
 void heap_open(struct heap *heap, const struct env *env, struct budget *budget);
 /* For the buffers of sources, which any shard may use: handle NULL (the env's thread-safe allocator). */
 void heap_open_shared(struct heap *heap, const struct env *env, struct budget *budget);
+/* An account within @heap, which may be opened later: allocations count in both. */
+void heap_open_account(struct heap *account, const struct env *env, struct heap *heap);
 void heap_close(struct heap *heap); /* CHECKs that used == 0 */
+/* Bytes allocated now from an account or a shared heap; from any thread. */
+uint64_t heap_held(struct heap *heap);
 /* 64-byte aligned, not zeroed. @bytes > 0. NULL: over the limit, or the machine has no more. */
 void *heap_alloc(struct heap *heap, size_t bytes);
 void *heap_zalloc(struct heap *heap, size_t bytes); /* zeroed */

@@ -275,6 +275,63 @@ Test(table, says_no_at_any_memory_limit)
     }
 }
 
+static uint32_t allocations_left;
+static void *(*really_alloc)(void *self, void *heap, size_t bytes);
+
+static void *failing_alloc(void *self, void *heap, size_t bytes)
+{
+    return allocations_left > 0 && --allocations_left > 0 ? really_alloc(self, heap, bytes) : NULL;
+}
+
+/* Adds groups until an allocation fails; what is there stays whole, for its owner to close. */
+static void check_failing_growth(uint32_t column, uint32_t allocations)
+{
+    struct opkit kit;
+    struct key_layout layout;
+    struct key_batch keys;
+    struct table table;
+    bool enough = true;
+
+    opkit_open(&kit, 1, 4096);
+    really_alloc = kit.env.alloc.alloc;
+    cr_assert(key_layout_open(&layout, &kit.heap, &schema, &column, 1));
+    cr_assert(key_batch_open(&keys, &kit.heap));
+    table_open(&table, &kit.heap, &layout, 40, 5);
+    while (enough) {
+        const uint32_t before = table.groups;
+        struct batch *b = random_batch(&kit, 500, 1 << 20);
+        void *states[BATCH_ROWS_MAX];
+
+        cr_assert(keys_prepare(&layout, b, NULL, b->rows, &keys));
+        if (before < 2000)
+            allocations_left = UINT32_MAX;
+        else
+            allocations_left = min_u32(allocations_left, allocations);
+        kit.env.alloc.alloc = failing_alloc;
+        enough = table_lookup(&table, &keys, NULL, b->rows, states);
+        kit.env.alloc.alloc = really_alloc;
+        cr_assert_geq(table.groups, before, "%u groups, then %u", before, table.groups);
+        for (uint32_t i = 0; i < before; i++)
+            cr_assert_eq(*(uint32_t *)table_state(&table, i), i);
+        for (uint32_t i = before; i < table.groups; i++)
+            *(uint32_t *)table_state(&table, i) = i;
+        batch_free(b);
+    }
+    table_close(&table);
+    key_batch_close(&keys);
+    key_layout_close(&layout);
+    opkit_close(&kit);
+}
+
+Test(table, keeps_its_groups_when_memory_runs_out)
+{
+    fill_fields();
+    for (uint32_t allocations = 1; allocations < 8; allocations++) {
+        check_failing_growth(C_BIG, allocations);
+        check_failing_growth(C_TEXT, allocations);
+    }
+}
+
 /* ---- keys made to meet ---- */
 
 #define FLOOD 3000u

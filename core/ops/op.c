@@ -49,6 +49,13 @@ enum op_progress op_emit_late(struct op *op, struct batch *batch, const struct s
     return emit_to(op, op->late_links, op->late_link_count, batch, t);
 }
 
+enum op_progress op_no_memory(struct op *op, const char *advice)
+{
+    op->context->advice = advice;
+    mill_fail(op->context->error, MILL_E_MEMORY, 0, 0, "no memory in %s", op->vtable->name);
+    return OP_FAILED;
+}
+
 enum op_progress op_late_rows(struct op *op, const struct batch *batch, const uint16_t *rows,
                               uint32_t count, const struct mill_schema *schema,
                               const struct mill_type *time, const char *reason,

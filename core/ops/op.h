@@ -63,7 +63,7 @@ struct op;
 
 /* What an operator sees of the world: set by the shard, the same for all operators of a stage. */
 struct op_context {
-    struct heap *heap; /* the shard's */
+    struct heap *heap; /* of the operator that is being made */
     const struct mk_table *kernels;
     uint32_t shard, shard_count;
     uint32_t batch_rows;
@@ -71,6 +71,7 @@ struct op_context {
     const struct zone *zone; /* the session's */
     struct eval_context eval;
     struct mill_error *error; /* of the shard */
+    const char *advice;       /* of op_no_memory() */
     /* Groups that firings have merged, sorted, written or dropped: OP_BUSY with more of it is work, not waiting. */
     uint64_t work;
     int64_t
@@ -102,6 +103,7 @@ struct op_vtable {
 struct op {
     const struct op_vtable *vtable;
     struct op_context *context;
+    struct heap *heap;     /* counts what this operator holds */
     uint32_t id;           /* node id in the plan; origin of fired batches */
     struct op_link *links; /* results go to all of them */
     uint32_t link_count;
@@ -118,6 +120,9 @@ enum op_progress op_late_rows(struct op *op, const struct batch *batch, const ui
                               uint32_t count, const struct mill_schema *schema,
                               const struct mill_type *time, const char *reason,
                               const struct step_time *t);
+
+/* OP_FAILED for want of memory; @advice, a literal, goes on with "raise the limit". */
+enum op_progress op_no_memory(struct op *op, const char *advice);
 
 /* Constructors, one per kind of plan node (core/plan/physical.h holds the configs). NULL: no memory or
  * context->error. */

@@ -177,7 +177,7 @@ static void assign_close(struct op *op)
     struct assign *a = (struct assign *)op;
 
     batch_release(a->pending);
-    heap_free(op->context->heap, a, sizeof *a);
+    heap_free(op->heap, a, sizeof *a);
 }
 
 static const struct op_vtable assign_vtable = {.name = "assign",
@@ -193,7 +193,10 @@ struct op *op_assign_new(struct op_context *context, const struct phys_node *nod
         mill_fail(context->error, MILL_E_MEMORY, 0, 0, "no memory for a window function");
         return NULL;
     }
-    a->op = (struct op){.vtable = &assign_vtable, .context = context, .id = node->id};
+    a->op = (struct op){.vtable = &assign_vtable,
+                        .context = context,
+                        .heap = context->heap,
+                        .id = node->id};
     a->window = node->aggregate.window;
     a->zone = a->window.local_zone ? context->zone : NULL;
     a->nanos = type_is_nanos(&a->window.time_type);

@@ -64,7 +64,7 @@ static void calc_close(struct op *op)
 
     program_free(c->filter);
     program_free(c->project);
-    heap_free(op->context->heap, c, sizeof *c);
+    heap_free(op->heap, c, sizeof *c);
 }
 
 static const struct op_vtable calc_vtable = {.name = "calc",
@@ -81,7 +81,10 @@ struct op *op_calc_new(struct op_context *context, const struct phys_node *node)
         mill_fail(context->error, MILL_E_MEMORY, 0, 0, "no memory for a projection");
         return NULL;
     }
-    c->op = (struct op){.vtable = &calc_vtable, .context = context, .id = node->id};
+    c->op = (struct op){.vtable = &calc_vtable,
+                        .context = context,
+                        .heap = context->heap,
+                        .id = node->id};
     c->out_count = config->project_count;
     if (config->filter != NULL) {
         c->filter =

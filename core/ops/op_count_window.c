@@ -93,11 +93,8 @@ struct count_op {
 
 static enum op_progress no_memory(struct count_op *c)
 {
-    mill_fail(c->op.context->error, MILL_E_MEMORY, 0, 0,
-              "no memory for a window by count: %u keys, %llu rows before the watermark; raise "
-              "'state.memory.limit' or use a shorter watermark delay",
-              c->table.groups, (unsigned long long)c->order.rows);
-    return OP_FAILED;
+    return op_no_memory(&c->op, "it holds rows until the watermark and the last rows of each key: "
+                                "use a shorter delay or smaller windows, or");
 }
 
 /* ---- contents ---- */
@@ -120,7 +117,7 @@ static void content_close(struct count_op *c, void *content)
     }
     for (uint32_t i = 0; i < h->count; i++)
         order_drop(&c->order, h->refs[i].block);
-    heap_free(c->op.context->heap, h->refs, h->capacity * sizeof *h->refs);
+    heap_free(c->op.heap, h->refs, h->capacity * sizeof *h->refs);
 }
 
 /* Takes a share of the row. */
@@ -128,8 +125,8 @@ static bool hold_row(struct count_op *c, struct held_rows *h, const struct order
 {
     if (h->count == h->capacity) {
         const uint32_t capacity = h->capacity == 0 ? 4 : h->capacity * 2;
-        struct order_ref *refs = heap_grow(c->op.context->heap, h->refs, h->capacity * sizeof *refs,
-                                           capacity * sizeof *refs);
+        struct order_ref *refs =
+            heap_grow(c->op.heap, h->refs, h->capacity * sizeof *refs, capacity * sizeof *refs);
 
         if (refs == NULL)
             return false;
@@ -192,7 +189,7 @@ static struct pane *open_pane(struct count_op *c, struct counted *k, int64_t tim
 
         if (!add_rows(c))
             return NULL;
-        panes = heap_grow(c->op.context->heap, k->panes, k->capacity * bytes, capacity * bytes);
+        panes = heap_grow(c->op.heap, k->panes, k->capacity * bytes, capacity * bytes);
         if (panes == NULL)
             return NULL;
         k->panes = panes;
@@ -225,7 +222,7 @@ static void drop_panes(struct count_op *c, struct counted *k, uint32_t count, bo
 
 static struct fired *fired_new(struct count_op *c)
 {
-    struct heap *heap = c->op.context->heap;
+    struct heap *heap = c->op.heap;
 
     if (c->fired_count == c->fired_room) {
         const uint32_t room = c->fired_room == 0 ? 256 : c->fired_room * 2;
@@ -304,13 +301,13 @@ static bool timer_add(struct count_op *c, const struct timer *timer)
 {
     if (c->timer_end - c->timer_first == c->timer_room) {
         const uint64_t room = c->timer_room == 0 ? 64 : c->timer_room * 2;
-        struct timer *timers = heap_alloc(c->op.context->heap, room * sizeof *timers);
+        struct timer *timers = heap_alloc(c->op.heap, room * sizeof *timers);
 
         if (timers == NULL)
             return false;
         for (uint64_t i = c->timer_first; i < c->timer_end; i++)
             timers[i - c->timer_first] = c->timers[i & (c->timer_room - 1)];
-        heap_free(c->op.context->heap, c->timers, c->timer_room * sizeof *timers);
+        heap_free(c->op.heap, c->timers, c->timer_room * sizeof *timers);
         c->timers = timers;
         c->timer_end -= c->timer_first;
         c->timer_first = 0;
@@ -651,12 +648,12 @@ static void firing_end(struct count_op *c)
 {
     for (uint32_t i = 0; i < c->fired_count; i++) {
         content_close(c, c->fired[i].content);
-        heap_free(c->op.context->heap, c->fired[i].content, c->content_bytes);
+        heap_free(c->op.heap, c->fired[i].content, c->content_bytes);
     }
     c->fired_count = c->next = c->next_row = 0;
     c->sorted = false;
     arena_close(&c->order_bytes);
-    arena_open(&c->order_bytes, c->op.context->heap);
+    arena_open(&c->order_bytes, c->op.heap);
 }
 
 /* ---- the end of a step ---- */
@@ -851,7 +848,7 @@ static bool count_valid(const struct op *op)
 static void count_close(struct op *op)
 {
     struct count_op *c = (struct count_op *)op;
-    struct heap *heap = op->context->heap;
+    struct heap *heap = op->heap;
 
     if (c->table.heap != NULL) {
         firing_end(c);
@@ -899,7 +896,10 @@ struct op *op_count_window_new(struct op_context *context, const struct phys_nod
 
     if (c == NULL)
         goto fail;
-    c->op = (struct op){.vtable = &count_vtable, .context = context, .id = node->id};
+    c->op = (struct op){.vtable = &count_vtable,
+                        .context = context,
+                        .heap = context->heap,
+                        .id = node->id};
     c->node = a;
     c->input = node->inputs[0]->schema;
     c->output = node->schema;

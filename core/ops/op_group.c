@@ -28,13 +28,7 @@ struct group_op {
 
 static enum op_progress no_memory(struct group_op *g)
 {
-    mill_fail(g->op.context->error, MILL_E_MEMORY, 0, 0,
-              "no memory for %s: its %u groups hold %llu bytes and none can be dropped before the "
-              "end of input; raise "
-              "'state.memory.limit' or group by windows",
-              g->node->distinct_rows ? "SELECT DISTINCT" : "GROUP BY", g->table.groups,
-              (unsigned long long)table_bytes(&g->table));
-    return OP_FAILED;
+    return op_no_memory(&g->op, "its groups stay until the end of input: group by windows, or");
 }
 
 static enum op_progress group_push(struct op *op, uint32_t port, struct batch *batch,
@@ -139,7 +133,7 @@ static void free_order(struct group_op *g)
 {
     sorter_close(&g->sorter);
     if (g->order != NULL)
-        heap_free(g->op.context->heap, g->order, max_u32(g->count, 1) * sizeof *g->order);
+        heap_free(g->op.heap, g->order, max_u32(g->count, 1) * sizeof *g->order);
     g->order = NULL;
 }
 
@@ -162,8 +156,7 @@ static enum op_progress fire_turn(struct group_op *g, const struct step_time *t,
     g->op.counters.consumed += g->op.counters.held;
     g->op.counters.held = g->op.counters.state_rows = 0;
     groups_close(g->set, &g->table);
-    table_open(&g->table, g->op.context->heap, &g->keys, agg_state_bytes(g->set),
-               g->op.context->seed);
+    table_open(&g->table, g->op.heap, &g->keys, agg_state_bytes(g->set), g->op.context->seed);
     return OP_READY;
 }
 
@@ -191,7 +184,7 @@ static enum op_progress group_end_step(struct op *op, const struct step_time *t)
         return no_memory(g);
     g->count = g->table.groups;
     g->next = 0;
-    g->order = heap_alloc(op->context->heap, max_u32(g->count, 1) * sizeof *g->order);
+    g->order = heap_alloc(op->heap, max_u32(g->count, 1) * sizeof *g->order);
     if (g->order == NULL || !sorter_open(&g->sorter, &g->table, g->order))
         return no_memory(g);
     g->firing = true;
@@ -236,7 +229,7 @@ static void group_close(struct op *op)
     }
     key_layout_close(&g->keys);
     key_batch_close(&g->batch_keys);
-    heap_free(op->context->heap, g, sizeof *g);
+    heap_free(op->heap, g, sizeof *g);
 }
 
 static const struct op_vtable group_vtable = {.name = "group",
@@ -255,7 +248,10 @@ struct op *op_group_new(struct op_context *context, const struct phys_node *node
 
     if (g == NULL)
         goto fail;
-    g->op = (struct op){.vtable = &group_vtable, .context = context, .id = node->id};
+    g->op = (struct op){.vtable = &group_vtable,
+                        .context = context,
+                        .heap = context->heap,
+                        .id = node->id};
     g->node = a;
     g->output = node->schema;
     if (!key_layout_open(&g->keys, context->heap, &node->inputs[0]->schema, a->keys,

@@ -67,11 +67,7 @@ bool preagg_schema(struct arena *arena, const struct phys_node *node, struct mil
 
 static enum op_progress no_memory(struct preagg *p)
 {
-    mill_fail(p->op.context->error, MILL_E_MEMORY, 0, 0,
-              "no memory for the partial aggregates of one step (%llu rows); raise "
-              "'state.memory.limit'",
-              (unsigned long long)p->step_rows);
-    return OP_FAILED;
+    return op_no_memory(&p->op, "it holds the groups of one step: make steps smaller, or");
 }
 
 static struct slice *slice_get(struct preagg *p, int64_t class_, int64_t start)
@@ -80,10 +76,10 @@ static struct slice *slice_get(struct preagg *p, int64_t class_, int64_t start)
 
     if (slice != NULL)
         return slice;
-    slice = slice_new(p->op.context->heap, &p->keys, agg_state_bytes(p->set), p->op.context->seed,
-                      class_, start, start + 1);
+    slice = slice_new(p->op.heap, &p->keys, agg_state_bytes(p->set), p->op.context->seed, class_,
+                      start, start + 1);
     if (slice == NULL || !slices_insert(&p->slices, slice)) {
-        slice_free(p->op.context->heap, p->set, slice);
+        slice_free(p->op.heap, p->set, slice);
         return NULL;
     }
     return slice;
@@ -351,7 +347,7 @@ static enum op_progress preagg_end_step(struct op *op, const struct step_time *t
 static void preagg_close(struct op *op)
 {
     struct preagg *p = (struct preagg *)op;
-    struct heap *heap = op->context->heap;
+    struct heap *heap = op->heap;
 
     if (p->set != NULL) {
         slices_close(&p->slices, p->set);
@@ -379,7 +375,10 @@ struct op *op_preagg_new(struct op_context *context, const struct phys_node *nod
 
     if (p == NULL)
         goto fail;
-    p->op = (struct op){.vtable = &preagg_vtable, .context = context, .id = node->id};
+    p->op = (struct op){.vtable = &preagg_vtable,
+                        .context = context,
+                        .heap = context->heap,
+                        .id = node->id};
     p->node = a;
     p->input = node->inputs[0]->schema;
     p->slices.heap = p->image.heap = context->heap;

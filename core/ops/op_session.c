@@ -69,10 +69,7 @@ struct session_op {
 
 static enum op_progress no_memory(struct session_op *s)
 {
-    mill_fail(s->op.context->error, MILL_E_MEMORY, 0, 0,
-              "SESSION window: no memory for %u keys (%llu bytes of table)", s->table.groups,
-              (unsigned long long)table_bytes(&s->table));
-    return OP_FAILED;
+    return op_no_memory(&s->op, "sessions stay until their gap has passed: use a shorter one, or");
 }
 
 static void *aggregates(struct session *session)
@@ -87,7 +84,7 @@ static size_t session_bytes(const struct session_op *s)
 
 static struct session *session_new(struct session_op *s, int64_t time)
 {
-    struct session *session = heap_alloc(s->op.context->heap, session_bytes(s));
+    struct session *session = heap_alloc(s->op.heap, session_bytes(s));
 
     if (session == NULL)
         return NULL;
@@ -99,7 +96,7 @@ static struct session *session_new(struct session_op *s, int64_t time)
 static void session_free(struct session_op *s, struct session *session)
 {
     agg_close(s->set, aggregates(session));
-    heap_free(s->op.context->heap, session, session_bytes(s));
+    heap_free(s->op.heap, session, session_bytes(s));
 }
 
 static struct sessions *sessions_at(const struct session_op *s, uint32_t group)
@@ -116,8 +113,8 @@ static bool due_add(struct session_op *s, struct sessions *of, int64_t end)
 
     if (s->entry_count == s->entry_room) {
         const size_t room = s->entry_room == 0 ? 256 : s->entry_room * 2;
-        struct entry *heap = heap_grow(s->op.context->heap, s->heap, s->entry_room * sizeof *heap,
-                                       room * sizeof *heap);
+        struct entry *heap =
+            heap_grow(s->op.heap, s->heap, s->entry_room * sizeof *heap, room * sizeof *heap);
 
         if (heap == NULL)
             return false;
@@ -331,7 +328,7 @@ static int by_order(const void *a, const void *b)
 static bool fired_add(struct session_op *s, struct session *session, uint32_t group)
 {
     const uint32_t bytes = 16 + table_key_bytes(&s->table, group);
-    struct heap *heap = s->op.context->heap;
+    struct heap *heap = s->op.heap;
     char *order = arena_alloc(&s->order_bytes, bytes);
     uint32_t n;
 
@@ -484,7 +481,7 @@ static enum op_progress emit_some(struct session_op *s, const struct step_time *
 
 static void firing_end(struct session_op *s)
 {
-    heap_free(s->op.context->heap, s->fired, s->fired_room * sizeof *s->fired);
+    heap_free(s->op.heap, s->fired, s->fired_room * sizeof *s->fired);
     s->fired = NULL;
     s->fired_count = s->fired_room = s->next = 0;
     arena_close(&s->order_bytes);
@@ -498,7 +495,7 @@ static void sweep(struct session_op *s)
 
     if (s->table.groups < SWEEP_GROUPS || s->empty < s->table.groups / 4 * 3)
         return;
-    table_open(&fresh, s->op.context->heap, &s->keys, sizeof(struct sessions), s->op.context->seed);
+    table_open(&fresh, s->op.heap, &s->keys, sizeof(struct sessions), s->op.context->seed);
     for (uint32_t id = 0; id < s->table.groups; id++) {
         const struct sessions *of = sessions_at(s, id);
         uint32_t to;
@@ -547,7 +544,7 @@ static enum op_progress session_end_step(struct op *op, const struct step_time *
     op->counters.waits_for = op->counters.waits ? time_add(s->heap[0].end, -s->unit) : TIME_MAX;
     if (s->entry_count == 0 || time_add(s->heap[0].end, -s->unit) > w)
         return OP_READY;
-    arena_open(&s->order_bytes, op->context->heap);
+    arena_open(&s->order_bytes, op->heap);
     s->firing = true;
     if (!collect(s, w))
         return no_memory(s);
@@ -644,10 +641,10 @@ static void session_close(struct op *op)
         table_close(&s->table);
         agg_set_free(s->set);
     }
-    heap_free(op->context->heap, s->heap, s->entry_room * sizeof *s->heap);
+    heap_free(op->heap, s->heap, s->entry_room * sizeof *s->heap);
     key_layout_close(&s->keys);
     key_batch_close(&s->batch_keys);
-    heap_free(op->context->heap, s, sizeof *s);
+    heap_free(op->heap, s, sizeof *s);
 }
 
 static const struct op_vtable session_vtable = {.name = "session",
@@ -666,7 +663,10 @@ struct op *op_session_new(struct op_context *context, const struct phys_node *no
 
     if (s == NULL)
         goto fail;
-    s->op = (struct op){.vtable = &session_vtable, .context = context, .id = node->id};
+    s->op = (struct op){.vtable = &session_vtable,
+                        .context = context,
+                        .heap = context->heap,
+                        .id = node->id};
     s->node = a;
     s->input = node->inputs[0]->schema;
     s->output = node->schema;

@@ -85,8 +85,8 @@ static void union_close(struct op *op)
             u->queues[p].first = batch->next;
             batch_release(batch);
         }
-    heap_free(op->context->heap, u->queues, u->port_count * sizeof *u->queues);
-    heap_free(op->context->heap, u, sizeof *u);
+    heap_free(op->heap, u->queues, u->port_count * sizeof *u->queues);
+    heap_free(op->heap, u, sizeof *u);
 }
 
 static const struct op_vtable union_vtable = {.name = "union",
@@ -102,7 +102,10 @@ struct op *op_union_new(struct op_context *context, const struct phys_node *node
 
     if (u == NULL)
         goto fail;
-    u->op = (struct op){.vtable = &union_vtable, .context = context, .id = node->id};
+    u->op = (struct op){.vtable = &union_vtable,
+                        .context = context,
+                        .heap = context->heap,
+                        .id = node->id};
     u->queues = heap_zalloc(context->heap, node->input_count * sizeof *u->queues);
     if (u->queues == NULL) {
         heap_free(context->heap, u, sizeof *u);

@@ -373,7 +373,7 @@ static bool window_valid(const struct op *op)
 static void window_close(struct op *op)
 {
     struct window_op *w = (struct window_op *)op;
-    struct heap *heap = op->context->heap;
+    struct heap *heap = op->heap;
 
     if (w->set != NULL) {
         window_fire_close(w);
@@ -406,7 +406,7 @@ static const struct op_vtable window_vtable = {.name = "window",
 static bool open_keys(struct window_op *w)
 {
     const struct aggregate_node *node = w->node;
-    struct heap *heap = w->op.context->heap;
+    struct heap *heap = w->op.heap;
     uint32_t *partial;
 
     w->key_count = node->key_count + (node->window.attached ? 1 : 0);
@@ -434,7 +434,10 @@ struct op *op_window_new(struct op_context *context, const struct phys_node *nod
 
     if (w == NULL)
         goto fail;
-    w->op = (struct op){.vtable = &window_vtable, .context = context, .id = node->id};
+    w->op = (struct op){.vtable = &window_vtable,
+                        .context = context,
+                        .heap = context->heap,
+                        .id = node->id};
     w->node = a;
     w->input = node->inputs[0]->schema;
     w->output = node->schema;

@@ -5,16 +5,7 @@
 
 enum op_progress window_no_memory(struct window_op *w)
 {
-    uint64_t bytes = 0;
-
-    for (uint32_t i = 0; i < w->slices.count; i++)
-        bytes += table_bytes(&w->slices.items[i]->table);
-    mill_fail(w->op.context->error, MILL_E_MEMORY, 0, 0,
-              "no memory for a window aggregation: its %u slices hold %llu bytes in keys and "
-              "states; raise "
-              "'state.memory.limit' or use shorter windows",
-              w->slices.count, (unsigned long long)bytes);
-    return OP_FAILED;
+    return op_no_memory(&w->op, "groups stay until their window ends: use shorter windows, or");
 }
 
 /* ---- slices ---- */
@@ -32,12 +23,11 @@ struct slice *window_slice(struct window_op *w, struct slice_list *list, int64_t
         slice_reuse(w->set, slice, class_, start,
                     start + (w->windows.grain > 0 ? w->windows.grain : 1));
     } else {
-        slice =
-            slice_new(w->op.context->heap, &w->keys, agg_state_bytes(w->set), w->op.context->seed,
-                      class_, start, start + (w->windows.grain > 0 ? w->windows.grain : 1));
+        slice = slice_new(w->op.heap, &w->keys, agg_state_bytes(w->set), w->op.context->seed,
+                          class_, start, start + (w->windows.grain > 0 ? w->windows.grain : 1));
     }
     if (slice == NULL || !slices_insert(list, slice)) {
-        slice_free(w->op.context->heap, w->set, slice);
+        slice_free(w->op.heap, w->set, slice);
         return NULL;
     }
     if (list == &w->slices && w->groups_hint > 1024)
@@ -78,7 +68,7 @@ static void find_slices(struct window_op *w)
         const uint32_t hint = max_u32(w->merged_hint, f->table->groups);
 
         if (w->merged.heap == NULL)
-            table_open(&w->merged, w->op.context->heap, &w->keys, agg_state_bytes(w->set),
+            table_open(&w->merged, w->op.heap, &w->keys, agg_state_bytes(w->set),
                        w->op.context->seed);
         if (hint > 1024)
             table_reserve(&w->merged, hint); /* only a hint: grows as needed without */
@@ -108,7 +98,7 @@ static bool cumulate(struct window_op *w, int64_t *budget)
     if (in_window(w, f->i))
         return true;
     for (uint32_t i = f->first + 1; i < f->i; i++)
-        slice_free(w->op.context->heap, w->set, w->slices.items[i]);
+        slice_free(w->op.heap, w->set, w->slices.items[i]);
     slices_remove(&w->slices, f->first + 1, f->i - f->first - 1);
     into->end = f->end;
     f->phase = FIRE_SORT;
@@ -139,7 +129,7 @@ static bool sort_groups(struct window_op *w, int64_t *budget)
 
     if (f->order == NULL) {
         f->count = f->table->groups;
-        f->order = heap_alloc(w->op.context->heap, max_u32(f->count, 1) * sizeof *f->order);
+        f->order = heap_alloc(w->op.heap, max_u32(f->count, 1) * sizeof *f->order);
         if (f->order == NULL || !sorter_open(&f->sorter, f->table, f->order))
             return false;
     }
@@ -172,7 +162,7 @@ static bool apply_sides(struct window_op *w, int64_t *budget)
             break;
         f->side->rows += side->rows;
         f->side = NULL;
-        slice_free(w->op.context->heap, w->set, side);
+        slice_free(w->op.heap, w->set, side);
         w->sides.items[f->i++] = NULL;
     }
     if (f->i < w->sides.count)
@@ -327,7 +317,7 @@ static void free_order(struct window_op *w)
 
     sorter_close(&f->sorter);
     if (f->order != NULL)
-        heap_free(w->op.context->heap, f->order, max_u32(f->count, 1) * sizeof *f->order);
+        heap_free(w->op.heap, f->order, max_u32(f->count, 1) * sizeof *f->order);
     f->order = NULL;
 }
 
@@ -383,7 +373,7 @@ static void drop_slices(struct window_op *w, int64_t *budget)
         if (w->spare == NULL && f->filled)
             w->spare = slice;
         else
-            slice_free(w->op.context->heap, w->set, slice);
+            slice_free(w->op.heap, w->set, slice);
     }
     if (*budget <= 0)
         return;

@@ -195,6 +195,30 @@ static void put_node(const struct out *o, const struct phys_node *node, uint32_t
         put_node(o, node->inputs[i], depth + 1);
 }
 
+static void label_add(char *to, size_t room, const char *before, const char *text)
+{
+    const size_t used = strlen(to);
+
+    snprintf(to + used, room - used, "%s%s", before, text);
+}
+
+const char *node_label(const struct phys_node *node, char *to, size_t room)
+{
+    const bool grouped = node->kind == NODE_PREAGG || node->kind == NODE_WINDOW ||
+                         node->kind == NODE_SESSION || node->kind == NODE_COUNT_WINDOW ||
+                         node->kind == NODE_GROUP;
+
+    snprintf(to, room, "%s[%u]", names[node->kind], node->id);
+    if (node->kind == NODE_SOURCE)
+        label_add(to, room, " ", node->source.table);
+    if (node->kind == NODE_SINK)
+        label_add(to, room, " ", node->sink.table);
+    for (uint32_t i = 0; grouped && i < node->aggregate.key_count; i++)
+        label_add(to, room, i == 0 ? " by " : ", ",
+                  node->inputs[0]->schema.fields[node->aggregate.keys[i]].name);
+    return to;
+}
+
 void plan_explain(const struct phys_plan *plan, struct arena *arena, plan_text text, void *user)
 {
     const struct out o = {text, user, plan, arena_array(arena, bool, plan->node_count + 1)};

@@ -386,7 +386,7 @@ static enum op_progress exchange_resume(struct op *op, const struct step_time *t
 static void exchange_close(struct op *op)
 {
     struct exchange *x = (struct exchange *)op;
-    struct heap *heap = op->context->heap;
+    struct heap *heap = op->heap;
 
     batch_release(x->in);
     for (uint32_t q = 0; q < x->shard_count; q++)
@@ -416,6 +416,7 @@ struct op *op_exchange_new(struct shard *shard, const struct phys_node *node)
         goto fail;
     x->op = (struct op){.vtable = job->shard_count == 1 ? &direct_vtable : &exchange_vtable,
                         .context = &shard->context,
+                        .heap = &shard->heap,
                         .id = node->id};
     x->shard = shard;
     x->node = node;

@@ -215,7 +215,7 @@ static enum op_progress source_push(struct op *op, uint32_t port, struct batch *
 static void source_close(struct op *op)
 {
     struct source_op *s = (struct source_op *)op;
-    struct heap *heap = op->context->heap;
+    struct heap *heap = op->heap;
 
     program_free(s->computed);
     program_free(s->watermark);
@@ -268,7 +268,10 @@ struct op *op_source_new(struct shard *shard, const struct phys_node *node)
         mill_fail(context->error, MILL_E_MEMORY, 0, 0, "no memory for a source");
         return NULL;
     }
-    s->op = (struct op){.vtable = &source_op_vtable, .context = context, .id = node->id};
+    s->op = (struct op){.vtable = &source_op_vtable,
+                        .context = context,
+                        .heap = context->heap,
+                        .id = node->id};
     s->shard = shard;
     s->node = node;
     s->computed_at = heap_alloc(context->heap, (node->schema.field_count + 1) * sizeof(uint32_t));
@@ -288,7 +291,8 @@ static bool front_decoder(struct shard *shard)
     struct source *source = shard->job->sources[i].source;
 
     if (shard->decoders[i] == NULL) {
-        shard->decoders[i] = source->vtable->decoder_new(source, &shard->heap);
+        shard->decoders[i] =
+            source->vtable->decoder_new(source, &shard->accounts[shard->job->sources[i].node->id]);
         if (shard->decoders[i] != NULL && shard->job->sources[i].node->kind == NODE_SOURCE &&
             !early_open(shard, shard->job->sources[i].node, &shard->decoders[i]->filter))
             return false;
@@ -324,6 +328,7 @@ static void front_decode(struct shard *shard)
     more = front->decoder->vtable->decode(front->decoder, batch, &shard->error);
     if (more < 0 || shard->error.code != MILL_OK) {
         batch_release(batch);
+        shard->asked = run->node;
         shard_fail(shard);
         return;
     }

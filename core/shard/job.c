@@ -51,8 +51,11 @@ static bool job_make_shards(struct job *job)
         shard->index = i;
         shard->stages = heap_zalloc(&job->heap, job->stage_count * sizeof *shard->stages);
         shard->totals = heap_zalloc(&job->heap, nodes * sizeof *shard->totals);
-        if (shard->stages == NULL || shard->totals == NULL)
+        shard->accounts = heap_zalloc(&job->heap, nodes * sizeof *shard->accounts);
+        if (shard->stages == NULL || shard->totals == NULL || shard->accounts == NULL)
             return false;
+        for (uint32_t n = 0; n < nodes; n++)
+            heap_open_account(&shard->accounts[n], job->env, &shard->heap);
         if (job->config.roundtrip_seed != 0)
             shard->rng = job->config.roundtrip_seed * 1000 + i + 1;
     }
@@ -147,6 +150,7 @@ void job_free(struct job *job)
             continue;
         heap_free(&job->heap, shard->stages, job->stage_count * sizeof *shard->stages);
         heap_free(&job->heap, shard->totals, nodes * sizeof *shard->totals);
+        heap_free(&job->heap, shard->accounts, nodes * sizeof *shard->accounts);
         heap_free(&job->heap, shard, sizeof *shard);
     }
     heap_free(&job->heap, job->shards, job->shard_count * sizeof *job->shards);

@@ -176,6 +176,8 @@ struct shard {
     struct job *job;
     uint32_t index;
     struct heap heap;
+    struct heap *accounts;         /* within it, per node of the plan */
+    const struct phys_node *asked; /* for memory that no account counts, or NULL */
     struct op_context context;
     struct mill_error error;
     struct op **ops; /* per plan node; NULL where none */
@@ -290,6 +292,11 @@ enum edge_state edge_receive(struct shard *shard, struct stage *stage, uint32_t 
 void stage_reached(struct shard *shard, struct stage *stage, const struct step_entry *entry);
 int position_compare(const struct position *a, const struct position *b);
 void batch_position(const struct batch *batch, uint32_t row, struct position *out);
+
+/* limit.c: a memory error says who needs how much (@asked may be NULL: as the message has it), who holds most, and what to do */
+void memory_explain(struct job *job, const struct phys_node *asked, const char *advice,
+                    struct mill_error *error);
+void shard_explain_memory(struct shard *shard);
 
 /* stage.c */
 bool stage_open(struct shard *shard, struct stage *stage, uint32_t index);

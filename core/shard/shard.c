@@ -14,6 +14,8 @@ void shard_fail(struct shard *shard)
 
     if (shard->error.code == MILL_OK)
         mill_fail(&shard->error, MILL_E_INTERNAL, 0, 0, "an operator failed without a reason");
+    if (shard->error.code == MILL_E_MEMORY)
+        shard_explain_memory(shard);
     if (at_exchange_acquire(&job->error_taken, 1) == 0)
         job->error = shard->error;
     /* R6, with A6 in shard_turn(): the error is written */
@@ -58,7 +60,7 @@ static int shard_bad_row(void *user, const struct batch *batch, uint32_t row, co
 
 /* ---- operators ---- */
 
-static struct op *shard_make_op(struct shard *shard, const struct phys_node *node)
+static struct op *make_op(struct shard *shard, const struct phys_node *node)
 {
     struct op_context *context = &shard->context;
 
@@ -77,6 +79,16 @@ static struct op *shard_make_op(struct shard *shard, const struct phys_node *nod
     case NODE_SINK: return op_sink_new(shard, node);
     }
     return NULL;
+}
+
+static struct op *shard_make_op(struct shard *shard, const struct phys_node *node)
+{
+    struct op *op;
+
+    shard->context.heap = &shard->accounts[node->id];
+    op = make_op(shard, node);
+    shard->context.heap = &shard->heap;
+    return op;
 }
 
 static bool is_late_input(const struct phys_node *producer, const struct phys_node *consumer)
@@ -219,9 +231,7 @@ bool shard_open(struct shard *shard)
     shard_set_times(shard);
     return true;
 fail:
-    mill_fail(&shard->error, MILL_E_MEMORY, 0, 0,
-              "no memory to start shard %u: the limit of %llu bytes is too small", shard->index,
-              (unsigned long long)job->budget->limit);
+    mill_fail(&shard->error, MILL_E_MEMORY, 0, 0, "shard %u cannot start", shard->index);
     shard_fail(shard);
     return false;
 }

@@ -90,7 +90,7 @@ static void sink_close(struct op *op)
             s->sink->vtable->abort(s->sink);
         s->sink->vtable->close(s->sink);
     }
-    heap_free(op->context->heap, s, sizeof *s);
+    heap_free(op->heap, s, sizeof *s);
 }
 
 static const struct op_vtable sink_op_vtable = {.name = "sink",
@@ -101,9 +101,9 @@ static const struct op_vtable sink_op_vtable = {.name = "sink",
 struct op *op_sink_new(struct shard *shard, const struct phys_node *node)
 {
     struct job *job = shard->job;
-    struct sink_op *s = heap_zalloc(&shard->heap, sizeof *s);
+    struct sink_op *s = heap_zalloc(shard->context.heap, sizeof *s);
     const struct sink_config config = {.env = job->env,
-                                       .heap = &shard->heap,
+                                       .heap = shard->context.heap,
                                        .options = node->sink.options,
                                        .schema = &node->schema,
                                        .partition_by = node->sink.partition_by,
@@ -114,7 +114,10 @@ struct op *op_sink_new(struct shard *shard, const struct phys_node *node)
         mill_fail(&shard->error, MILL_E_MEMORY, 0, 0, "no memory for a sink");
         return NULL;
     }
-    s->op = (struct op){.vtable = &sink_op_vtable, .context = &shard->context, .id = node->id};
+    s->op = (struct op){.vtable = &sink_op_vtable,
+                        .context = &shard->context,
+                        .heap = shard->context.heap,
+                        .id = node->id};
     s->shard = shard;
     s->node = node;
     s->ours = node->sink.index % job->shard_count == shard->index;

@@ -283,6 +283,8 @@ static uint32_t cut_split(struct shard *shard, uint32_t split, bool *waits)
     case CUT_END: cut_end(shard, split); return 1;
     default:
         /* What was whole has been cut: process it to the end, then report. */
+        if (error.code == MILL_E_MEMORY)
+            memory_explain(job, job->sources[s->source].node, NULL, &error);
         if (job->deferred.code == MILL_OK)
             job->deferred = error;
         cut_end(shard, split);

@@ -35,10 +35,9 @@ void table_close(struct table *table)
         return;
     free_buckets(table);
     heap_free(table->heap, table->index, table->index_room * sizeof *table->index);
-    heap_free(table->heap, table->states, (size_t)table->capacity * table->state_bytes);
-    heap_free(table->heap, table->group_words, table->capacity * sizeof *table->group_words);
-    if (table->group_views != NULL)
-        heap_free(table->heap, table->group_views, table->capacity * sizeof *table->group_views);
+    heap_free(table->heap, table->states, (size_t)table->state_room * table->state_bytes);
+    heap_free(table->heap, table->group_words, table->word_room * sizeof *table->group_words);
+    heap_free(table->heap, table->group_views, table->view_room * sizeof *table->group_views);
     arena_close(&table->bytes);
     table->heap = NULL;
 }
@@ -46,8 +45,8 @@ void table_close(struct table *table)
 uint64_t table_bytes(const struct table *table)
 {
     return table->buckets * BUCKET * 12 + table->index_room * 4ull +
-           (uint64_t)table->capacity * (table->state_bytes + 8) +
-           (table->group_views != NULL ? table->capacity * 16ull : 0) + table->bytes.bytes;
+           (uint64_t)table->state_room * table->state_bytes + table->word_room * 8ull +
+           table->view_room * 16ull + table->bytes.bytes;
 }
 
 static inline uint64_t bucket_of(const struct table *table, int64_t word)
@@ -119,47 +118,40 @@ again:
     return true;
 }
 
-static bool grow_groups(struct table *table, uint32_t capacity)
+/* The array with room for @groups, or NULL; what has grown before memory ran out stays so: nothing is lost. */
+static void *grow_array(struct table *table, void *array, uint32_t *room, uint32_t groups,
+                        size_t bytes)
+{
+    if (*room >= groups)
+        return array;
+    array = heap_grow(table->heap, array, *room * bytes, groups * bytes);
+    if (array != NULL)
+        *room = groups;
+    return array;
+}
+
+static bool grow_groups(struct table *table, uint32_t groups)
 {
     const bool wide = !table->layout->narrow && table->layout->count > 0;
-    char *states =
-        heap_grow(table->heap, table->states, (size_t)table->capacity * table->state_bytes,
-                  (size_t)capacity * table->state_bytes);
+    char *states = grow_array(table, table->states, &table->state_room, groups, table->state_bytes);
     int64_t *words;
     struct mill_view *views;
 
     if (states == NULL)
         return false;
     table->states = states;
-    words = heap_grow(table->heap, table->group_words, table->capacity * sizeof *words,
-                      capacity * sizeof *words);
+    words = grow_array(table, table->group_words, &table->word_room, groups, sizeof *words);
     if (words == NULL)
-        goto no_words;
+        return false;
     table->group_words = words;
     if (wide) {
-        views = heap_grow(table->heap, table->group_views, table->capacity * sizeof *views,
-                          capacity * sizeof *views);
+        views = grow_array(table, table->group_views, &table->view_room, groups, sizeof *views);
         if (views == NULL)
-            goto no_views;
+            return false;
         table->group_views = views;
     }
-    table->capacity = capacity;
+    table->capacity = groups;
     return true;
-no_views:
-    heap_free(table->heap, table->group_words, capacity * sizeof *words);
-    table->group_words = NULL;
-no_words:
-    /* the run ends here: give back what the close could not size */
-    heap_free(table->heap, table->states, (size_t)capacity * table->state_bytes);
-    table->states = NULL;
-    if (table->group_words != NULL)
-        heap_free(table->heap, table->group_words, table->capacity * sizeof *words);
-    table->group_words = NULL;
-    if (table->group_views != NULL)
-        heap_free(table->heap, table->group_views, table->capacity * sizeof *views);
-    table->group_views = NULL;
-    table->groups = table->capacity = 0;
-    return false;
 }
 
 bool table_reserve(struct table *table, uint32_t groups)

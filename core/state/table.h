@@ -64,13 +64,14 @@ struct table {
     uint64_t seed;
     uint64_t view_seed; /* wide: 0, or of the hash that took over when too many keys met */
     uint32_t state_bytes;
-    uint32_t groups, capacity; /* room for states and group keys */
-    uint32_t null_group;       /* narrow: id of NULL, or TABLE_NO_GROUP */
-    uint32_t shift;            /* bucket = hash >> shift */
-    uint64_t buckets;          /* power of two, 0: none yet */
-    int64_t *words;            /* buckets x 8 */
-    uint32_t *ids;             /* buckets x 8: id + 1, 0 = empty */
-    uint32_t *index;           /* by key, NULL: buckets */
+    uint32_t groups, capacity; /* room for states and group keys: the least of the three below */
+    uint32_t state_room, word_room, view_room;
+    uint32_t null_group; /* narrow: id of NULL, or TABLE_NO_GROUP */
+    uint32_t shift;      /* bucket = hash >> shift */
+    uint64_t buckets;    /* power of two, 0: none yet */
+    int64_t *words;      /* buckets x 8 */
+    uint32_t *ids;       /* buckets x 8: id + 1, 0 = empty */
+    uint32_t *index;     /* by key, NULL: buckets */
     int64_t index_base;
     uint32_t index_room;
     char *states;
