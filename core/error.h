@@ -23,4 +23,10 @@ int mill_fail_os(struct mill_error *error, int code, int os_errno, const char *f
  * most a third of the length, compared without case). Borrows everything. */
 const char *nearest_name(const char *wanted, const char *const *names, size_t count);
 
+/* @text as a message can hold it: one line, valid UTF-8, other bytes as \xNN, "..." where it is cut. Gives @to. */
+const char *text_shown(const char *text, size_t bytes, char *to, size_t room);
+/* The first byte of @text that no text may have, with @of " of the field": "byte 5 of the field is 0xFF, which is no UTF-8 there".
+ * False: there is none. */
+bool text_fault(const char *text, size_t bytes, const char *of, char *to, size_t room);
+
 #endif

@@ -132,6 +132,8 @@ static bool read_node(struct nodes *in, struct mill_field *out, uint32_t depth)
     return true;
 }
 
+static const char not_ours[] = "this is no columnar file of millstream (convert makes one)";
+
 static int no_header(const char *path, const char *why, struct mill_error *error)
 {
     return mill_fail(error, MILL_E_DATA, 0, 0, "%s, byte 0: %s", path, why);
@@ -145,7 +147,7 @@ int columnar_read_header(const char *bytes, size_t length, const char *path, str
     struct mill_field *fields;
 
     if (memcmp(bytes, columnar_magic, min_u64(length, sizeof h.magic)) != 0)
-        return no_header(path, "this is no columnar file of millstream (convert makes one)", error);
+        return no_header(path, not_ours, error);
     h = (struct columnar_header){.version = COLUMNAR_VERSION};
     memcpy(&h, bytes, min_u64(length, sizeof h));
     if (length >= offsetof(struct columnar_header, bytes) && h.version != COLUMNAR_VERSION)
@@ -201,6 +203,8 @@ int columnar_infer(const struct env *env, const char *path, struct arena *arena,
         n = env->file.pread(env->self, handle, bytes, h.bytes, 0);
     if (handle >= 0)
         env->file.close(env->self, handle);
+    if (!*is_columnar && n > 0 && strlen(path) > 5 && strcmp(path + strlen(path) - 5, ".mcol") == 0)
+        return no_header(path, not_ours, error);
     if (!*is_columnar)
         return MILL_OK;
     if (items == NULL || used == NULL)

@@ -134,11 +134,14 @@ static int bad_value(struct csv_decoder *d, uint32_t place, const char *row, siz
     const bool heading = d->piece.offset == 0 && row == d->piece.bytes &&
                          strlen(field->name) == f->length &&
                          strncasecmp(field->name, f->text, f->length) == 0;
-    char reason[200], type[60];
+    char reason[220], type[60], shown[80];
 
-    snprintf(reason, sizeof reason, "'%.*s' is no %s%s", (int)min_u32(f->length, 60), f->text,
-             type_name(&field->type, type, sizeof type),
-             heading ? " (a header line? 'csv.ignore-first-line' = 'true' leaves it out)" : "");
+    if (!type_is_text(&field->type) ||
+        !text_fault(f->text, f->length, " of the field", reason, sizeof reason))
+        snprintf(reason, sizeof reason, "'%s' is no %s%s",
+                 text_shown(f->text, f->length, shown, sizeof shown),
+                 type_name(&field->type, type, sizeof type),
+                 heading ? " (a header line? 'csv.ignore-first-line' = 'true' leaves it out)" : "");
     return report(d, place, row, length, field->name, reason, error);
 }
 

@@ -456,25 +456,29 @@ static int report(struct json_reader *r, const char *end, struct mill_error *err
                           .raw = r->line,
                           .ignorable = r->options.ignore_errors};
     const char *const lies = r->next; /* where the line lies in the piece; r->line may be a copy */
-    char reason[300], type[100];
+    char reason[300], type[100], shown[80] = "", fault[100];
 
     if (bad.raw_bytes > 0 && bad.raw[bad.raw_bytes - 1] == '\r')
         bad.raw_bytes--;
     bad.offset = r->piece.offset + (uint64_t)(lies - r->piece.bytes);
     bad.line = format_line(&r->piece, lies, &r->seen_at, &r->seen_line);
+    if (r->conflict_text != NULL)
+        text_shown(r->conflict_text, r->conflict_length, shown, sizeof shown);
     if (r->reason != NULL)
         snprintf(reason, sizeof reason, "%s, at byte %zu of the line", r->reason,
                  (size_t)(r->at - r->line) + 1);
     else if (r->conflict == NULL)
-        snprintf(reason, sizeof reason, "the line is no well-formed UTF-8");
+        snprintf(reason, sizeof reason, "%s",
+                 text_fault(r->line, bad.raw_bytes, " of the line", fault, sizeof fault)
+                     ? fault
+                     : "the line is no UTF-8");
     else if (r->conflict_text == NULL)
         snprintf(reason, sizeof reason, "it %s", r->conflict_reason);
     else if (r->conflict_reason != NULL)
-        snprintf(reason, sizeof reason, "%.*s %s", (int)min_u32(r->conflict_length, 60),
-                 r->conflict_text, r->conflict_reason);
+        snprintf(reason, sizeof reason, "%s %s", shown, r->conflict_reason);
     else
-        snprintf(reason, sizeof reason, "%.*s is no %s", (int)min_u32(r->conflict_length, 60),
-                 r->conflict_text, type_name(r->conflict->type, type, sizeof type));
+        snprintf(reason, sizeof reason, "%s is no %s", shown,
+                 type_name(r->conflict->type, type, sizeof type));
     bad.reason = reason;
     bad.column = r->reason == NULL && r->conflict != NULL ? r->conflict->path : NULL;
     return r->bad->report(r->bad, &bad, error);

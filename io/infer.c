@@ -214,6 +214,14 @@ static bool expand(struct heap *heap, const char *from, size_t length, char *to,
     return n >= 0 || *expanded > 0; /* what is damaged further on is the reader's to say */
 }
 
+static size_t first_line(const struct sample *s)
+{
+    const size_t bytes = (size_t)(s->end - s->next);
+    const char *newline = memchr(s->next, '\n', bytes);
+
+    return newline != NULL ? (size_t)(newline - s->next) : bytes;
+}
+
 /* Reads up to SAMPLE_BYTES to @to, which has room for a newline and padding more. @whole: there is no more. */
 static int read_sample(const struct env *env, const char *path, struct arena *arena, char *to,
                        size_t *length, bool *whole, struct mill_error *error)
@@ -237,7 +245,9 @@ static int read_sample(const struct env *env, const char *path, struct arena *ar
             return mill_fail(error, MILL_E_DATA, 0, 0,
                              "'%s': the compressed data is damaged, cut off or empty", path);
         *whole = *whole && *length < SAMPLE_BYTES;
-    }
+    } else if (n > 0 && compression_of(path) != PLAIN)
+        return mill_fail(error, MILL_E_DATA, 0, 0, "'%s' is no %s data, though its name says so",
+                         path, compression_of(path) == GZIP ? "gzip" : "zstd");
     memset(to + *length, 0, SAMPLE_SPARE);
     to[*length] = '\n';
     return *length > 0
@@ -257,6 +267,7 @@ int infer_file(const struct env *env, const char *path, struct arena *arena,
     size_t length = 0;
     uint32_t count;
     bool header, columnar, whole = false;
+    char fault[120];
     int code;
 
     code = columnar_infer(env, path, arena, schema, options, &columnar, error);
@@ -273,6 +284,8 @@ int infer_file(const struct env *env, const char *path, struct arena *arena,
     s = (struct sample){bytes, bytes + length, guess_delimiter(bytes, length)};
     if (length >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0)
         s.next += 3;
+    if (text_fault(s.next, first_line(&s), " of the first line", fault, sizeof fault))
+        return mill_fail(error, MILL_E_DATA, 0, 0, "'%s': %s", path, fault);
     count = read_header(&s, arena, fields, first, &header);
     read_rows(&s, rest, count);
     for (uint32_t i = 0; i < count; i++) {

@@ -12,6 +12,7 @@ struct unpack {
     z_stream gz;
     ZSTD_DStream *zstd;
     bool gz_open, member_open, input_ended;
+    bool begun;           /* something has come out */
     size_t length, taken; /* of input */
     const char *broken;   /* why nothing more comes out */
     char input[INPUT_BYTES];
@@ -97,12 +98,15 @@ static int64_t gzip_some(struct unpack *u, char *to, size_t room, const char **f
             inflateReset(&u->gz);
         }
         code = u->member_open ? inflate(&u->gz, Z_NO_FLUSH) : Z_STREAM_END;
+        u->begun = u->begun || u->gz.total_out > 0;
         if (code == Z_STREAM_END)
             u->member_open = false; /* another member may follow */
     } while (code == Z_STREAM_END && u->gz.avail_in > 0 && u->gz.avail_out > 0);
     u->taken = u->length - u->gz.avail_in;
     if (code != Z_OK && code != Z_STREAM_END && code != Z_BUF_ERROR) {
-        *fault = u->broken = "the gzip data is damaged";
+        u->begun = u->begun || u->gz.total_out > 0 || code != Z_DATA_ERROR;
+        *fault = u->broken = u->begun ? "the gzip data is damaged"
+                                      : "there is no gzip data, though the name says so";
         /* what came out before the damage counts; the next call fails */
         return room > u->gz.avail_out ? (int64_t)(room - u->gz.avail_out) : -1;
     }
@@ -124,9 +128,11 @@ static int64_t zstd_some(struct unpack *u, char *to, size_t room, const char **f
 
         left = ZSTD_decompressStream(u->zstd, &out, &in);
         if (ZSTD_isError(left)) {
-            *fault = u->broken = "the zstd data is damaged";
+            *fault = u->broken = u->begun ? "the zstd data is damaged"
+                                          : "there is no zstd data, though the name says so";
             break;
         }
+        u->begun = true;
         u->member_open = left != 0;
         if (in.pos == in_before && out.pos == out_before)
             break;

@@ -37,9 +37,9 @@ def rows(out):
     return out.split("\n")[1:-1]
 
 
-def table(path, columns="a INT", **options):
+def table(path, columns="a INT", of="csv", **options):
     more = "".join(", '%s'='%s'" % (k.replace("__", "-").replace("_", "."), v) for k, v in options.items())
-    return "CREATE TABLE t (%s) WITH ('connector'='filesystem','format'='csv','path'='%s'%s);\n" % (columns, path, more)
+    return "CREATE TABLE t (%s) WITH ('connector'='filesystem','format'='%s','path'='%s'%s);\n" % (columns, of, path, more)
 
 
 def write(path, data):
@@ -135,6 +135,15 @@ def inputs(d):
         p = subprocess.run([d + "/command" if os.path.exists(d + "/command") else COMMAND, "run", "-c", table(secret) + "SELECT a FROM t", "--quiet"], capture_output=True, preexec_fn=as_nobody)
         check("no right to read", p.returncode == 66 and b"Permission denied" in p.stderr, p.returncode, p.stderr)
         os.remove(secret)
+    for name, data, word in (("utf16.csv", "a,b\nx,1\n".encode("utf-16"), "(is the file UTF-16?)"), ("latin.csv", b"h\xe9,b\nx,1\n", "byte 2 of the first line is 0xE9"),
+                             ("plain.csv.gz", b"a,b\nx,1\n", "is no gzip data"), ("plain.csv.zst", b"a,b\nx,1\n", "is no zstd data")):
+        code, out, err = run("SELECT * FROM '%s'" % write(d + "/" + name, data))
+        check("FROM " + name, code == 65 and out == "" and word in err, code, out, err)
+        if name.startswith("plain"):
+            code, out, err = run(table(d + "/" + name, "a STRING, b STRING") + "SELECT a FROM t")
+            check(name, code == 65 and "though the name says so" in err and "(0 bytes were whole)" in err, code, out, err)
+    code, out, err = run(table(write(d + "/bell.csv", b"1\n\x1b[2Jx\n")) + "SELECT a FROM t")
+    check("a message is one line of plain text", code == 65 and "'\\x1B[2Jx' is no INT" in err and "\x1b" not in err, code, err)
     code, out, err = run(table("/dev/null") + "SELECT COUNT(a) FROM t")
     check("/dev/null", code == 0 and rows(out) == ["0"], code, err)
     code, out, err = run(table("/dev/zero") + "SELECT COUNT(a) FROM t")
@@ -153,12 +162,22 @@ def inputs(d):
                                      ("bom", b"\xef\xbb\xbf1\n2\n", ["1", "2"])):
             code, out, err = run(table(write(d + "/form.csv", data)) + "SELECT a FROM t", env=env)
             check("%s: %s" % (way, name), code == 0 and rows(out) == expected, code, out, err)
-        for name, data, word in (("NUL", b"ok\na\0b\n", "is no STRING"), ("bad UTF-8", b"ok\n\xff\xfe\n", "is no STRING")):
+        for name, data, word in (("NUL", b"ok\na\0b\n", "byte 2 of the field is NUL"), ("bad UTF-8", b"ok\nab\xffc\n", "byte 3 of the field is 0xFF, which is no UTF-8"),
+                                 ("bad UTF-8 in quotes", b'ok\n"a""\xc3("\n', "byte 3 of the field is 0xC3, which is no UTF-8"),
+                                 ("a surrogate", b"ok\n\xed\xa0\x80\n", "byte 1 of the field is 0xED"), ("an overlong slash", b"ok\n\xc0\xaf\n", "byte 1 of the field is 0xC0")):
             path = write(d + "/form.csv", data)
             code, out, err = run(table(path, "a STRING") + "SELECT a FROM t", env=env)
             check("%s: %s" % (way, name), code == 65 and word in err and "byte 3, line 2" in err, code, err)
             code, out, err = run(table(path, "a STRING", on__error="skip") + "SELECT a FROM t", env=env)
             check("%s: %s skipped" % (way, name), code == 0 and rows(out) == ["ok"], code, out, err)
+        for name, data, word in (("NUL", b'{"a":"x"}\n{"a":"y\0"}\n', "control character"), ("bad UTF-8", b'{"a":"x"}\n{"a":"y\xff"}\n', "byte 8 of the line is 0xFF, which is no UTF-8"),
+                                 ("a surrogate", b'{"a":"x"}\n{"a":"\xed\xa0\x80"}\n', "byte 7 of the line is 0xED"), ("cut off", b'{"a":"x"}\n{"a":"y', "not closed before the line ends"),
+                                 ("too deep", b'{"a":"x"}\n{"a":' + b"[" * 70, "deeper than 64")):
+            path = write(d + "/form.json", data)
+            code, out, err = run(table(path, "a STRING", "json") + "SELECT a FROM t", env=env)
+            check("%s: JSON, %s" % (way, name), code == 65 and word in err and "byte 10, line 2" in err, code, err)
+            code, out, err = run(table(path, "a STRING", "json", on__error="skip") + "SELECT a FROM t", env=env)
+            check("%s: JSON, %s skipped" % (way, name), code == 0 and rows(out) == ["x"], code, out, err)
         code, out, err = run(table(write(d + "/long.csv", b"1\n" + b"x" * (18 << 20)), "a STRING") + "SELECT CHAR_LENGTH(a) FROM t", "--json-summary", d + "/s", env=env)
         check(way + ": a row above the limit", code == 65 and "row of more than 16 MiB" in err and "byte 2" in err and rows(out) == ["1"], code, out[:50], err)
         check(way + ": a long row takes memory of its size", json.load(open(d + "/s"))["peak_rss_bytes"] < 160 << 20, open(d + "/s").read())

@@ -405,9 +405,8 @@ static void cast_from_text(struct eval *e, const struct column *from,
         eval_null(e, out, row);
         return;
     }
-    snprintf(raw, sizeof raw, "%.*s", (int)min_u32(v->length, 40), text);
-    snprintf(reason, sizeof reason, "cannot cast '%s' to %s; TRY_CAST gives NULL instead", raw,
-             type_name(to, name, sizeof name));
+    snprintf(reason, sizeof reason, "cannot cast '%s' to %s; TRY_CAST gives NULL instead",
+             text_shown(text, v->length, raw, sizeof raw), type_name(to, name, sizeof name));
     eval_bad(e, row, reason);
 }
 
