@@ -13,7 +13,8 @@ struct finder {
     const struct source_config *config;
     struct heap *heap;
     struct arena arena; /* paths */
-    const char *path;
+    const char *const *paths;
+    uint32_t path_count;
     regex_t pattern;
     bool has_pattern;
     /* given before: open addressing over paths, a power of two of slots, at most half full */
@@ -168,25 +169,26 @@ static int by_change(const void *a, const void *b)
                                             : by_path(a, b);
 }
 
-static int look_through(struct look *l)
+static int look_through(struct look *l, const char *path)
 {
     struct finder *f = l->finder;
     const struct env *env = f->config->env;
     struct env_stat stat;
     const char *slash;
-    int code = env->file.stat(env->self, f->path, &stat);
+    int code = env->file.stat(env->self, path, &stat);
 
+    l->glob = NULL;
     if (code == 0 && !stat.is_folder) {
-        look_add(l, f->path, &stat);
+        look_add(l, path, &stat);
     } else if (code == 0) {
-        l->folder = f->path;
-        code = env->file.list(env->self, f->path, found, l);
-    } else if (strpbrk(f->path, "*?[") != NULL) {
-        slash = strrchr(f->path, '/');
-        l->folder = slash == NULL      ? "."
-                    : slash == f->path ? "/"
-                                       : arena_text(&f->arena, f->path, (size_t)(slash - f->path));
-        l->glob = slash != NULL ? slash + 1 : f->path;
+        l->folder = path;
+        code = env->file.list(env->self, path, found, l);
+    } else if (strpbrk(path, "*?[") != NULL) {
+        slash = strrchr(path, '/');
+        l->folder = slash == NULL   ? "."
+                    : slash == path ? "/"
+                                    : arena_text(&f->arena, path, (size_t)(slash - path));
+        l->glob = slash != NULL ? slash + 1 : path;
         code = l->folder != NULL ? env->file.list(env->self, l->folder, found, l) : -ENOMEM;
     }
     return code < 0 ? code : l->code;
@@ -197,14 +199,17 @@ int finder_look(struct finder *f, bool by_time,
                 struct mill_error *error)
 {
     struct look l = {.finder = f};
-    const int os = look_through(&l);
-    int code = MILL_OK;
+    uint32_t p = 0;
+    int code = MILL_OK, os = 0;
+
+    while (os >= 0 && p < f->path_count)
+        os = look_through(&l, f->paths[p++]);
 
     if (os == -ENOMEM)
         code = mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory for the list of files");
     else if (os < 0)
-        code = mill_fail_os(error, MILL_E_NO_INPUT, os, "cannot read '%s' (table %s)", f->path,
-                            f->config->options->table);
+        code = mill_fail_os(error, MILL_E_NO_INPUT, os, "cannot read '%s' (table %s)",
+                            f->paths[p - 1], f->config->options->table);
     else if (l.failed)
         code = mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory for the list of files");
     if (l.count > 0)
@@ -244,6 +249,44 @@ static int pattern_open(struct finder *f, struct mill_error *error)
     return MILL_OK;
 }
 
+static const char *without_scheme(const char *path)
+{
+    return strncmp(path, "file://", 7) == 0 ? path + 7 : path;
+}
+
+/* Captures: several paths between ';' or ',', unless a file has such a name. */
+static bool paths_open(struct finder *f, const char *path)
+{
+    const struct options *options = f->config->options;
+    const struct env *env = f->config->env;
+    const bool captures = strcmp(option_text(options, "connector", ""), "pcap") == 0 ||
+                          strcmp(option_text(options, "format", ""), "pcap") == 0;
+    const char **paths = arena_array(&f->arena, const char *, strlen(path) + 1);
+    struct env_stat stat;
+
+    if (paths == NULL)
+        return false;
+    f->paths = paths;
+    path = without_scheme(path);
+    if (!captures || strpbrk(path, ";,") == NULL || env->file.stat(env->self, path, &stat) == 0) {
+        paths[f->path_count++] = path;
+        return true;
+    }
+    while (*path != '\0') {
+        const size_t bytes = strcspn(path, ";,"), blank = strspn(path, " ");
+        char *one;
+
+        if (bytes > blank) {
+            one = arena_text(&f->arena, path + blank, bytes - blank);
+            if (one == NULL)
+                return false;
+            paths[f->path_count++] = without_scheme(one);
+        }
+        path += bytes + (path[bytes] != '\0');
+    }
+    return true;
+}
+
 struct finder *finder_open(const struct source_config *config, struct mill_error *error)
 {
     const char *path = option_text(config->options, "path", NULL);
@@ -261,9 +304,10 @@ struct finder *finder_open(const struct source_config *config, struct mill_error
     }
     f->config = config;
     f->heap = config->heap;
-    f->path = strncmp(path, "file://", 7) == 0 ? path + 7 : path;
     arena_open(&f->arena, f->heap);
-    if (pattern_open(f, error) == MILL_OK)
+    if (!paths_open(f, path))
+        mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory for a source");
+    else if (pattern_open(f, error) == MILL_OK)
         return f;
     finder_close(f);
     return NULL;

@@ -1,4 +1,4 @@
-/* io/find.h - which files a path names: a file, a folder (and its folders), a glob, a regular expression.
+/* io/find.h - which files a path names: a file, a folder (and its folders), a glob, a regular expression; of captures a list.
  *
  * Names that begin with '.' or '_' are hidden: they are not finished. Includes: source.h
  */

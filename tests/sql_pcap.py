@@ -331,6 +331,9 @@ def damage():
     fails("a wrong type", table % ("sport STRING", ""), 78, ["column sport", "INT, not STRING"])
     fails("an unknown option", table % ("sport INT", ", 'replay.sped'='1'"), 78, ["replay.speed"])
     fails("replay at a speed", table % ("sport INT", ", 'replay.speed'='10'"), 78, ["replay.speed", "max"])
+    fails("one of several is missing", "CREATE TABLE p (sport INT) WITH ('connector'='pcap', 'path'='${DIR}/types.pcap;${DIR}/gone.pcap'); SELECT * FROM p", 66, ["gone.pcap", "No such file"])
+    put("odd;name,.pcap", pcap([(T, PACKET)]))
+    verdict("a name with separators", run("SELECT COUNT(*) FROM '${DIR}/odd;name,.pcap'").stdout.endswith("\n1\n"), "")
     fails("another format", table % ("sport INT", ", 'format'='csv'"), 78, ["pcap and pcapng"])
     fails("a sink", "CREATE TABLE p (sport INT) WITH ('connector'='pcap', 'path'='${DIR}/out.pcap'); INSERT INTO p SELECT 1", 78, ["cannot be written"])
 
@@ -371,7 +374,7 @@ def windows():
     expected = sorted((second(s), src, n, total) for (s, src), (n, total) in want.items())
     table = ("CREATE TABLE p (ts TIMESTAMP(9), src STRING, len BIGINT, WATERMARK FOR ts AS ts) WITH ('connector'='pcap', 'path'='${DIR}/many%s'); "
              "SELECT window_start, src, COUNT(*), SUM(len) FROM TABLE(TUMBLE(TABLE p, DESCRIPTOR(ts), INTERVAL '1' SECOND)) GROUP BY window_start, window_end, src")
-    for path in ("", "/*.pcap"):
+    for path in ("", "/*.pcap", "/0.pcap;${DIR}/many/1.pcap, ${DIR}/many/[23].pcap", "/3.pcap;${DIR}/many/2.pcap;${DIR}/many/1.pcap;${DIR}/many/0.pcap;"):
         outputs = set()
         for shards, rows, more in RUNS:
             more = ["--set", "step-bytes=20000"] if rows == 4096 else ["--set", "step-bytes=5000"]
