@@ -47,7 +47,7 @@ size_t decimal_format(int128 value, uint32_t scale, char *to, size_t room);
 double decimal_to_double(int128 value, uint32_t scale);
 bool decimal_from_double(double value, uint32_t precision, uint32_t scale, int128 *out);
 
-/* Java's Double.toString and Float.toString. */
+/* Java's Double.toString and Float.toString, as since JDK 19. */
 size_t double_format(double value, char *to, size_t room);
 size_t float_format(float value, char *to, size_t room);
 

@@ -250,7 +250,7 @@ bool decimal_from_double(double value, uint32_t precision, uint32_t scale, int12
                          scale, out);
 }
 
-/* ---- shortest text that reads back the same, in Java's form ---- */
+/* ---- shortest text of two digits and more that reads back the same, in Java's form (as since JDK 19) ---- */
 
 static size_t java_form(const char *shortest, char *to)
 {
@@ -311,6 +311,23 @@ static size_t special_form(double value, char *to)
     return strlen(text);
 }
 
+/* The next larger decimal of as many digits. False: there is none of the same exponent. */
+static bool next_decimal(char *text)
+{
+    char *at = strchr(text, 'e') - 1;
+
+    for (; at >= text && *at != '-'; at--) {
+        if (*at == '.')
+            continue;
+        if (*at != '9') {
+            ++*at;
+            return true;
+        }
+        *at = '0';
+    }
+    return false;
+}
+
 size_t double_format(double value, char *to, size_t room)
 {
     char text[48];
@@ -318,9 +335,10 @@ size_t double_format(double value, char *to, size_t room)
     CHECK(room >= 48);
     if (!isfinite(value) || value == 0)
         return special_form(value, to);
-    for (int digits = 0; digits < 17; digits++) {
+    for (int digits = 1; digits < 17; digits++) {
         snprintf(text, sizeof text, "%.*e", digits, value);
-        if (strtod(text, NULL) == value)
+        /* above a power of two there is more room than below: not only the nearest decimal may do */
+        if (strtod(text, NULL) == value || (next_decimal(text) && strtod(text, NULL) == value))
             break;
     }
     return java_form(text, to);
@@ -333,9 +351,9 @@ size_t float_format(float value, char *to, size_t room)
     CHECK(room >= 48);
     if (!isfinite(value) || value == 0)
         return special_form((double)value, to);
-    for (int digits = 0; digits < 9; digits++) {
+    for (int digits = 1; digits < 9; digits++) {
         snprintf(text, sizeof text, "%.*e", digits, (double)value);
-        if (strtof(text, NULL) == value)
+        if (strtof(text, NULL) == value || (next_decimal(text) && strtof(text, NULL) == value))
             break;
     }
     return java_form(text, to);
