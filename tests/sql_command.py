@@ -198,6 +198,18 @@ def version_and_functions():
 
 
 @test
+def generated_rows_go_to_a_file_or_standard_output():
+    with tempfile.TemporaryDirectory() as d:
+        for kind in (["nexmark", "--events", "2000"], ["datagen", "--rows", "500", "--columns", "a INT, b STRING"]):
+            for form in ("csv", "json", "columnar"):
+                expect(run("gen", *kind, "--format", form, "--out", d + "/x")[0] == 0, kind, form)
+                p = subprocess.run([COMMAND, "gen", *kind, "--format", form, "--out", "-"], capture_output=True)
+                expect(p.returncode == 0 and p.stderr == b"" and p.stdout == open(d + "/x", "rb").read(), kind, form, p.stderr)
+    p = subprocess.run(COMMAND + " gen nexmark --events 1000 --out - > /dev/full", shell=True, capture_output=True, text=True)
+    expect(p.returncode == 74 and "No space left" in p.stderr, p)
+
+
+@test
 def an_instruction_set_must_exist():
     code, out, err = run("run", "-c", "SELECT 1", env={"MILL_ISA": "sse9"})
     expect(code == 78 and "sse9" in err and "avx2" in err, code, err)

@@ -145,7 +145,19 @@ def info(folder):
     code, out, err = run("info", many)
     check("info of a folder", "files: 3" in out and "rows: 21" in out and "blocks: 3, all checksums right" in out and
           "by at most 25 s" in out, out + err)
-    for args, code, word in ((("info", folder + "/nix"), 66, "nix"), (("info",), 64, "info takes one"),
+    code, out, err = run("info", "--verify", many)
+    check("info --verify of a folder", code == 0 and out.split("\n")[:-1] == ["%s/%d.mcol: 7 rows, 1 blocks, all checksums right" % (many, k) for k in range(3)], out + err)
+    good = open(many + "/0.mcol", "rb").read()
+    unseen = []
+    for at in range(0, len(good), 7):
+        with open(folder + "/flipped.mcol", "wb") as f:
+            f.write(good[:at] + bytes([good[at] ^ 1 << at % 8]) + good[at + 1:])
+        code, out, err = run("info", "--verify", folder + "/flipped.mcol")
+        if code != 65 or out or "byte" not in err:
+            unseen.append((at, code, out, err))
+    check("info --verify sees a flipped bit", len(good) > 700 and not unseen, unseen[:3])
+    for args, code, word in ((("info", folder + "/nix"), 66, "nix"), (("info",), 64, "info takes one"), (("info", "--verify"), 64, "info takes one"),
+                             (("info", "--verify", path), 64, "no columnar file"), (("info", "--verfy", path), 64, "--verify"),
                              (("convert", path), 64, "IN and OUT"), (("convert", path, "x.gz"), 64, "compressed"),
                              (("convert", path, folder + "/x.what"), 64, "--format"), (("convert", folder + "/nix", "o.csv"), 66, "nix"),
                              (("convert", path, folder + "/o.csv", "--schema", "a INT"), 65, "times.csv")):

@@ -171,9 +171,11 @@ int gen_main(int count, char **args)
     }
     add(&g, "); CREATE TABLE f (");
     add(&g, g.columns);
-    add(&g, ") WITH ('connector' = 'filesystem'");
+    add(&g, ") WITH ('connector' = ");
+    add(&g, strcmp(g.out, "-") == 0 ? "'stdout'" : "'filesystem'");
     add_option(&g, "format", g.format);
-    add_option(&g, "path", g.out);
+    if (strcmp(g.out, "-") != 0)
+        add_option(&g, "path", g.out);
     if (strcmp(g.format, "json") == 0)
         add_option(&g, "json.encode.time-fraction-digits", "fixed");
     add(&g, "); INSERT INTO f SELECT * FROM n;");
