@@ -38,6 +38,10 @@ int128 decimal_power(uint32_t digits);
 bool decimal_fits(int128 value, uint32_t precision);
 /* value * 10^(to - from), HALF_UP when it loses digits; false: overflow. */
 bool decimal_rescale(int128 value, uint32_t from, uint32_t to, int128 *out);
+/* Below, equal, above: -1, 0, 1. */
+int decimal_compare(int128 a, uint32_t a_scale, int128 b, uint32_t b_scale);
+bool decimal_add(int128 a, uint32_t a_scale, int128 b, uint32_t b_scale, uint32_t to_scale,
+                 uint32_t precision, int128 *out);
 bool decimal_multiply(int128 a, int128 b, uint32_t scale, uint32_t to_scale, uint32_t precision,
                       int128 *out);
 bool decimal_divide(int128 a, uint32_t a_scale, int128 b, uint32_t b_scale, uint32_t scale,

@@ -39,6 +39,17 @@ bool decimal_rescale(int128 value, uint32_t from, uint32_t to, int128 *out)
     return true;
 }
 
+int decimal_compare(int128 a, uint32_t a_scale, int128 b, uint32_t b_scale)
+{
+    int128 up;
+
+    if (a_scale > b_scale)
+        return -decimal_compare(b, b_scale, a, a_scale);
+    if (!decimal_rescale(a, a_scale, b_scale, &up)) /* more digits than @b can have */
+        return a < 0 ? -1 : 1;
+    return (up > b) - (up < b);
+}
+
 /* ---- 256 bits, unsigned ---- */
 
 struct wide {
@@ -98,6 +109,28 @@ static bool wide_round(struct wide n, uint128 d, bool negative, uint32_t precisi
     return true;
 }
 
+/* a + b, exact, then rounded to @to_scale. */
+bool decimal_add(int128 a, uint32_t a_scale, int128 b, uint32_t b_scale, uint32_t to_scale,
+                 uint32_t precision, int128 *out)
+{
+    const uint32_t scale = max_u32(a_scale, b_scale);
+    struct wide x = wide_multiply(magnitude(a), (uint128)decimal_power(scale - a_scale));
+    struct wide y = wide_multiply(magnitude(b), (uint128)decimal_power(scale - b_scale));
+    const bool y_greater = y.high > x.high || (y.high == x.high && y.low > x.low);
+    bool negative = a < 0;
+
+    if ((a < 0) == (b < 0)) {
+        x.low += y.low;
+        x.high += y.high + (x.low < y.low);
+    } else {
+        const struct wide more = y_greater ? y : x, less = y_greater ? x : y;
+
+        negative = y_greater ? b < 0 : a < 0;
+        x = (struct wide){more.high - less.high - (more.low < less.low), more.low - less.low};
+    }
+    return wide_round(x, (uint128)decimal_power(scale - to_scale), negative, precision, out);
+}
+
 bool decimal_multiply(int128 a, int128 b, uint32_t scale, uint32_t to_scale, uint32_t precision,
                       int128 *out)
 {
@@ -107,34 +140,59 @@ bool decimal_multiply(int128 a, int128 b, uint32_t scale, uint32_t to_scale, uin
                       precision, out);
 }
 
+static uint32_t digits_of(uint128 v)
+{
+    uint32_t n = 1;
+
+    while (n < 38 && v >= (uint128)decimal_power(n))
+        n++;
+    return n;
+}
+
+/* n = @a * 10^@digits, at most 38 of them before and behind. */
+static struct wide wide_shift(uint128 a, uint32_t digits)
+{
+    const uint32_t room = 38 - digits_of(a), first = min_u32(digits, room);
+
+    return wide_multiply(a * (uint128)decimal_power(first), (uint128)decimal_power(digits - first));
+}
+
+/* @a / @b with its 38 significant digits, HALF_UP, times 10^@shift: all of 38 digits, so never 0. */
+static uint128 quotient_38(uint128 a, uint128 b, uint32_t *shift)
+{
+    /* the first digit of a / b is that of 10^e */
+    int32_t e = (int32_t)digits_of(a) - (int32_t)digits_of(b);
+    uint128 q = 0, r = 0;
+
+    if (e >= 0 ? a / (uint128)decimal_power((uint32_t)e) < b
+               : a * (uint128)decimal_power((uint32_t)-e) < b)
+        e--;
+    *shift = (uint32_t)(37 - e);
+    CHECK(wide_divide(wide_shift(a, *shift), b, &q, &r));
+    return r >= b - r ? q + 1 : q;
+}
+
 /* a / b rounded to 38 significant digits first, then to the scale, HALF_UP each. */
 bool decimal_divide(int128 a, uint32_t a_scale, int128 b, uint32_t b_scale, uint32_t scale,
                     uint32_t precision, int128 *out)
 {
-    const bool negative = (a < 0) != (b < 0);
-    const int32_t shift = (int32_t)scale + (int32_t)b_scale - (int32_t)a_scale;
-    struct wide n;
-    uint128 d = magnitude(b);
+    uint32_t shift;
+    int128 q;
+    int32_t more;
 
-    if (b == 0)
+    *out = 0;
+    if (a == 0 || b == 0)
+        return b != 0;
+    q = (int128)quotient_38(magnitude(a), magnitude(b), &shift);
+    more = (int32_t)scale + (int32_t)b_scale - (int32_t)a_scale - (int32_t)shift;
+    if (more > 0 || more < -38)
+        return more < 0; /* too many digits, or none that shows */
+    if (more < 0)
+        q = divide_half_up(q, decimal_power((uint32_t)-more));
+    if (!decimal_fits(q, precision))
         return false;
-    if (shift >= 0) {
-        if (shift > 38)
-            return false;
-        n = wide_multiply(magnitude(a), (uint128)decimal_power((uint32_t)shift));
-    } else {
-        n = (struct wide){0, magnitude(a)};
-        if (-shift > 38)
-            return false;
-        const struct wide wd = wide_multiply(d, (uint128)decimal_power((uint32_t)-shift));
-
-        if (wd.high != 0) {
-            *out = 0;
-            return true;
-        }
-        d = wd.low;
-    }
-    return wide_round(n, d, negative, precision, out);
+    *out = (a < 0) != (b < 0) ? -q : q;
+    return true;
 }
 
 /* ---- text ---- */

@@ -49,10 +49,42 @@ static bool arith_all(struct eval *e, enum mk_arith how, const struct column *ar
 
 /* ---- comparison ---- */
 
+static struct mill_type decimal_of(const struct mill_type *t)
+{
+    static const uint8_t digits[] =
+        {[MILL_TINYINT] = 3, [MILL_SMALLINT] = 5, [MILL_INT] = 10, [MILL_BIGINT] = 19};
+
+    return t->kind == MILL_DECIMAL ? *t : type_decimal(digits[t->kind], 0);
+}
+
+static bool cast_to_decimals(struct call *c, struct mill_type *x, struct mill_type *y)
+{
+    *x = decimal_of(arg_type(c, 0));
+    *y = decimal_of(arg_type(c, 1));
+    return resolve_cast(c, 0, x) && resolve_cast(c, 1, y);
+}
+
+/* Decimals and integers that no common type holds without rounding: compared as they are. */
+static bool scales_apart(const struct mill_type *a, const struct mill_type *b,
+                         const struct mill_type *common)
+{
+    return common->kind == MILL_DECIMAL && type_is_numeric(a) && type_is_numeric(b) &&
+           common->scale < max_u32(decimal_of(a).scale, decimal_of(b).scale);
+}
+
+static int compare_decimals(const struct eval *e, const struct column *args, uint32_t row)
+{
+    const int128 a = VALUE(int128, &args[0], row), b = VALUE(int128, &args[1], row);
+    const uint32_t a_scale = e->where->args[0]->type.scale;
+    const uint32_t b_scale = e->where->args[1]->type.scale;
+
+    return a_scale == b_scale ? (a > b) - (a < b) : decimal_compare(a, a_scale, b, b_scale);
+}
+
 static bool resolve_compare(struct call *c)
 {
     const struct mill_type *a = arg_type(c, 0), *b = arg_type(c, 1);
-    struct mill_type common;
+    struct mill_type common, x, y;
 
     /* a literal text beside a time is that time */
     if (type_is_text(a) && !type_is_text(b) && c->args[0]->kind == EXPR_LITERAL)
@@ -65,6 +97,8 @@ static bool resolve_compare(struct call *c)
         return false;
     if (type_is_text(&common))
         common = type_string();
+    if (scales_apart(a, b, &common))
+        return cast_to_decimals(c, &x, &y) && returns(c, MILL_BOOLEAN);
     for (uint32_t i = 0; i < 2; i++)
         if (!(type_is_text(arg_type(c, i)) && type_is_text(&common)) &&
             !resolve_cast(c, i, &common))
@@ -75,6 +109,10 @@ static bool resolve_compare(struct call *c)
 #define COMPARE_LOOP(type, op)                                                                     \
     FOR_ROWS(e, row)                                                                               \
     RESULT(uint8_t, out)[row] = VALUE(type, &args[0], row) op VALUE(type, &args[1], row);          \
+    break
+#define COMPARE_DECIMALS(op)                                                                       \
+    FOR_ROWS(e, row)                                                                               \
+    RESULT(uint8_t, out)[row] = compare_decimals(e, args, row) op 0;                               \
     break
 #define COMPARE_TEXT(op)                                                                           \
     FOR_ROWS(e, row)                                                                               \
@@ -93,7 +131,7 @@ static bool resolve_compare(struct call *c)
         case PHYS_I16: COMPARE_LOOP(int16_t, op);                                                  \
         case PHYS_I32: COMPARE_LOOP(int32_t, op);                                                  \
         case PHYS_I64: COMPARE_LOOP(int64_t, op);                                                  \
-        case PHYS_I128: COMPARE_LOOP(int128, op);                                                  \
+        case PHYS_I128: COMPARE_DECIMALS(op);                                                      \
         case PHYS_F32: COMPARE_LOOP(float, op);                                                    \
         case PHYS_F64: COMPARE_LOOP(double, op);                                                   \
         default: COMPARE_TEXT(op);                                                                 \
@@ -140,14 +178,6 @@ static bool both_numeric(const struct call *c)
     return true;
 }
 
-static struct mill_type decimal_of(const struct mill_type *t)
-{
-    static const uint8_t digits[] =
-        {[MILL_TINYINT] = 3, [MILL_SMALLINT] = 5, [MILL_INT] = 10, [MILL_BIGINT] = 19};
-
-    return t->kind == MILL_DECIMAL ? *t : type_decimal(digits[t->kind], 0);
-}
-
 /* More than 38 digits: integer digits stay, the scale shrinks to min(scale, 6) at least. */
 static struct mill_type decimal_bounded(uint32_t precision, uint32_t scale)
 {
@@ -164,13 +194,6 @@ static bool decimals(const struct call *c)
 
     return (a == MILL_DECIMAL || b == MILL_DECIMAL) && a != MILL_FLOAT && a != MILL_DOUBLE &&
            b != MILL_FLOAT && b != MILL_DOUBLE && a != MILL_NULL && b != MILL_NULL;
-}
-
-static bool cast_to_decimals(struct call *c, struct mill_type *x, struct mill_type *y)
-{
-    *x = decimal_of(arg_type(c, 0));
-    *y = decimal_of(arg_type(c, 1));
-    return resolve_cast(c, 0, x) && resolve_cast(c, 1, y);
 }
 
 static bool resolve_sum(struct call *c)
@@ -274,6 +297,10 @@ static void decimal_sum(struct eval *e, const struct column *args, struct column
         ok = ok &&
              !(sign > 0 ? __builtin_add_overflow(x, y, &sum) : __builtin_sub_overflow(x, y, &sum));
         ok = ok && decimal_rescale(sum, scale, e->where->type.scale, &sum);
+        if (!ok) /* more digits on the way than in the result */
+            ok = decimal_add(VALUE(int128, &args[0], row), a->scale,
+                             sign * VALUE(int128, &args[1], row), b->scale, e->where->type.scale,
+                             e->where->type.precision, &sum);
         decimal_row(e, out, row, ok, sum);
     }
 }
@@ -662,6 +689,8 @@ static bool same_value(const struct eval *e, const struct column *args, uint32_t
 
     if (phys == PHYS_VIEW)
         return view_compare(TEXT(&args[0], row), TEXT(&args[1], row)) == 0;
+    if (phys == PHYS_I128)
+        return compare_decimals(e, args, row) == 0;
     if (phys == PHYS_F64)
         return VALUE(double, &args[0], row) == VALUE(double, &args[1], row);
     if (phys == PHYS_F32)

@@ -304,6 +304,21 @@ static struct expr **bind_args(struct planner *p, struct relation *r, struct agg
     return args;
 }
 
+static bool differ_in_width(const struct mill_type *a, const struct mill_type *b)
+{
+    return type_is_numeric(a) && type_is_numeric(b) &&
+           (a->kind != b->kind || a->precision != b->precision || a->scale != b->scale);
+}
+
+/* Of the first argument's type, whatever the two are compared as: CASE WHEN a = b THEN NULL ELSE a END. */
+static struct expr *bind_nullif(struct planner *p, struct expr **args, struct ast_at at)
+{
+    struct expr *parts[3] = {call2(p, "=", args[0], args[1], at),
+                             expr_null(&p->session, &args[0]->type, place(at)), args[0]};
+
+    return need(p, expr_case(&p->session, parts, 3, place(at), p->error));
+}
+
 static struct expr *bind_call(struct planner *p, struct relation *r, struct aggregation *agg,
                               const struct ast_expr *x)
 {
@@ -328,6 +343,9 @@ static struct expr *bind_call(struct planner *p, struct relation *r, struct aggr
     if (user != NULL && user->function != NULL)
         return need(p, expr_user(&p->session, user->function, args, x->arg_count, place(x->at),
                                  p->error));
+    if (user == NULL && strcasecmp(name, "NULLIF") == 0 && x->arg_count == 2 &&
+        differ_in_width(&args[0]->type, &args[1]->type))
+        return bind_nullif(p, args, x->at);
     return call(p, user != NULL ? user->builtin : name, args, x->arg_count, x->at);
 }
 
