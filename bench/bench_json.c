@@ -168,11 +168,13 @@ int main(int count, char **args)
         }
         qsort(own, runs, sizeof *own, ascending);
         qsort(other, runs, sizeof *other, ascending);
-        printf("json, %.0f B rows, %s of 6 columns: own (%s) %.2f GB/s, %s %.2f GB/s, ratio %.2f "
-               "(median of %u)\n",
+        printf("json, %.0f B rows, %s of 6 columns, %s: median %.2f GB/s (best %.2f, worst %.2f), "
+               "%s "
+               "%.2f GB/s, ratio %.2f\n",
                (double)length / rows, all ? "6" : "2", config.kernels->isa,
-               (double)length / own[runs / 2] / 1e9, simdjson_name(),
-               (double)length / other[runs / 2] / 1e9, other[runs / 2] / own[runs / 2], runs);
+               (double)length / own[runs / 2] / 1e9, (double)length / own[0] / 1e9,
+               (double)length / own[runs - 1] / 1e9, simdjson_name(),
+               (double)length / other[runs / 2] / 1e9, other[runs / 2] / own[runs / 2]);
         format->vtable->close(format);
     }
     heap_close(&heap);

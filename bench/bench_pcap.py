@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Packets per second out of a generated capture in the page cache: packets of 60 bytes, IPv4, TCP and UDP, 10,000 flows, nanoseconds.
-usage: bench/bench_pcap.py [PACKETS [SHARDS]]   MILL_COMMAND: the command; the answers are checked by their sums."""
+usage: bench/bench_pcap.py [PACKETS [SHARDS]]   MILL_COMMAND: the command; checked are the number of packets and the sum of their lengths."""
 import json
 import os
 import random
@@ -58,7 +58,9 @@ with tempfile.TemporaryDirectory() as folder:
                                  capture_output=True, text=True, check=True).stdout
             count = int(out.splitlines()[1].split(",")[0])
             assert count == (tcp if "proto = 6" in sql else packets // 100000 * 100000), out
+            assert int(out.splitlines()[1].split(",")[1]) == 60 * count, out
             rates.append(json.load(open(summary))["rows_per_second"])
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
             cpu.append(packets / (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime))
-        print("%-36s %6.1f M packets/s, %6.1f M per second of CPU (of 60 B, %s shard%s, median of 5)" % (title, sorted(rates)[2] / 1e6, sorted(cpu)[2] / 1e6, shards, "" if shards == "1" else "s"))
+        print("pcap, %s, %s shards: median %.1f M packets/s (best %.1f, worst %.1f), %.1f CPU ns a packet" % (
+            title, shards, sorted(rates)[2] / 1e6, max(rates) / 1e6, min(rates) / 1e6, 1e9 / sorted(cpu)[2]))

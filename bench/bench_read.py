@@ -33,9 +33,9 @@ with tempfile.TemporaryDirectory() as d:
         os.fsync(f.fileno())
     sql = "CREATE TABLE t (a STRING, b STRING, c STRING, d STRING) WITH ('connector'='filesystem','format'='csv','path'='%s'); SELECT COUNT(*) FROM t" % path
     gb = SIZE / 1e9
-    print("%d MB, %d cpus; seconds, user and system seconds per GB" % (SIZE >> 20, os.cpu_count()))
     for cold in (False, True):
         for io in ("posix", "uring", "auto"):
             runs = [once(sql, io, cold, path) for _ in range(5)]
-            print("%-8s %-6s %.2f GB/s   %.3f s   user %.3f   system %.3f" % (("cold" if cold else "cached", io, gb / statistics.median(r[0] for r in runs)) +
-                  tuple(statistics.median(r[k] for r in runs) / gb for k in range(3))))
+            rates = sorted(gb / r[0] for r in runs)
+            print("read, %s, %s, 1 shards: median %.2f GB/s (best %.2f, worst %.2f), user %.3f and system %.3f CPU s/GB" % (
+                ("cold" if cold else "cached", io, rates[2], rates[4], rates[0]) + tuple(statistics.median(r[k] for r in runs) / gb for k in (1, 2))))

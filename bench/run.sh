@@ -1,6 +1,6 @@
 #!/bin/bash
 # bench/run.sh: end-to-end rates on generated data, five runs each, median; answers of 1 and 2 shards are compared first.
-# EVENTS=5000000
+# EVENTS=5000000 of NEXMark, MILLION_ROWS=10 of the memory tables
 set -eu
 cd "$(dirname "$0")/.."
 M=${BUILD:-build}/millstream
@@ -40,8 +40,14 @@ for i in 1 2 3 4 5; do
     python3 bench/peers/duckdb_csv.py "$dir/events.csv" 1 > "$dir/peer.$i" || true
 done | sort -n | awk '{t[NR] = $1; b = $2} END {printf "csv without output, 1 shard: median %.3f s (%.3f to %.3f), %.2f GB/s\n", t[3], t[1], t[5], b / t[3] / 1e9}'
 cat "$dir"/peer.* | sort | sed -n 3p
-"${BUILD:-build}/bench_memory" 20
+B=${BUILD:-build}
+export MILL_COMMAND=$M
+"$B/bench_memory" "${MILLION_ROWS:-10}"
 python3 bench/peers/duckdb.py 20 1 || [ $? = 77 ]
-"${BUILD:-build}/bench_ring"
-"${BUILD:-build}/bench/bench_kernels" --benchmark_min_time=0.1 --benchmark_repetitions=5 --benchmark_report_aggregates_only=true
-"${BUILD:-build}/bench_json"
+for n in 1 2; do python3 bench/bench_pcap.py 2000000 $n; done
+python3 bench/bench_columnar.py 2000000
+python3 bench/bench_read.py 256
+"$B/bench_json" 500000 5
+python3 bench/bench_start.py
+"$B/bench_ring" 10 || [ $? = 77 ]
+"$B/bench/bench_kernels" --benchmark_min_time=0.02 --benchmark_repetitions=5 --benchmark_report_aggregates_only=true
