@@ -85,6 +85,19 @@ enum op_progress op_late_rows(struct op *op, const struct batch *batch, const ui
     return op_emit_late(op, out, t);
 }
 
+int64_t op_behind(const struct op *op, const struct batch *batch)
+{
+    int64_t least, greatest = TIME_MIN;
+
+    if (batch->behind == NULL || batch->live == 0)
+        return TIME_MIN;
+    if (batch->selection == NULL)
+        op->context->kernels->bounds_i64(batch->behind, batch->rows, &least, &greatest);
+    for (uint32_t i = 0; batch->selection != NULL && i < batch->live; i++)
+        greatest = max_i64(greatest, batch->behind[batch->selection[i]]);
+    return greatest;
+}
+
 void op_bounds(const struct op *op, const struct batch *batch, const struct column *column,
                int64_t *least, int64_t *greatest)
 {

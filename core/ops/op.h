@@ -145,6 +145,8 @@ bool preagg_schema(struct arena *arena, const struct phys_node *node, struct mil
 struct op *op_assign_new(struct op_context *context,
                          const struct phys_node *node); /* window TVF without GROUP BY */
 
+/* Greatest g that a live row carries; TIME_MIN: none. */
+int64_t op_behind(const struct op *op, const struct batch *batch);
 /* Bounds of all values of an int64 column without NULLs, live or not. */
 void op_bounds(const struct op *op, const struct batch *batch, const struct column *column,
                int64_t *least, int64_t *greatest);

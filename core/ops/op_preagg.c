@@ -117,14 +117,16 @@ static bool slice_add(struct preagg *p, struct slice *slice, const struct batch 
            agg_add(p->set, p->states, batch, agg_rows, count);
 }
 
-/* The slice of all times from @least to @greatest, if it is one and no row was behind; NULL: sort them. *failed: no memory. */
+/* The slice of all times from @least to @greatest, if it is one, open for all that was before any row; NULL: sort them. *failed: no memory. */
 static struct slice *one_slice(struct preagg *p, const struct batch *batch, int64_t least,
                                int64_t greatest, bool *failed)
 {
     struct slice *slice;
     int64_t start;
 
-    if (batch->behind != NULL || batch->live == 0)
+    if (batch->live == 0)
+        return NULL;
+    if (batch->behind != NULL && !windows_all_open(&p->windows, least, op_behind(&p->op, batch)))
         return NULL;
     if (!windows_one_slice(&p->windows, least, greatest, &start))
         return NULL;
@@ -154,18 +156,19 @@ static int add_plain(struct preagg *p, const struct batch *batch)
                : -1;
 }
 
-/* Slice of each row in slice_of[]. */
-static bool sort_rows(struct preagg *p, const struct batch *batch, uint32_t n)
+/* Slice of each row in slice_of[]; @least of their times. */
+static bool sort_rows(struct preagg *p, const struct batch *batch, uint32_t n, int64_t least)
 {
     const bool event_time = p->windows.spec.time >= 0 || p->windows.spec.attached;
+    const bool judge = event_time && batch->behind != NULL &&
+                       !windows_all_open(&p->windows, least, op_behind(&p->op, batch));
     struct slice *last = NULL;
     int64_t last_start = 0;
 
     windows_slices(&p->windows, p->op.context->kernels, p->times, n, p->starts);
     for (uint32_t i = 0; i < n; i++) {
         const int64_t start = p->starts[i];
-        const int64_t g =
-            event_time && batch->behind != NULL ? batch->behind[p->rows[i]] : TIME_MIN;
+        const int64_t g = judge ? batch->behind[p->rows[i]] : TIME_MIN;
         struct slice *slice = last;
 
         if (g != TIME_MIN || last == NULL || start != last_start)
@@ -215,7 +218,7 @@ static bool add_rows(struct preagg *p, const struct batch *batch, const struct s
     only = one_slice(p, batch, least, greatest, &failed);
     if (only != NULL || failed)
         return !failed && slice_add(p, only, batch, p->rows, NULL, n);
-    return sort_rows(p, batch, n) && add_sorted(p, batch, n);
+    return sort_rows(p, batch, n, least) && add_sorted(p, batch, n);
 }
 
 /* Whether the step's keys hardly repeat, from the rows of its first batch. Too few rows tell nothing. */

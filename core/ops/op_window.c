@@ -149,21 +149,29 @@ static enum op_progress emit_late(struct window_op *w, const struct batch *batch
                         "all its windows were closed", t);
 }
 
+/* No row's watermark is greater, nor what the front had seen before it. */
+static int64_t watermark_bound(const struct window_op *w, const struct batch *batch,
+                               const struct step_time *t)
+{
+    const int64_t before = max_i64(t->w_before, min_i64(t->g_split, t->g_others));
+
+    return max_i64(before, op_behind(&w->op, batch));
+}
+
 /* The common batch: no NULL time, in time order enough to lie in one slice, none late. Where most rows are live, the times
  * of all are looked at.  Returns 1: taken, 0: not such a batch, -1: no memory. */
 static int push_plain(struct window_op *w, const struct batch *batch, const struct step_time *t)
 {
     const struct window_spec *s = &w->windows.spec;
     const struct column *c = s->time >= 0 && !s->attached ? &batch->columns[s->time] : NULL;
-    const int64_t bound = max_i64(t->w_before, min_i64(t->g_split, t->g_others));
     struct slice *slice;
     int64_t least, greatest, start;
 
-    if (c == NULL || c->constant || c->validity != NULL || batch->behind != NULL ||
-        batch->live == 0 || batch->live * 8 < batch->rows)
+    if (c == NULL || c->constant || c->validity != NULL || batch->live == 0 ||
+        batch->live * 8 < batch->rows)
         return 0;
     op_bounds(&w->op, batch, c, &least, &greatest);
-    if (!windows_all_open(&w->windows, least, bound) ||
+    if (!windows_all_open(&w->windows, least, watermark_bound(w, batch, t)) ||
         !windows_one_slice(&w->windows, least, greatest, &start))
         return 0;
     slice = window_slice(w, &w->slices, TIME_MIN, start);
@@ -180,7 +188,7 @@ static bool push_rows(struct window_op *w, const struct batch *batch, const stru
     const struct windows *windows = &w->windows;
     const bool event_time = windows->spec.time >= 0 || windows->spec.attached;
     const uint32_t n = take_times(w, batch);
-    int64_t least, greatest, bound, start;
+    int64_t least, greatest, start;
     bool on_time;
 
     if (n == 0)
@@ -188,8 +196,7 @@ static bool push_rows(struct window_op *w, const struct batch *batch, const stru
     if (!keys_prepare(&w->keys, batch, w->rows, n, &w->batch_keys))
         return false;
     w->op.context->kernels->bounds_i64(w->times, n, &least, &greatest);
-    bound = max_i64(t->w_before, min_i64(t->g_split, t->g_others));
-    on_time = !event_time || (batch->behind == NULL && windows_all_open(windows, least, bound));
+    on_time = !event_time || windows_all_open(windows, least, watermark_bound(w, batch, t));
     if (on_time && windows_one_slice(windows, least, greatest, &start)) {
         struct slice *slice = window_slice(w, &w->slices, TIME_MIN, start);
 

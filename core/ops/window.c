@@ -57,7 +57,9 @@ bool windows_one_slice(const struct windows *w, int64_t least, int64_t greatest,
 
 bool windows_all_open(const struct windows *w, int64_t least, int64_t x)
 {
-    return w->spec.attached ? windows_closing(w, least) > x : least > time_add(x, w->spec.unit);
+    if (w->zone != NULL && !w->spec.attached)
+        return least > time_add(x, w->spec.unit);
+    return windows_closing(w, windows_first_end(w, windows_slice(w, least))) > x;
 }
 
 int64_t windows_first_end(const struct windows *w, int64_t slice)

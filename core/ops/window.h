@@ -34,7 +34,7 @@ void windows_slices(const struct windows *w, const struct mk_table *kernels, con
                     uint32_t count, int64_t *starts);
 /* Whether all times from @least to @greatest lie in one slice. */
 bool windows_one_slice(const struct windows *w, int64_t least, int64_t greatest, int64_t *slice);
-/* Whether no window of times (attached: of ends) from @least on is closed by watermark @x. */
+/* Whether no window of times (attached: of ends) from @least on is closed by watermark @x. With a zone false where it may be. */
 bool windows_all_open(const struct windows *w, int64_t least, int64_t x);
 /* Ends of the first and last window over a slice. */
 int64_t windows_first_end(const struct windows *w, int64_t slice);
