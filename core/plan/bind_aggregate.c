@@ -431,18 +431,31 @@ static enum phases wanted_phases(const struct planner *p)
     return strcasecmp(text, "two_phase") == 0 ? PHASES_TWO : PHASES_ONE;
 }
 
-/* Partial aggregates per step can stand for the rows: windows over event time, in the front, whose states merge.
- * Sessions, windows of windows and LISTAGG need the rows themselves. */
-static bool can_be_partial(const struct planner *p, const struct aggregation *a,
-                           const struct phys_node *calc, const struct ast_select *s)
+/* Partial aggregates per step can stand for the rows: windows over event time, in the front, whose states merge. NULL, or
+ * why the rows themselves are needed. */
+static const char *why_one_phase(const struct planner *p, const struct aggregation *a,
+                                 const struct phys_node *calc, const struct ast_select *s)
 {
-    if (wanted_phases(p) == PHASES_ONE || node_kind_of(a) != NODE_WINDOW || a->attached ||
-        a->window.time < 0 || calc->stage > 0 || s->late_data_into != NULL)
-        return false;
+    if (wanted_phases(p) == PHASES_ONE)
+        return "set so";
+    switch (node_kind_of(a)) {
+    case NODE_GROUP: return "only windows have partial aggregates";
+    case NODE_SESSION: return "a session needs its rows";
+    case NODE_COUNT_WINDOW: return "a window by count needs its rows";
+    default: break;
+    }
+    if (s->late_data_into != NULL)
+        return "LATE DATA INTO needs the rows";
+    if (a->attached)
+        return "a window of windows gets few rows";
+    if (calc->stage > 0)
+        return "it stands behind another exchange";
+    if (a->window.time < 0)
+        return "in processing time";
     for (uint32_t i = 0; i < a->agg_count; i++)
         if (a->specs[i].kind == AGG_LISTAGG)
-            return false;
-    return true;
+            return "LISTAGG needs the rows";
+    return NULL;
 }
 
 /* The two exchanges of a window that takes partials: rows (port 0), partials (port 1). */
@@ -478,6 +491,15 @@ static const char *why_state(const struct aggregation *a)
     return "one state per key and slice, dropped when its last window has fired";
 }
 
+static const char *tell_phases(struct planner *p, const struct aggregation *a, const char *why_one)
+{
+    if (why_one != NULL)
+        return arena_format(p->arena, "%s; one phase: %s", why_state(a), why_one);
+    return arena_format(p->arena, "%s; two phases%s", why_state(a),
+                        wanted_phases(p) == PHASES_TWO ? ": set so"
+                                                       : " in steps whose keys repeat");
+}
+
 static struct phys_node *aggregate_node(struct planner *p, struct aggregation *a,
                                         struct phys_node *calc, const struct ast_select *s)
 {
@@ -486,6 +508,7 @@ static struct phys_node *aggregate_node(struct planner *p, struct aggregation *a
     struct phys_node *inputs[2], *node;
     struct aggregate_node aggregate;
     struct out_column *outs;
+    const char *why_one;
     uint32_t count;
 
     for (uint32_t i = 0; i < a->key_count; i++)
@@ -496,7 +519,8 @@ static struct phys_node *aggregate_node(struct planner *p, struct aggregation *a
                                         .key_count = a->key_count,
                                         .aggs = specs,
                                         .agg_count = a->agg_count};
-    if (can_be_partial(p, a, calc, s)) {
+    why_one = why_one_phase(p, a, calc, s);
+    if (why_one == NULL) {
         partial_inputs(p, calc, &aggregate, inputs);
         node = plan_node(p, NODE_WINDOW, inputs, 2);
         aggregate.partials = inputs[1]->inputs[0];
@@ -513,7 +537,7 @@ static struct phys_node *aggregate_node(struct planner *p, struct aggregation *a
     node->rowtime = a->windowed ? (int32_t)result_start(a) + 2 : -1;
     node->line = s->at.line;
     node->column = s->at.column;
-    node->why = why_state(a);
+    node->why = tell_phases(p, a, why_one);
     return node;
 }
 
