@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Random queries with and without the optimiser: the same bytes.
 
-Each seed makes a table with disorder and NULLs as CSV, JSON lines and columnar, and queries over it: nested projections, UNION ALL, windows,
+Queries of a STATEMENT SET with windows of several lengths, which share slices, too. Each seed makes a table with disorder and NULLs as CSV, JSON lines and columnar, and queries over it: nested projections, UNION ALL, windows,
 filters at every level. The answer with filters where they were written and no sub-plan shared, at 1 shard, is what every shard count,
 batch size and state round trip must give with them moved (for the same steps: they order UNION ALL).
 """
-import concurrent.futures, os, random, struct, subprocess, sys, tempfile
+import concurrent.futures, json, os, random, struct, subprocess, sys, tempfile
 
 COMMAND = os.environ.get("MILL_COMMAND", "build/millstream")
 SEEDS = int(os.environ.get("MILL_SEEDS", "10" if os.environ.get("MILL_QUICK") else "120"))
@@ -154,18 +154,61 @@ def one_capture(seed):
     return None
 
 
+def slices(r, unit):
+    if r.random() < 0.5:
+        return "TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '%d' SECOND)" % (unit * r.choice([1, 2, 3, 5, 12]))
+    slide = unit * r.choice([1, 2, 3])
+    return "HOP(TABLE t, DESCRIPTOR(ts), INTERVAL '%d' SECOND, INTERVAL '%d' SECOND)" % (slide, slide * r.randint(1, 4) + r.choice([0, 0, unit % slide]))
+
+
+def one_shared(seed):
+    """Windows of several lengths over the same groups: what each query has, and how many rows were late for it, is what it has alone."""
+    r = random.Random(seed)
+    with tempfile.TemporaryDirectory() as d:
+        with open(d + "/t.csv", "w") as f:
+            f.write("".join(x + "\n" for x in make_rows(r)))
+        keys = r.choice(["", "k", "k, s"])
+        values = r.sample(["COUNT(*)", "SUM(v)", "MAX(s)", "MIN(v)", "COUNT(DISTINCT v)", "AVG(v)", "COUNT(v) FILTER (WHERE v > 0)"] +
+                          ["SUM(d)"] * (r.random() < 0.2), r.randint(1, 3))
+        where, unit = r.choice(["", " WHERE v > 0", " WHERE k <> 'b'"]), r.choice([1, 2, 5])
+        windows = list(dict.fromkeys(slices(r, unit) for _ in range(r.randint(2, 4))))  # the same one twice would count its late rows once
+        columns = ["window_start", "window_end"] + ["k", "s"][:len(keys.split(",")) if keys else 0] + values
+        out = [d + "/o%d.csv" % i for i in range(len(windows))]
+        step = ["--set", "step-bytes=" + r.choice(["2000", "1048576"])]
+        sql = table(d + "/t.csv", "csv") + "".join(
+            "CREATE TABLE o%d (%s) WITH ('connector'='filesystem','format'='csv','path'='%s');" %
+            (i, ", ".join("c%d STRING" % c for c in range(len(columns))), o) for i, o in enumerate(out))
+        sql += "EXECUTE STATEMENT SET BEGIN %s END" % "".join(
+            "INSERT INTO o%d SELECT %s FROM TABLE(%s)%s GROUP BY window_start, window_end%s;" %
+            (i, ", ".join("CAST(%s AS STRING)" % c for c in columns), w, where, ", " + keys if keys else "") for i, w in enumerate(windows))
+
+        def answer(settings, extra, trip=None):
+            got = run(settings + sql, out, [*extra, *step, "--json-summary", d + "/summary"], trip)
+            return got if isinstance(got, str) else (got, json.load(open(d + "/summary"))["late"])
+        expected = answer(PLAIN, ["--shards", "1"])
+        if isinstance(expected, str):
+            return "seed %d: %s\n%s" % (seed, expected, sql)
+        for phases in ("ONE_PHASE", "TWO_PHASE", "AUTO"):
+            for shards in ("1", "2", "3", "8"):
+                extra = ["--shards", shards, "--set", "batch-rows=" + r.choice(["1", "4096"])]
+                got = answer("SET 'table.optimizer.agg-phase-strategy' = '%s';" % phases, extra, r.choice([None, "7"]))
+                if got != expected:
+                    return "shared, seed %d, %s %s: differs\n%s\n%s\n%s" % (seed, phases, " ".join(extra), sql, got, expected)
+    return None
+
+
 def main():
     if len(sys.argv) > 1:
-        print(one(int(sys.argv[1])) or one_capture(int(sys.argv[1])) or "seed %s: as expected" % sys.argv[1])
+        print(one(int(sys.argv[1])) or one_capture(int(sys.argv[1])) or one_shared(int(sys.argv[1])) or "seed %s: as expected" % sys.argv[1])
         return
     failed = 0
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 2) as pool:
         seeds = range(FIRST, FIRST + SEEDS)
-        for difference in [*pool.map(one, seeds), *pool.map(one_capture, seeds)]:
+        for difference in [*pool.map(one, seeds), *pool.map(one_capture, seeds), *pool.map(one_shared, seeds)]:
             if difference:
                 print(difference)
                 failed += 1
-    print("%d passed, %d failed, 0 skipped" % (2 * SEEDS - failed, failed))
+    print("%d passed, %d failed, 0 skipped" % (3 * SEEDS - failed, failed))
     sys.exit(1 if failed else 0)
 
 

@@ -44,6 +44,13 @@ enum op_progress op_emit(struct op *op, struct batch *batch, const struct step_t
     return emit_to(op, op->links, op->link_count, batch, t);
 }
 
+enum op_progress op_emit_to(struct op *op, uint32_t link, struct batch *batch,
+                            const struct step_time *t)
+{
+    op->counters.out += batch->live;
+    return emit_to(op, &op->links[link], 1, batch, t);
+}
+
 enum op_progress op_emit_late(struct op *op, struct batch *batch, const struct step_time *t)
 {
     return emit_to(op, op->late_links, op->late_link_count, batch, t);

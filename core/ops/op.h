@@ -50,7 +50,8 @@ static inline int64_t row_watermark(const struct step_time *t, const struct batc
  * where out_of_in are input rows passed on or absorbed in results that left. */
 struct op_counters {
     uint64_t in, out, filtered, late, dead, held;
-    uint64_t consumed; /* stateful: input rows whose last window has fired or that went into
+    uint64_t late_views; /* more rows late, of further queries that share a window operator */
+    uint64_t consumed;   /* stateful: input rows whose last window has fired or that went into
                                         * a final result: in == consumed + filtered + late + dead + held */
     uint64_t null_time, sum_overflow, decimal_overflow, state_rows;
     int64_t
@@ -114,6 +115,9 @@ struct op {
 
 /* Gives @batch to all links (shells that borrow from it where there are several). OP_BUSY as said above. */
 enum op_progress op_emit(struct op *op, struct batch *batch, const struct step_time *t);
+/* To link @link alone. */
+enum op_progress op_emit_to(struct op *op, uint32_t link, struct batch *batch,
+                            const struct step_time *t);
 enum op_progress op_emit_late(struct op *op, struct batch *batch, const struct step_time *t);
 /* LATE DATA INTO: rows[0 .. count) of @batch with the watermark that they missed (of @time) and the reason, a literal. */
 enum op_progress op_late_rows(struct op *op, const struct batch *batch, const uint16_t *rows,

@@ -386,7 +386,7 @@ struct op *op_preagg_new(struct op_context *context, const struct phys_node *nod
     p->input = node->inputs[0]->schema;
     p->slices.heap = p->image.heap = context->heap;
     arena_open(&p->schema, context->heap);
-    windows_init(&p->windows, &a->window, context->zone);
+    windows_init(&p->windows, a, context->zone);
     p->key_count = preagg_key_count(a);
     p->key_columns = heap_zalloc(context->heap, (p->key_count + 1) * sizeof *p->key_columns);
     p->set = agg_set_new(context->heap, context->kernels, a->aggs, a->agg_count, a->key_count == 0);

@@ -55,6 +55,15 @@ static uint32_t take_times(struct window_op *w, const struct batch *batch)
     return n;
 }
 
+/* Of several queries some may have only closed windows for rows; those that are late for all count as one already. */
+static void count_late_views(struct window_op *w, int64_t slice, int64_t open, uint64_t rows)
+{
+    const uint32_t views = windows_late_views(&w->windows, slice, open);
+
+    if (views > 0)
+        w->op.counters.late_views += (views - (open == TIME_MAX)) * rows;
+}
+
 /* The slice that takes row @i, or NULL: late; *failed: no memory. */
 static struct slice *judge(struct window_op *w, const struct batch *batch, uint32_t i,
                            const struct step_time *t, bool *failed)
@@ -69,6 +78,8 @@ static struct slice *judge(struct window_op *w, const struct batch *batch, uint3
         class_ = windows_open_end(&w->windows, start, g);
         open = windows_open_end(&w->windows, start, row_watermark(t, batch, w->rows[i]));
     }
+    if (open != first)
+        count_late_views(w, start, open, 1);
     if (open == TIME_MAX)
         return NULL;
     if (class_ == first && open == first) {
@@ -239,6 +250,8 @@ static bool push_partial(struct window_op *w, const struct batch *batch, uint32_
     bool ok;
 
     w->op.counters.in += (uint64_t)rows;
+    if (open != first)
+        count_late_views(w, start, open, (uint64_t)rows);
     if (open == TIME_MAX) {
         w->op.counters.late += (uint64_t)rows;
         return true;
@@ -450,7 +463,7 @@ struct op *op_window_new(struct op_context *context, const struct phys_node *nod
     w->output = node->schema;
     w->fired = w->fired_end = w->clock = TIME_MIN;
     w->slices.heap = w->sides.heap = context->heap;
-    windows_init(&w->windows, &a->window, context->zone);
+    windows_init(&w->windows, a, context->zone);
     w->set = agg_set_new(context->heap, context->kernels, a->aggs, a->agg_count, a->key_count == 0);
     if (w->set == NULL || !open_keys(w))
         goto fail;

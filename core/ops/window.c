@@ -12,20 +12,81 @@ static int64_t gcd(int64_t a, int64_t b)
     return a;
 }
 
-void windows_init(struct windows *w, const struct window_spec *spec, const struct zone *zone)
+int64_t window_grain(const struct window_spec *spec)
 {
-    *w = (struct windows){.spec = *spec, .nanos = type_is_nanos(&spec->time_type)};
+    switch (spec->kind) {
+    case WINDOW_HOP: return gcd(spec->size, spec->slide);
+    case WINDOW_CUMULATE: return spec->slide;
+    default: return spec->size;
+    }
+}
+
+void windows_init(struct windows *w, const struct aggregate_node *node, const struct zone *zone)
+{
+    const struct window_spec *spec = &node->window;
+
+    *w = (struct windows){.spec = *spec,
+                          .views = node->views,
+                          .view_count = node->view_count,
+                          .nanos = type_is_nanos(&spec->time_type)};
     if (spec->local_zone)
         w->zone = zone;
-    switch (spec->kind) {
-    case WINDOW_HOP: w->grain = gcd(spec->size, spec->slide); break;
-    case WINDOW_CUMULATE: w->grain = spec->slide; break;
-    default: w->grain = spec->size; break;
-    }
+    w->grain = spec->attached ? 0 : window_grain(spec);
+    for (uint32_t v = 0; v < w->view_count; v++)
+        w->grain = gcd(w->grain, window_grain(&w->views[v]));
     w->grid = (struct mk_grid){.offset = spec->offset, .width = w->grain};
-    if (spec->attached)
-        w->grain = 0;
 }
+
+/* ---- several specs over the same slices: TUMBLE is HOP by its size ---- */
+
+static int64_t view_first_end(const struct window_spec *s, int64_t grain, int64_t slice)
+{
+    const int64_t from = slice + grain - s->size - s->offset; /* its start, at least */
+
+    return -floor_div(-from, s->slide) * s->slide + s->offset + s->size;
+}
+
+static int64_t view_last_end(const struct window_spec *s, int64_t slice)
+{
+    return floor_div(slice - s->offset, s->slide) * s->slide + s->offset + s->size;
+}
+
+/* First end above @end. */
+static int64_t view_end_after(const struct window_spec *s, int64_t grain, int64_t slice,
+                              int64_t end)
+{
+    int64_t next = view_first_end(s, grain, slice);
+
+    if (next <= end)
+        next += (floor_div(end - next, s->slide) + 1) * s->slide;
+    return next <= view_last_end(s, slice) ? next : TIME_MAX;
+}
+
+static int64_t views_end_after(const struct windows *w, int64_t slice, int64_t end)
+{
+    int64_t least = TIME_MAX;
+
+    for (uint32_t v = 0; v < w->view_count; v++)
+        least = min_i64(least, view_end_after(&w->views[v], w->grain, slice, end));
+    return least;
+}
+
+bool window_ends_at(const struct window_spec *spec, int64_t end)
+{
+    return floor_div(end - spec->size - spec->offset, spec->slide) * spec->slide ==
+           end - spec->size - spec->offset;
+}
+
+uint32_t windows_late_views(const struct windows *w, int64_t slice, int64_t open)
+{
+    uint32_t late = 0;
+
+    for (uint32_t v = 0; v < w->view_count; v++)
+        late += view_last_end(&w->views[v], slice) < open;
+    return late;
+}
+
+/* ---- */
 
 int64_t windows_slice(const struct windows *w, int64_t instant)
 {
@@ -66,6 +127,8 @@ int64_t windows_first_end(const struct windows *w, int64_t slice)
 {
     const struct window_spec *s = &w->spec;
 
+    if (w->view_count > 0)
+        return views_end_after(w, slice, TIME_MIN);
     if (s->attached)
         return slice;
     if (s->kind == WINDOW_HOP) {
@@ -80,7 +143,12 @@ int64_t windows_first_end(const struct windows *w, int64_t slice)
 int64_t windows_last_end(const struct windows *w, int64_t slice)
 {
     const struct window_spec *s = &w->spec;
+    int64_t last = TIME_MIN;
 
+    for (uint32_t v = 0; v < w->view_count; v++)
+        last = max_i64(last, view_last_end(&w->views[v], slice));
+    if (w->view_count > 0)
+        return last;
     if (s->attached)
         return slice;
     if (s->kind == WINDOW_HOP)
@@ -92,8 +160,11 @@ int64_t windows_last_end(const struct windows *w, int64_t slice)
 
 int64_t windows_end_after(const struct windows *w, int64_t slice, int64_t end)
 {
-    const int64_t next = max_i64(end + w->spec.slide, windows_first_end(w, slice));
+    int64_t next;
 
+    if (w->view_count > 0)
+        return views_end_after(w, slice, end);
+    next = max_i64(end + w->spec.slide, windows_first_end(w, slice));
     return next <= windows_last_end(w, slice) ? next : TIME_MAX;
 }
 
@@ -112,6 +183,8 @@ int64_t windows_open_end(const struct windows *w, int64_t slice, int64_t x)
         return first;
     if (windows_closing(w, last) <= x)
         return TIME_MAX;
+    if (w->view_count > 0)
+        return views_end_after(w, slice, time_add(x, w->spec.unit));
     if (w->zone == NULL)
         return first + (floor_div(x + w->spec.unit - first, slide) + 1) * slide;
     while (windows_closing(w, end) <= x)

@@ -19,14 +19,20 @@
 #include "kernels/kernels.h"
 
 struct windows {
-    struct window_spec spec;
-    int64_t grain; /* width of a slice */
+    struct window_spec spec;         /* of several the one that fires */
+    const struct window_spec *views; /* all of them; a window of the slices is one of any */
+    uint32_t view_count;             /* 0: spec alone */
+    int64_t grain;                   /* width of a slice */
     struct mk_grid grid;
     bool nanos;
     const struct zone *zone; /* slices and bounds are local times; NULL: instants */
 };
 
-void windows_init(struct windows *w, const struct window_spec *spec, const struct zone *zone);
+void windows_init(struct windows *w, const struct aggregate_node *node, const struct zone *zone);
+/* Whether a window of the spec has that end, which is one of some view. */
+bool window_ends_at(const struct window_spec *spec, int64_t end);
+/* How many views have no window over the slice that ends at @open or later. */
+uint32_t windows_late_views(const struct windows *w, int64_t slice, int64_t open);
 /* Start of the slice of an instant. */
 int64_t windows_slice(const struct windows *w, int64_t instant);
 /* The same for @count of them. */

@@ -42,8 +42,8 @@ static bool in_window(const struct window_op *w, uint32_t i)
     return i < w->slices.count && w->slices.items[i]->start < w->firing.stop;
 }
 
-/* Once the sides are in: which slices the window has. */
-static void find_slices(struct window_op *w)
+/* Which slices the window has. False: none. */
+static bool find_slices(struct window_op *w)
 {
     struct firing *f = &w->firing;
     const bool attached = w->windows.spec.attached;
@@ -54,10 +54,9 @@ static void find_slices(struct window_op *w)
     f->stop = attached ? f->end + 1 : f->end;
     f->i = f->first;
     f->group = 0;
-    if (!in_window(w, f->first)) {
-        f->phase = FIRE_DROP;
-        return;
-    }
+    f->next = f->count = 0;
+    if (!in_window(w, f->first))
+        return false;
     f->table = &w->slices.items[f->first]->table;
     if (cumulates) {
         f->phase = FIRE_CUMULATE;
@@ -75,6 +74,26 @@ static void find_slices(struct window_op *w)
         f->phase = FIRE_MERGE;
         f->table = &w->merged;
     }
+    return true;
+}
+
+/* Once the sides are in, and after each window with that end: the next view that has one. */
+static void next_view(struct window_op *w)
+{
+    struct firing *f = &w->firing;
+    const uint32_t count = max_u32(w->windows.view_count, 1);
+
+    while (f->view < count) {
+        const struct window_spec *view = &w->windows.views[f->view++];
+
+        if (w->windows.view_count > 0 && !window_ends_at(view, f->end))
+            continue;
+        if (w->windows.view_count > 0)
+            w->windows.spec = *view;
+        if (find_slices(w))
+            return;
+    }
+    f->phase = FIRE_DROP;
 }
 
 /* CUMULATE: what has been shown once stays together, in the first slice. */
@@ -172,7 +191,7 @@ static bool apply_sides(struct window_op *w, int64_t *budget)
         f->phase = FIRE_NONE;
         w->ending = false;
     } else {
-        find_slices(w);
+        next_view(w);
     }
     return true;
 }
@@ -306,7 +325,10 @@ static enum op_progress emit_results(struct window_op *w, const struct step_time
     out->origin = w->op.id;
     f->next += count;
     w->op.counters.sum_overflow = agg_overflows(w->set);
-    return op_emit(&w->op, out, t);
+    if (w->windows.view_count == 0)
+        return op_emit(&w->op, out, t);
+    out->origin = w->op.links[f->view - 1].to->id;
+    return op_emit_to(&w->op, f->view - 1, out, t);
 }
 
 /* ---- what a window leaves ---- */
@@ -334,7 +356,10 @@ static void emitted(struct window_op *w)
     f->filled = table_is_filled(f->table);
     if (f->table == &w->merged)
         w->merged_hint = f->count;
-    f->phase = f->table == &w->merged ? FIRE_CLEAR : FIRE_DROP;
+    if (f->table == &w->merged)
+        f->phase = FIRE_CLEAR;
+    else
+        next_view(w);
 }
 
 static void clear_merged(struct window_op *w, int64_t *budget)
@@ -345,7 +370,7 @@ static void clear_merged(struct window_op *w, int64_t *budget)
         table_reset(&w->merged);
     else
         table_close(&w->merged);
-    w->firing.phase = FIRE_DROP;
+    next_view(w);
 }
 
 /* Keeps the memory of one dropped slice, unless it is far too large for what was in it. */
@@ -383,8 +408,36 @@ static void drop_slices(struct window_op *w, int64_t *budget)
 
 /* ---- turns ---- */
 
-/* Least window end that has not fired; TIME_MAX: none. */
-static int64_t open_end(const struct window_op *w)
+/* Of several views: the first slice may wait for the long windows of one while short ones of later slices come. */
+static int64_t views_open_end(const struct window_op *w)
+{
+    const struct windows *all = &w->windows;
+    const int64_t fired = max_i64(w->fired, time_add(w->fired_end, -all->spec.unit));
+    int64_t end = TIME_MAX;
+
+    for (uint32_t v = 0; v < all->view_count; v++) {
+        const struct windows one = {.spec = all->spec,
+                                    .views = all->views + v,
+                                    .view_count = 1,
+                                    .grain = all->grain,
+                                    .nanos = all->nanos};
+        uint32_t low = 0, high = w->slices.count;
+
+        while (low < high) { /* its first slice that is not done with */
+            const uint32_t middle = (low + high) / 2;
+
+            if (windows_open_end(&one, w->slices.items[middle]->start, fired) == TIME_MAX)
+                low = middle + 1;
+            else
+                high = middle;
+        }
+        if (low < w->slices.count)
+            end = min_i64(end, windows_open_end(&one, w->slices.items[low]->start, fired));
+    }
+    return end;
+}
+
+static int64_t slices_open_end(const struct window_op *w)
 {
     int64_t end = TIME_MAX;
 
@@ -392,6 +445,14 @@ static int64_t open_end(const struct window_op *w)
         end = windows_open_end(&w->windows, w->slices.items[0]->start, w->fired);
     if (end <= w->fired_end)
         end = windows_end_after(&w->windows, w->slices.items[0]->start, w->fired_end);
+    return end;
+}
+
+/* Least window end that has not fired; TIME_MAX: none. */
+static int64_t open_end(const struct window_op *w)
+{
+    int64_t end = w->windows.view_count > 0 ? views_open_end(w) : slices_open_end(w);
+
     for (uint32_t i = 0; i < w->sides.count; i++)
         end = min_i64(end, w->sides.items[i]->apply_at);
     return end;

@@ -31,6 +31,7 @@ enum fire_phase {
 
 struct firing {
     enum fire_phase phase;
+    uint32_t view;       /* of several: the next whose window with that end fires */
     int64_t end;         /* TIME_MAX: the windows have fired, the rest of the sides is put away */
     struct slice *side;  /* SIDES: where side i goes, NULL: not begun */
     uint32_t i, kept;    /* SIDES: next side, sides that stay; CUMULATE, MERGE: slice */

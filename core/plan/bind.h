@@ -133,6 +133,10 @@ struct expr *expr_over(struct planner *p, const struct expr *e, struct expr *con
 
 /* share.c: nodes in order. Leaves what is not needed any more to plan_order(). */
 void plan_share(struct planner *p);
+/* The same for windows of other lengths over the same groups: slices are shared. Then, in the final order, plan_views(). */
+void plan_share_slices(struct planner *p);
+void plan_views(struct planner *p);
+int64_t plan_slice_width(const struct aggregate_node *node);
 
 /* bind_aggregate.c */
 /* Refuses types that rows cannot be grouped by. */

@@ -14,6 +14,7 @@ static const char *const names[] = {[NODE_SOURCE] = "Source",
                                     [NODE_COUNT_WINDOW] = "CountWindowAggregate",
                                     [NODE_GROUP] = "GroupAggregate",
                                     [NODE_UNION] = "UnionAll",
+                                    [NODE_VIEW] = "Windows",
                                     [NODE_EXCHANGE] = "Exchange",
                                     [NODE_SINK] = "Sink"};
 
@@ -93,11 +94,18 @@ static void put_rows_window(const struct out *o, const struct window_spec *w)
         put(o, " or time %lld", (long long)w->size);
 }
 
+static void put_window(const struct out *o, const struct window_spec *w)
+{
+    static const char *const kinds[] = {"TUMBLE", "HOP", "CUMULATE", "SESSION", "ROWS"};
+
+    put(o, " window %s size %lld slide %lld", w->attached ? "attached" : kinds[w->kind],
+        (long long)w->size, (long long)w->slide);
+}
+
 static void put_aggregate(const struct out *o, const struct phys_node *node)
 {
     const struct aggregate_node *a = &node->aggregate;
     const struct mill_schema *input = &node->inputs[0]->schema;
-    static const char *const kinds[] = {"TUMBLE", "HOP", "CUMULATE", "SESSION", "ROWS"};
 
     put(o, " by ");
     for (uint32_t i = 0; i < a->key_count; i++)
@@ -109,12 +117,13 @@ static void put_aggregate(const struct out *o, const struct phys_node *node)
         put(o, "%s%s(%s%s)", i > 0 ? ", " : "", a->aggs[i].name,
             a->aggs[i].distinct ? "DISTINCT " : "",
             a->aggs[i].arg < 0 ? "*" : input->fields[a->aggs[i].arg].name);
-    if (node->kind == NODE_COUNT_WINDOW)
+    if (a->view_count > 0)
+        put(o, " in slices of %lld shared by %u queries", (long long)plan_slice_width(a),
+            a->view_count);
+    else if (node->kind == NODE_COUNT_WINDOW)
         put_rows_window(o, &a->window);
     else if (node->kind != NODE_GROUP)
-        put(o, " window %s size %lld slide %lld",
-            a->window.attached ? "attached" : kinds[a->window.kind], (long long)a->window.size,
-            (long long)a->window.slide);
+        put_window(o, &a->window);
     if (node->why != NULL)
         put(o, "; state: %s", node->why);
 }
@@ -169,6 +178,7 @@ static void put_node(const struct out *o, const struct phys_node *node, uint32_t
     case NODE_SESSION:
     case NODE_COUNT_WINDOW:
     case NODE_GROUP: put_aggregate(o, node); break;
+    case NODE_VIEW: put_window(o, &node->aggregate.window); break;
     case NODE_EXCHANGE:
         if (node->inputs[0]->kind == NODE_PREAGG)
             put(o, " of %s", takes_partials(node) ? "partials" : "rows");

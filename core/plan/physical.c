@@ -468,6 +468,9 @@ static struct phys_plan *finish(struct planner *p)
     if (!setting_is(p, "millstream.optimizer.share-sub-plans", "false")) {
         plan_share(p);
         plan_order(p);
+        plan_share_slices(p);
+        plan_order(p);
+        plan_views(p);
     }
     prune(p);
     if (!setting_is(p, "millstream.optimizer.filter-push-down", "off"))

@@ -25,6 +25,7 @@ enum node_kind {
     NODE_COUNT_WINDOW,
     NODE_GROUP, /* no window, bounded: final rows at the end */
     NODE_UNION, /* passes on */
+    NODE_VIEW,  /* the windows of one query, of a WINDOW that several share */
     NODE_EXCHANGE,
     NODE_SINK
 };
@@ -79,6 +80,9 @@ struct window_spec {
     struct mill_type time_type; /* of window_time; its bounds: type_wall() */
 };
 
+/* Width of the slices that windows of the spec are made of (core/ops/window.c). */
+int64_t window_grain(const struct window_spec *spec);
+
 /* What the output columns of an aggregation are. */
 enum out_kind {
     OUT_KEY,
@@ -95,7 +99,11 @@ struct out_column {
 
 struct aggregate_node {
     struct window_spec window; /* GROUP: unused */
-    const uint32_t *keys;      /* input columns */
+    /* WINDOW and its PREAGG whose slices serve several window specs, TUMBLE or HOP, of one offset; view k's results go to
+     * the k-th consumer, a VIEW node. 0: window alone */
+    struct window_spec *views;
+    uint32_t view_count;
+    const uint32_t *keys; /* input columns */
     uint32_t key_count;
     const struct agg_spec *aggs; /* arg and filter are input columns */
     uint32_t agg_count;

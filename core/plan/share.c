@@ -155,3 +155,182 @@ void plan_share(struct planner *p)
             if (!goes_with_consumer(p->nodes[i]->inputs[k]))
                 p->nodes[i]->inputs[k] = s.same[p->nodes[i]->inputs[k]->id];
 }
+
+/* ---- slices ---- */
+
+/* Windows of other lengths over the same groups: one operator keeps the slices, of which each query's windows are made. */
+
+#define VIEWS_MAX 16u
+#define SLICES_MAX 64 /* of a window, where its own slices would be wider */
+
+/* Adding slices up gives the same bits as adding the rows. */
+static bool adds_exactly(const struct agg_spec *a)
+{
+    switch (a->kind) {
+    case AGG_COUNT_STAR:
+    case AGG_COUNT: return true;
+    case AGG_SUM:
+    case AGG_AVG:
+    case AGG_MIN:
+    case AGG_MAX: return a->arg_type.kind != MILL_FLOAT && a->arg_type.kind != MILL_DOUBLE;
+    default: return false;
+    }
+}
+
+static bool has_plain_slices(const struct phys_node *node)
+{
+    const struct window_spec *w = &node->aggregate.window;
+
+    if (node->kind != NODE_WINDOW || (w->kind != WINDOW_TUMBLE && w->kind != WINDOW_HOP) ||
+        w->attached || w->time < 0 || w->local_zone || node->late_to_count > 0)
+        return false;
+    for (uint32_t i = 0; i < node->aggregate.agg_count; i++)
+        if (!adds_exactly(&node->aggregate.aggs[i]))
+            return false;
+    return true;
+}
+
+static const struct phys_node *rows_of(const struct phys_node *window)
+{
+    const struct phys_node *node = window->inputs[0];
+
+    while (goes_with_consumer(node))
+        node = node->inputs[0];
+    return node;
+}
+
+/* The queries that a node works for, as bits. */
+static uint64_t *find_users(struct planner *p)
+{
+    uint64_t *users = arena_array(p->arena, uint64_t, p->count + 1);
+
+    for (uint32_t i = p->count; i-- > 0;) {
+        const struct phys_node *node = p->nodes[i];
+
+        if (node->kind == NODE_SINK)
+            users[i] |= 1ull << min_u32(node->query, 63);
+        for (uint32_t k = 0; k < node->input_count; k++)
+            users[node->inputs[k]->id] |= users[i];
+    }
+    return users;
+}
+
+static int64_t common_width(int64_t a, int64_t b)
+{
+    while (b != 0) {
+        const int64_t r = a % b;
+
+        a = b;
+        b = r;
+    }
+    return a;
+}
+
+/* No window is made of many more slices than it is alone. */
+static bool width_pays(const struct window_spec *w, int64_t width)
+{
+    return width == window_grain(w) || w->size / width <= SLICES_MAX;
+}
+
+struct group {
+    struct phys_node *members[VIEWS_MAX];
+    uint32_t count;
+    int64_t width;
+    uint64_t users;
+};
+
+static bool may_join(const struct group *g, const struct phys_node *node, uint64_t users)
+{
+    const struct phys_node *first = g->members[0];
+    const struct window_spec *a = &first->aggregate.window, *b = &node->aggregate.window;
+    const int64_t width = common_width(g->width, window_grain(b));
+    bool pays = width_pays(b, width);
+
+    for (uint32_t i = 0; i < g->count; i++)
+        pays = pays && width_pays(&g->members[i]->aggregate.window, width);
+    return pays && g->count < VIEWS_MAX && has_plain_slices(node) && (users & g->users) == 0 &&
+           rows_of(first) == rows_of(node) && first->input_count == node->input_count &&
+           a->time == b->time && a->offset == b->offset && a->unit == b->unit &&
+           type_same(&a->time_type, &b->time_type) &&
+           groups_same(&first->aggregate, &node->aggregate) && outs_same(first, node) &&
+           schema_same(&first->schema, &node->schema);
+}
+
+static void feed_from_view(struct planner *p, struct phys_node *member, struct phys_node *first,
+                           uint32_t count)
+{
+    struct phys_node *view = plan_node(p, NODE_VIEW, &first, 1);
+
+    view->query = member->query;
+    view->schema = member->schema;
+    view->rowtime = member->rowtime;
+    view->aggregate.window = member->aggregate.window;
+    for (uint32_t i = 0; i < count; i++)
+        for (uint32_t k = 0; k < p->nodes[i]->input_count; k++)
+            if (p->nodes[i]->inputs[k] == member)
+                p->nodes[i]->inputs[k] = view;
+}
+
+static void share_slices_of(struct planner *p, const struct group *g, uint32_t count)
+{
+    struct phys_node *first = g->members[0];
+    struct window_spec *views = arena_array(p->arena, struct window_spec, g->count);
+
+    for (uint32_t i = 0; i < g->count; i++)
+        feed_from_view(p, g->members[i], first, count);
+    first->aggregate.views = views;
+    first->aggregate.view_count = g->count;
+    if (first->aggregate.partials != NULL) {
+        first->aggregate.partials->aggregate.views = views;
+        first->aggregate.partials->aggregate.view_count = g->count;
+    }
+}
+
+void plan_share_slices(struct planner *p)
+{
+    const uint64_t *users = find_users(p);
+    const uint32_t count = p->count;
+    bool *taken = arena_array(p->arena, bool, count + 1);
+
+    for (uint32_t i = 0; i < count; i++) {
+        struct phys_node *first = p->nodes[i];
+        struct group g = {.members = {first}, .count = 1, .users = users[i]};
+
+        if (taken[i] || !has_plain_slices(first))
+            continue;
+        g.width = window_grain(&first->aggregate.window);
+        for (uint32_t k = i + 1; k < count; k++) {
+            struct phys_node *node = p->nodes[k];
+
+            if (taken[k] || !may_join(&g, node, users[k]))
+                continue;
+            taken[k] = true;
+            g.members[g.count++] = node;
+            g.users |= users[k];
+            g.width = common_width(g.width, window_grain(&node->aggregate.window));
+        }
+        if (g.count > 1)
+            share_slices_of(p, &g, count);
+    }
+}
+
+int64_t plan_slice_width(const struct aggregate_node *node)
+{
+    int64_t width = window_grain(&node->window);
+
+    for (uint32_t v = 0; v < node->view_count; v++)
+        width = common_width(width, window_grain(&node->views[v]));
+    return width;
+}
+
+void plan_views(struct planner *p)
+{
+    uint32_t *next = arena_array(p->arena, uint32_t, p->count + 1);
+
+    for (uint32_t i = 0; i < p->count; i++)
+        if (p->nodes[i]->kind == NODE_VIEW) {
+            struct phys_node *window = p->nodes[i]->inputs[0];
+
+            window->aggregate.views[next[window->id]++] = p->nodes[i]->aggregate.window;
+        }
+}

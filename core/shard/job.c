@@ -196,6 +196,7 @@ static struct op_counters job_totals(const struct job *job, uint32_t node)
         sum.out += c->out;
         sum.filtered += c->filtered;
         sum.late += c->late;
+        sum.late_views += c->late_views;
         sum.dead += c->dead;
         sum.held += c->held;
         sum.consumed += c->consumed;
@@ -386,7 +387,7 @@ static void stats_final(const struct job *job, struct mill_stats *out)
     for (uint32_t n = 0; n < job->plan->node_count; n++) {
         const struct op_counters c = job_totals(job, n);
 
-        out->late += c.late;
+        out->late += c.late + c.late_views;
         out->dead += c.dead;
         out->filtered += c.filtered;
         out->held += c.held;

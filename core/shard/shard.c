@@ -74,6 +74,7 @@ static struct op *make_op(struct shard *shard, const struct phys_node *node)
     case NODE_SESSION: return op_session_new(context, node);
     case NODE_COUNT_WINDOW: return op_count_window_new(context, node);
     case NODE_GROUP: return op_group_new(context, node);
+    case NODE_VIEW:
     case NODE_UNION: return op_union_new(context, node);
     case NODE_EXCHANGE: return op_exchange_new(shard, node);
     case NODE_SINK: return op_sink_new(shard, node);
@@ -359,7 +360,7 @@ static void shard_publish(struct shard *shard)
     for (uint32_t n = 0; n < job->plan->node_count; n++) {
         const struct op_counters *c = &shard->ops[n]->counters;
 
-        late += c->late;
+        late += c->late + c->late_views;
         dead += c->dead;
         filtered += c->filtered;
         held += c->held;
