@@ -5,6 +5,7 @@ it too. SEEDS=2000 plays so many, SEED=n one. Ends "N passed, N failed, N skippe
 import json
 import os
 import random
+import re
 import struct
 import subprocess
 import sys
@@ -264,11 +265,9 @@ class Maker:
         return v
 
     def parse(self, text, to):
-        text = text.strip(" ")
-        digits = text[1:] if text[:1] in "+-" and text else text
-        if not (digits.isascii() and digits.isdigit()):
-            return None
-        return int(text) if wrap(int(text), to) == int(text) else None
+        """Digits behind a point are cut off, as in Flink."""
+        found = re.fullmatch(r"([+-]?[0-9]+)(\.[0-9]+)?", text.strip(" "))
+        return int(found[1]) if found and wrap(int(found[1]), to) == int(found[1]) else None
 
     # ---- choices ----
 

@@ -87,6 +87,10 @@ void eval_bad(struct eval *e, uint32_t row, const char *reason)
 {
     if (e->code != MILL_OK)
         return;
+    if (e->once) {
+        snprintf(e->reason, sizeof e->reason, "%s", reason);
+        return;
+    }
     if (e->bad == NULL) {
         e->bad = arena_zalloc(&e->batch->bytes, (e->batch->capacity + 63) / 64 * 8);
         if (e->bad == NULL) {
@@ -270,6 +274,15 @@ static void strict_run(struct eval *e, const struct expr *x, const struct column
     e->count = count;
 }
 
+/* What failed once fails in all rows that need it. */
+static void once_end(struct eval *e)
+{
+    e->once = false;
+    for (uint32_t i = 0; e->reason[0] != '\0' && i < e->count; i++)
+        eval_bad(e, row_at(e, i), e->reason);
+    e->reason[0] = '\0';
+}
+
 static void eval_call(struct eval *e, const struct expr *x, struct column *out)
 {
     struct column *args = arena_array(&e->batch->bytes, struct column, x->arg_count + 1);
@@ -289,9 +302,10 @@ static void eval_call(struct eval *e, const struct expr *x, struct column *out)
     if (e->code != MILL_OK)
         return;
     e->where = x;
-    if (constant) { /* computed once, for row 0 */
+    if (constant) {
         e->rows = &first;
         e->count = count > 0 ? 1 : 0;
+        e->once = true;
     }
     if ((x->function->flags & FN_NULLS) != 0)
         x->function->eval(e, args, x->arg_count, out);
@@ -299,12 +313,8 @@ static void eval_call(struct eval *e, const struct expr *x, struct column *out)
         strict_run(e, x, args, out);
     e->rows = rows;
     e->count = count;
-    out->constant = constant && e->bad == NULL;
-    if (constant && !out->constant) { /* the bad row was row 0: all rows share its fate */
-        for (uint32_t i = 0; i < count && (e->bad[0] & 1) != 0; i++)
-            eval_bad(e, row_at(e, i), "a constant part of the expression cannot be computed");
-        out->constant = true;
-    }
+    out->constant = constant;
+    once_end(e);
 }
 
 static void eval_cast(struct eval *e, const struct expr *x, struct column *out)
@@ -325,11 +335,13 @@ static void eval_cast(struct eval *e, const struct expr *x, struct column *out)
     if (arg.constant) {
         e->rows = &first;
         e->count = count > 0 ? 1 : 0;
+        e->once = true;
     }
     cast_column(e, &arg, &x->args[0]->type, out, &x->type, x->try_cast);
     e->rows = rows;
     e->count = count;
     out->constant = arg.constant;
+    once_end(e);
 }
 
 /* A node on some rows only. */

@@ -27,6 +27,8 @@ struct eval {
     const struct expr *where; /* the node being computed */
     const struct zone *zone;
     uint64_t seed;
+    bool once;        /* a value for all rows is computed in row 0, which may be none of them */
+    char reason[320]; /* why that cannot be, or "" */
 };
 
 struct call {
