@@ -71,6 +71,7 @@ static void hash_i64_avx2(const int64_t *values, size_t count, uint64_t seed, ui
     for (; i + 4 <= count; i += 4) {
         const __m256i v = _mm256_loadu_si256((const __m256i *)(values + i));
 
+        mk_ahead(values + i);
         _mm256_storeu_si256((__m256i *)(out + i), mix(_mm256_xor_si256(v, s)));
     }
     for (; i < count; i++)
@@ -103,6 +104,7 @@ static void order_f64_avx2(const double *values, size_t count, int64_t *out)
         const __m256i sign = _mm256_cmpgt_epi64(_mm256_setzero_si256(), bits);
         const __m256i key = _mm256_xor_si256(bits, _mm256_srli_epi64(sign, 1));
 
+        mk_ahead(values + i);
         _mm256_storeu_si256((__m256i *)(out + i),
                             _mm256_blendv_epi8(key, nan,
                                                _mm256_castpd_si256(

@@ -169,6 +169,7 @@ static void hash_i64_avx512(const int64_t *values, size_t count, uint64_t seed, 
     for (size_t i = 0; i < count; i += 8) {
         const __mmask8 m = tail_mask(count - i);
 
+        mk_ahead(values + i);
         _mm512_mask_storeu_epi64(out + i, m,
                                  mix(_mm512_xor_si512(_mm512_maskz_loadu_epi64(m, values + i), s)));
     }
@@ -198,6 +199,7 @@ static void order_f64_avx512(const double *values, size_t count, int64_t *out)
         const __m512i key =
             _mm512_xor_si512(bits, _mm512_srli_epi64(_mm512_srai_epi64(bits, 63), 1));
 
+        mk_ahead(values + i);
         _mm512_mask_storeu_epi64(out + i, m,
                                  _mm512_mask_mov_epi64(key, _mm512_cmp_pd_mask(v, v, _CMP_UNORD_Q),
                                                        nan));

@@ -129,6 +129,7 @@ static void bounds_i64_avx2(const int64_t *values, size_t count, int64_t *least,
     for (; i + 4 <= count; i += 4) {
         const __m256i v = _mm256_loadu_si256((const __m256i *)(values + i));
 
+        mk_ahead(values + i);
         low = _mm256_blendv_epi8(low, v, _mm256_cmpgt_epi64(low, v));
         high = _mm256_blendv_epi8(high, v, _mm256_cmpgt_epi64(v, high));
     }

@@ -99,6 +99,7 @@ static void bounds_i64_avx512(const int64_t *values, size_t count, int64_t *leas
     for (; i + 8 <= count; i += 8) {
         const __m512i v = _mm512_loadu_si512(values + i);
 
+        mk_ahead(values + i);
         low = _mm512_min_epi64(low, v);
         high = _mm512_max_epi64(high, v);
     }

@@ -41,7 +41,12 @@ static const int64_t *plain_values(const struct agg_block *b, enum phys phys,
     default:
         if (b->contiguous && !constant)
             return (const int64_t *)column->values + b->rows[0];
-        WIDEN(int64_t, int64_t)
+        for (uint32_t i = 0; i < b->count; i++) {
+            const int64_t *v = (const int64_t *)column->values + (constant ? 0 : b->rows[i]);
+
+            mk_ahead(v);
+            room[i] = *v;
+        }
     }
     return room;
 }

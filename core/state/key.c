@@ -266,8 +266,10 @@ static void prepare_narrow(const struct key_layout *layout, const struct column 
         if (rows == NULL)
             keys->words = values;
         else
-            for (uint32_t i = 0; i < count; i++)
+            for (uint32_t i = 0; i < count; i++) {
+                mk_ahead(values + rows[i]);
                 keys->own_words[i] = values[rows[i]];
+            }
     } else {
         for (uint32_t i = 0; i < count; i++)
             keys->own_words[i] = word_at(layout->phys, c->values,
