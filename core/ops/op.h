@@ -4,6 +4,7 @@
  *
  *     begin_step(t)                       once
  *     push(port, batch) ...               rows of the step, in place order (CLASS_ROWS, then CLASS_FIRED)
+ *     rows_ended(t)                       once, on all operators; hands on rows kept back, before anything fires
  *     end_step(t)                         once; fires what the watermark after the step closes
  *
  * push() always *takes* its batch, whole. What it returns speaks of the way ahead: OP_BUSY = "taken, but do not
@@ -92,9 +93,10 @@ struct op_vtable {
     enum op_progress (*begin_step)(struct op *op, const struct step_time *t); /* may be NULL */
     enum op_progress (*push)(struct op *op, uint32_t port, struct batch *batch,
                              const struct step_time *t);
-    enum op_progress (*end_step)(struct op *op, const struct step_time *t); /* may be NULL */
-    enum op_progress (*resume)(struct op *op, const struct step_time *t);   /* may be NULL */
-    void (*snapshot)(struct op *op, struct snapshot_writer *to);            /* NULL: stateless */
+    enum op_progress (*rows_ended)(struct op *op, const struct step_time *t); /* may be NULL */
+    enum op_progress (*end_step)(struct op *op, const struct step_time *t);   /* may be NULL */
+    enum op_progress (*resume)(struct op *op, const struct step_time *t);     /* may be NULL */
+    void (*snapshot)(struct op *op, struct snapshot_writer *to);              /* NULL: stateless */
     bool (*restore)(struct op *op,
                     struct snapshot_reader *from); /* on a fresh op; false: damaged or no memory */
     bool (*valid)(const struct op *op);            /* walker, may be NULL */

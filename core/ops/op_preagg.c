@@ -286,6 +286,9 @@ static bool put_state(struct preagg *p, struct batch *out, struct slice *slice, 
     return !p->image.failed && state->length != UINT32_MAX;
 }
 
+/* Partials come when the step has no more rows: whoever has passed up to one has passed all rows. */
+#define PARTIAL_PLACES (UINT32_MAX - BATCH_ROWS_MAX)
+
 static enum op_progress send_partials(struct preagg *p, const struct step_time *t)
 {
     struct op_context *context = p->op.context;
@@ -309,6 +312,7 @@ static enum op_progress send_partials(struct preagg *p, const struct step_time *
         out->step = t->step;
         out->split = t->split;
         out->rows = out->live = count;
+        out->place_base = PARTIAL_PLACES;
         p->next_group += count;
         if (p->next_group == slice->table.groups) {
             p->next_slice++;

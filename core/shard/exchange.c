@@ -285,11 +285,18 @@ void exchange_passed(struct op *op, const struct position *position, uint64_t st
 {
     struct exchange *x = (struct exchange *)op;
 
-    if (x->in != NULL || x->shard_count == 1)
+    if (x->shard_count == 1)
         return;
     x->step = step;
+    if (x->in != NULL) {
+        /* held up too, or behind one that is and not resumed meanwhile: its receivers get what there is */
+        for (uint32_t q = 0; q < x->shard_count; q++)
+            send_open(x, q);
+        tell_reached(x);
+        return;
+    }
     for (uint32_t q = 0; q < x->shard_count; q++)
-        if ((x->to_shard == UINT32_MAX || q == x->to_shard) && send_open(x, q))
+        if ((x->to_shard == UINT32_MAX || q == x->to_shard) && send_open(x, q) && position != NULL)
             tell(x, q, position);
 }
 

@@ -335,7 +335,7 @@ static void front_decode(struct shard *shard)
     batch->step = front->entry->step;
     batch->split = front->entry->split;
     batch->class_ = CLASS_ROWS;
-    batch->place_base = front->rows;
+    batch->place_base = front->pushing_at = front->rows;
     batch->live = batch->selection == NULL ? batch->rows : batch->live;
     front->rows += batch->rows;
     shard->rows_in += batch->live;
@@ -353,13 +353,9 @@ static void front_end(struct shard *shard)
     struct front *front = &shard->front;
     struct stage *stage = &shard->stages[0];
 
-    while (front->end_op < stage->op_count) {
-        struct op *op = stage->ops[front->end_op];
-        enum op_progress p = OP_READY;
+    while (front->end_op < 2 * stage->op_count) {
+        const enum op_progress p = stage_end_op(stage, front->end_op++);
 
-        if (op->vtable->end_step != NULL)
-            p = op->vtable->end_step(op, stage_time(stage, front->end_op));
-        front->end_op++;
         if (p == OP_FAILED) {
             shard_fail(shard);
             return;
@@ -399,7 +395,7 @@ uint32_t front_turn(struct shard *shard)
     if (stage->blocked) {
         switch (stage_resume(shard, stage)) {
         case OP_FAILED: shard_fail(shard); return 1;
-        case OP_BUSY: return shard->context.work != worked;
+        case OP_BUSY: front_reached(shard); return shard->context.work != worked;
         default: stage->blocked = false;
         }
     }

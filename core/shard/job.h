@@ -124,7 +124,7 @@ struct stage {
     uint64_t step;   /* current or next */
     struct op **ops; /* topological; exchanges included */
     uint32_t *op_domain;
-    uint32_t op_count, end_op;
+    uint32_t op_count, end_op; /* below op_count: rows_ended(), then end_step() */
     struct time_domain *domains;
     uint32_t domain_count;
     int64_t *g;          /* per split, before the current step, in its source's unit */
@@ -142,9 +142,9 @@ struct stage {
 struct front {
     bool active, begun, decoding, ending;
     struct step_entry *entry;
-    struct decoder *decoder; /* of the current piece */
-    int64_t g;               /* greatest watermark value of the step so far */
-    uint32_t rows;
+    struct decoder *decoder;   /* of the current piece */
+    int64_t g;                 /* greatest watermark value of the step so far */
+    uint32_t rows, pushing_at; /* of the step so far; place of the batch on its way */
     uint32_t end_op;
 };
 
@@ -279,7 +279,7 @@ const struct step_time *exchange_time(const struct op *op);
 /* Gives fired rows their places in the order in which the consumer gets them. */
 void exchange_number(struct op *op, struct batch *batch);
 /* A sender's stage has passed @position without sending: says so to receivers that have nothing from it. */
-/* (what is partly filled and lies before it goes first) */
+/* (what is partly filled and lies before it goes first; @position may be NULL: not known) */
 void exchange_passed(struct op *op, const struct position *position, uint64_t step);
 bool edge_open(struct shard *shard, uint32_t edge);
 void edge_close(struct shard *shard, uint32_t edge);
@@ -290,6 +290,8 @@ enum edge_state { EDGE_WAITING, EDGE_WORKED, EDGE_BUSY, EDGE_ENDED, EDGE_FAILED 
 enum edge_state edge_receive(struct shard *shard, struct stage *stage, uint32_t edge);
 /* Tells the receivers of all exchanges of the stage how far it has come; for turns without progress. */
 void stage_reached(struct shard *shard, struct stage *stage, const struct step_entry *entry);
+/* The same for a front that is held up: what it waits for in one exchange its other receivers must hear of too. */
+void front_reached(struct shard *shard);
 int position_compare(const struct position *a, const struct position *b);
 void batch_position(const struct batch *batch, uint32_t row, struct position *out);
 
@@ -304,6 +306,8 @@ void stage_close(struct shard *shard, struct stage *stage);
 uint32_t stage_turn(struct shard *shard, struct stage *stage);
 bool stage_begin(struct shard *shard, struct stage *stage, const struct step_entry *entry);
 void stage_set_after(struct shard *shard, struct stage *stage, const struct step_entry *entry);
+/* Tells operator @n % op_count that the step's rows have ended, or with @n from op_count on that the step has. */
+enum op_progress stage_end_op(const struct stage *stage, uint32_t n);
 void stage_finish(struct shard *shard, struct stage *stage, const struct step_entry *entry);
 /* Downstream first. OP_READY: nothing is held up any more. */
 enum op_progress stage_resume(struct shard *shard, struct stage *stage);

@@ -180,8 +180,8 @@ static void stage_passed(struct shard *shard, struct stage *stage, const struct 
     tell_all(shard, stage, &least, entry->step);
 }
 
-/* Rows that a UNION ALL keeps until the step ends come behind firings of operators before it. */
-static bool keeps_rows(const struct shard *shard, const struct stage *stage)
+/* What a UNION ALL keeps until the step ends is of operators before it. */
+static bool keeps_results(const struct shard *shard, const struct stage *stage)
 {
     for (uint32_t i = 0; i < stage->op_count; i++) {
         const struct phys_node *node = shard->job->plan->nodes[stage->ops[i]->id];
@@ -200,12 +200,30 @@ void stage_reached(struct shard *shard, struct stage *stage, const struct step_e
         stage_passed(shard, stage, entry);
     } else if (stage->phase == STAGE_OPEN && stage->pushing_rows) {
         tell_all(shard, stage, &(struct position){.place = stage->pushing_at}, entry->step);
-    } else if (stage->phase == STAGE_ENDING && stage->end_op > 0 && !keeps_rows(shard, stage)) {
+    } else if (stage->phase == STAGE_ENDING && stage->end_op > stage->op_count &&
+               !keeps_results(shard, stage)) {
         const struct position firing = {.class_ = CLASS_FIRED,
-                                        .origin = stage->ops[stage->end_op - 1]->id};
+                                        .origin =
+                                            stage->ops[stage->end_op - 1 - stage->op_count]->id};
 
         tell_all(shard, stage, &firing, entry->step);
+    } else if (stage->phase == STAGE_ENDING) {
+        tell_all(shard, stage, NULL, entry->step);
     }
+}
+
+void front_reached(struct shard *shard)
+{
+    const struct front *front = &shard->front;
+    struct stage *stage = &shard->stages[0];
+    struct position position = {.place = front->pushing_at};
+
+    if (shard->job->shard_count == 1 || !front->begun)
+        return;
+    if (front->ending)
+        position.place = UINT32_MAX;
+    tell_all(shard, stage, front->ending && keeps_results(shard, stage) ? NULL : &position,
+             front->entry->step);
 }
 
 /* ---- handing on ---- */

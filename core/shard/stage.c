@@ -354,17 +354,24 @@ static uint32_t stage_receive(struct shard *shard, struct stage *stage,
     return 1;
 }
 
+enum op_progress stage_end_op(const struct stage *stage, uint32_t n)
+{
+    const uint32_t i = n % stage->op_count;
+    struct op *op = stage->ops[i];
+    enum op_progress (*end)(struct op *, const struct step_time *) =
+        n < stage->op_count ? op->vtable->rows_ended : op->vtable->end_step;
+
+    return end != NULL ? end(op, stage_time(stage, i)) : OP_READY;
+}
+
 static void stage_end(struct shard *shard, struct stage *stage, const struct step_entry *entry)
 {
     const bool abort = (entry->flags & STEP_ABORT) != 0;
 
-    while (stage->end_op < stage->op_count) {
-        const uint32_t i = stage->end_op++;
-        struct op *op = stage->ops[i];
-        enum op_progress p = OP_READY;
+    while (stage->end_op < 2 * stage->op_count) {
+        const uint32_t n = stage->end_op++;
+        const enum op_progress p = abort ? OP_READY : stage_end_op(stage, n);
 
-        if (op->vtable->end_step != NULL && !abort)
-            p = op->vtable->end_step(op, stage_time(stage, i));
         if (p == OP_FAILED) {
             shard_fail(shard);
             return;
