@@ -438,7 +438,7 @@ static void stats_holder(const struct job *job, struct mill_stats *out)
     else
         at[time_format(at_load_relaxed(&live->holder_us), &type, at, sizeof at - 1)] = '\0';
     snprintf(out->holding, sizeof out->holding,
-             "split %.80s holds the watermark%s%s; the next window closes at %s",
+             "split %.70s holds the watermark%s%s; the next window closes at %s",
              (const char *)(uintptr_t)at_load_relaxed(&live->holder), place, at, until);
 }
 
