@@ -281,6 +281,24 @@ class Live:
         return code, self.p.stderr.read().decode()
 
 
+def growing_time(base, shards):
+    """Between two files event time stands still: the rows of the next one are not late, those of before the watermark are."""
+    write(base + "/a.csv", "2024-05-01 10:00:01\n")
+    live = Live(table(base, "ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '2' SECOND", source_monitor__interval="50 ms") +
+                "SELECT window_start, COUNT(*) FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' SECOND)) "
+                "GROUP BY window_start, window_end", "--shards", shards)
+    seen = []
+    for name, second in (("b", 20), ("c", 5), ("d", 40), ("e", 60)):
+        write(base + "/." + name, "2024-05-01 10:%02d:%02d\n" % divmod(second, 60))
+        time.sleep(0.3)
+        os.rename(base + "/." + name, base + "/" + name + ".csv")
+        if second != 5: # late: nothing comes of it
+            seen.append({20: "10:00:01", 40: "10:00:20", 60: "10:00:40"}[second])
+            check("growing: a window closes when the next file comes", live.sees(b"2024-05-01 %s.000,1\n" % seen[-1].encode()), live.out)
+    code, err = live.end()
+    check("growing: a row of before the watermark is late", live.out.count(b",1\n") == 3, live.out, err)
+
+
 def growing(d):
     for shards in ("1", "2"):
         base = d + "/grow" + shards
@@ -299,6 +317,8 @@ def growing(d):
         code, err = live.end()
         check("growing: a file is read as it was when found", live.out == b"a\n1\n2\n3\n", live.out)
         check("growing: Ctrl-C", code == 130 and live.seconds < 1 and "stopped" in err, code, err, live.seconds)
+    for shards in ("1", "2"):
+        growing_time(d + "/time" + shards, shards)
     base = d + "/clock"
     write(base + "/a.csv", "1\n2\n3\n")
     live = Live(table(base, "a INT, p AS PROCTIME()", source_monitor__interval="50 ms") +

@@ -251,6 +251,8 @@ struct job {
 #define ON_BATCH_NO_MEMORY (-2147483647) /* what else is not 0: the receiver asks to stop */
 
 /* step.c */
+/* A monitored folder may yet bring new splits. */
+bool source_may_grow(const struct source *source);
 int job_open_sources(struct job *job, struct mill_error *error);
 void job_close_sources(struct job *job);
 /* Tries to take the token and to cut one step for @shard, whose front is free. Work done. */

@@ -227,6 +227,15 @@ bool stage_begin(struct shard *shard, struct stage *stage, const struct step_ent
     return true;
 }
 
+/* Splits may yet open for a domain all of whose known ones have ended: its watermark is not infinite then. */
+static bool domain_may_grow(const struct job *job, const struct time_domain *domain)
+{
+    for (uint32_t i = 0; i < job->source_count; i++)
+        if ((domain->sources >> i & 1) != 0 && source_may_grow(job->sources[i].source))
+            return true;
+    return false;
+}
+
 /* The watermark after the step, once it is decoded. */
 void stage_set_after(struct shard *shard, struct stage *stage, const struct step_entry *entry)
 {
@@ -248,6 +257,9 @@ void stage_set_after(struct shard *shard, struct stage *stage, const struct step
                     : in_unit(entry->wm_max, job->sources[entry->source].nanos, domain->nanos);
 
             w = min_i64(max_i64(t->g_split, in_step), w);
+            if (w == TIME_MAX && domain_may_grow(job, domain))
+                w = max_i64(t->g_split,
+                            in_unit(entry->wm_max, job->sources[entry->source].nanos, domain->nanos));
         } else if (t->g_others == TIME_MAX) {
             w = domain->w; /* all idle: W holds */
         }

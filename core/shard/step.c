@@ -244,15 +244,16 @@ static bool is_live(const struct source *source)
     return source->vtable->live || source->live;
 }
 
-/* A monitored folder may yet bring new splits. */
+bool source_may_grow(const struct source *source)
+{
+    return source->grows || (source->vtable->live && source->vtable != &memory_source);
+}
+
 static bool more_may_open(const struct job *job)
 {
-    for (uint32_t i = 0; i < job->source_count; i++) {
-        const struct source *source = job->sources[i].source;
-
-        if (source->grows || (source->vtable->live && source->vtable != &memory_source))
+    for (uint32_t i = 0; i < job->source_count; i++)
+        if (source_may_grow(job->sources[i].source))
             return true;
-    }
     return false;
 }
 
