@@ -2,8 +2,8 @@
  *
  * Of CSV:
  * The first row is a header when none of its fields is a number or a time and some field below is, or when all its fields
- * are distinct words. A column's type is the narrowest of BIGINT, DOUBLE, BOOLEAN, DATE, TIMESTAMP(3, 6 or 9) and STRING
- * that all its values fit.
+ * are distinct words. A column's type is the narrowest of BIGINT, DECIMAL(n, 0), DOUBLE, BOOLEAN, DATE, TIMESTAMP(3, 6 or 9)
+ * and STRING that all its values fit; digits behind a leading zero are no number.
  */
 #include "core/source.h"
 #include "core/values.h"
@@ -20,8 +20,9 @@
 #define COLUMNS_MAX 4096u
 
 struct guess {
-    bool any, integer, real, boolean, date, time;
-    uint32_t digits;
+    bool any, integer, whole, real, boolean, date, time;
+    uint32_t digits;     /* of a second */
+    uint32_t whole_most; /* of a whole number */
 };
 
 struct sample {
@@ -57,22 +58,37 @@ static bool next_field(struct sample *s, const char **text, uint32_t *length, bo
     return true;
 }
 
-static bool is_integer(const char *t, uint32_t n)
+/* Digits of a whole number, 0: it is none. */
+static uint32_t whole_digits(const char *t, uint32_t n)
 {
-    uint32_t i = n > 0 && (t[0] == '-' || t[0] == '+');
+    const uint32_t sign = n > 0 && (t[0] == '-' || t[0] == '+');
 
-    if (i == n || n > 19)
-        return false;
-    for (; i < n; i++)
+    for (uint32_t i = sign; i < n; i++)
         if (t[i] < '0' || t[i] > '9')
-            return false;
-    return true;
+            return 0;
+    return n - sign;
+}
+
+static bool fits_bigint(const char *t, uint32_t n)
+{
+    int128 v;
+
+    return decimal_parse(t, n, 38, 0, &v) && v >= INT64_MIN && v <= INT64_MAX;
+}
+
+/* 007: what is more than a number is text. */
+static bool is_padded(const char *t, uint32_t n)
+{
+    const uint32_t sign = n > 0 && (t[0] == '-' || t[0] == '+');
+
+    return n > sign + 1 && t[sign] == '0' && t[sign + 1] >= '0' && t[sign + 1] <= '9';
 }
 
 static void look(struct guess *g, const char *t, uint32_t n)
 {
     const struct mill_type nanos = type_time(MILL_TIMESTAMP, 9);
     const char *point = memchr(t, '.', n);
+    const uint32_t whole = whole_digits(t, n);
     double d;
     int32_t day;
     int64_t time;
@@ -80,9 +96,11 @@ static void look(struct guess *g, const char *t, uint32_t n)
     if (n == 0)
         return;
     if (!g->any)
-        *g = (struct guess){true, true, true, true, true, true, 0};
-    g->integer = g->integer && is_integer(t, n);
-    g->real = g->real && double_parse(t, n, &d);
+        *g = (struct guess){true, true, true, true, true, true, true, 0, 0};
+    g->whole = g->whole && whole > 0 && !is_padded(t, n);
+    g->whole_most = max_u32(g->whole_most, whole);
+    g->integer = g->integer && g->whole && fits_bigint(t, n);
+    g->real = g->real && !is_padded(t, n) && double_parse(t, n, &d);
     g->boolean = g->boolean && ((n == 4 && strncasecmp(t, "true", 4) == 0) ||
                                 (n == 5 && strncasecmp(t, "false", 5) == 0));
     g->date = g->date && n <= 10 && date_parse(t, n, &day);
@@ -91,10 +109,26 @@ static void look(struct guess *g, const char *t, uint32_t n)
         g->digits = max_u32(g->digits, (uint32_t)(t + n - point - 1));
 }
 
+/* What all values of two runs fit. */
+static struct guess both(const struct guess *a, const struct guess *b)
+{
+    return (struct guess){.any = true,
+                          .integer = a->integer && b->integer,
+                          .whole = a->whole && b->whole,
+                          .real = a->real && b->real,
+                          .boolean = a->boolean && b->boolean,
+                          .date = a->date && b->date,
+                          .time = a->time && b->time,
+                          .digits = max_u32(a->digits, b->digits),
+                          .whole_most = max_u32(a->whole_most, b->whole_most)};
+}
+
 static struct mill_type type_of(const struct guess *g)
 {
     if (g->any && g->integer)
         return type_make(MILL_BIGINT);
+    if (g->any && g->whole)
+        return g->whole_most <= 38 ? type_decimal(g->whole_most, 0) : type_string();
     if (g->any && g->real)
         return type_make(MILL_DOUBLE);
     if (g->any && g->boolean)
@@ -290,14 +324,7 @@ int infer_file(const struct env *env, const char *path, struct arena *arena,
     read_rows(&s, rest, count);
     for (uint32_t i = 0; i < count; i++) {
         if (!header && first[i].any)
-            rest[i] = rest[i].any ? (struct guess){true,
-                                                   rest[i].integer && first[i].integer,
-                                                   rest[i].real && first[i].real,
-                                                   rest[i].boolean && first[i].boolean,
-                                                   rest[i].date && first[i].date,
-                                                   rest[i].time && first[i].time,
-                                                   max_u32(rest[i].digits, first[i].digits)}
-                                  : first[i];
+            rest[i] = rest[i].any ? both(&rest[i], &first[i]) : first[i];
         fields[i].type = type_of(&rest[i]);
         if (!header)
             fields[i].name = arena_format(arena, "f%u", i);

@@ -1,6 +1,6 @@
 /* io/infer_json.c - the schema of JSON lines from their first megabyte.
  *
- * A member's type is the narrowest of BIGINT, DOUBLE, BOOLEAN, DATE, TIMESTAMP or TIMESTAMP_LTZ(3, 6 or 9), ROW and STRING
+ * A member's type is the narrowest of BIGINT, DECIMAL(n, 0), DOUBLE, BOOLEAN, DATE, TIMESTAMP or TIMESTAMP_LTZ(3, 6 or 9), ROW and STRING
  * that all its values fit; arrays, mixtures and members that are always null are STRING. Members stand in the order in
  * which they are met. Lines that are no JSON objects are left to the reader, which says what is wrong with them.
  */
@@ -15,8 +15,9 @@ struct shape {
     const char *name;
     uint32_t name_length;
     bool seen; /* a value that is not null; then what all of them can be: */
-    bool integer, real, boolean, date, sql, iso, zoned, object;
-    uint32_t digits; /* of a second, at most */
+    bool integer, whole, real, boolean, date, sql, iso, zoned, object;
+    uint32_t whole_most; /* digits of a whole number, at most */
+    uint32_t digits;     /* of a second, at most */
     struct shape *fields, *last, *next;
     uint32_t field_count;
 };
@@ -44,7 +45,7 @@ static void look_text(struct shape *s, const char *p, uint32_t length)
 
     if (s->zoned != zoned) /* some have a zone, some have none */
         s->sql = s->iso = false;
-    s->integer = s->real = s->boolean = false;
+    s->integer = s->whole = s->real = s->boolean = false;
     s->date = s->date && json_time(false, &date, p, length, &value) == NULL;
     s->sql = s->sql && json_time(false, &time, p, length, &value) == NULL;
     s->iso = s->iso && json_time(true, &time, p, length, &value) == NULL;
@@ -65,12 +66,14 @@ static const char *look(struct json_reader *r, struct arena *arena, struct shape
     if (end == NULL)
         return NULL;
     if (!s->seen) {
-        s->integer = s->real = s->boolean = s->date = s->sql = s->iso = s->object = true;
+        s->integer = s->whole = s->real = s->boolean = true;
+        s->date = s->sql = s->iso = s->object = true;
         s->zoned = *p == '"' && end[-2] == 'Z';
     }
     s->seen = true;
     if (*p == '{') {
-        s->integer = s->real = s->boolean = s->date = s->sql = s->iso = false;
+        s->integer = s->whole = s->real = s->boolean = false;
+        s->date = s->sql = s->iso = false;
         return look_object(r, arena, s, p);
     }
     s->object = false;
@@ -80,11 +83,13 @@ static const char *look(struct json_reader *r, struct arena *arena, struct shape
     }
     s->date = s->sql = s->iso = false;
     if (*p == 't' || *p == 'f' || *p == '[') {
-        s->integer = s->real = false;
+        s->integer = s->whole = s->real = false;
         s->boolean = s->boolean && *p != '[';
     } else {
         s->boolean = false;
         s->integer = s->integer && is_integer(p, end);
+        s->whole = s->whole && strspn(p, "-0123456789") == (size_t)(end - p);
+        s->whole_most = max_u32(s->whole_most, (uint32_t)(end - p) - (*p == '-'));
     }
     return end;
 }
@@ -164,7 +169,9 @@ static bool type_of(struct arena *arena, const struct shape *s, bool iso, struct
     *type = type_string();
     if (!s->seen)
         return true;
-    if (s->integer || s->real) {
+    if (!s->integer && s->whole) {
+        *type = s->whole_most <= 38 ? type_decimal(s->whole_most, 0) : type_string();
+    } else if (s->integer || s->real) {
         *type = type_make(s->integer ? MILL_BIGINT : MILL_DOUBLE);
     } else if (s->boolean) {
         *type = type_make(MILL_BOOLEAN);

@@ -111,6 +111,9 @@ const char *item_name(struct planner *p, const struct ast_item *item, uint32_t i
 
 /* bind_window.c */
 struct relation bind_window_function(struct planner *p, const struct ast_table *t);
+/* Whether TUMBLE_START(...) and the like, a call of @function, speak of this window. */
+bool window_is_same(struct planner *p, struct relation *r, const struct ast_expr *call,
+                    const char *function, const struct window_spec *window);
 void window_from_call(struct planner *p, struct relation *r, const struct ast_expr *call,
                       struct window_spec *out);
 bool is_group_window(const struct ast_expr *x);

@@ -21,7 +21,8 @@ struct aggregation {
     int32_t start, end; /* attached: input columns */
     struct window_spec window;
     struct mill_type time_type;
-    uint32_t *late_at; /* LATE DATA INTO: the input's columns among args */
+    const struct ast_expr *call; /* the window in GROUP BY, or NULL */
+    uint32_t *late_at;           /* LATE DATA INTO: the input's columns among args */
     /* WHERE over a window function whose windows depend on other rows: all rows make windows, those that pass count. */
     struct expr *row_filter;
 };
@@ -163,9 +164,14 @@ static struct expr *auxiliary(struct planner *p, struct aggregation *a, const st
         for (size_t k = 0; k < COUNT_OF(suffixes); k++) {
             const size_t n = strlen(names[i]);
 
-            if (strncasecmp(name, names[i], n) == 0 &&
-                strcasecmp(name + n, suffixes[k].suffix) == 0)
-                return window_column(p, a, suffixes[k].role, x->at);
+            if (strncasecmp(name, names[i], n) != 0 ||
+                strcasecmp(name + n, suffixes[k].suffix) != 0)
+                continue;
+            if (a->call == NULL || !window_is_same(p, a->input, x, names[i], &a->window))
+                plan_fail(p, x->at, MILL_E_TYPE,
+                          "%s needs GROUP BY %s over the same time with the same lengths", name,
+                          names[i]);
+            return window_column(p, a, suffixes[k].role, x->at);
         }
     return NULL;
 }
@@ -269,6 +275,7 @@ static void note_window(struct planner *p, struct aggregation *a, struct relatio
         plan_fail(p, call->at, MILL_E_TYPE, "GROUP BY has two windows");
     window_from_call(p, r, call, &a->window);
     a->windowed = true;
+    a->call = call;
     a->time_type = a->window.time_type;
 }
 

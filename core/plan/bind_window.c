@@ -127,11 +127,13 @@ static void window_time(struct planner *p, const struct relation *r, const struc
 
 static void check_hop(struct planner *p, const struct ast_expr *call, const struct window_spec *w)
 {
+    const double per_second = type_is_nanos(&w->time_type) ? 1e9 : 1e6;
+
     if (w->slide > w->size)
         plan_fail(p, call->at, MILL_E_TYPE,
-                  "HOP: the slide (%lld) is longer than the size (%lld), rows between windows "
+                  "HOP: the slide (%g s) is longer than the size (%g s), rows between windows "
                   "would be lost; the order is HOP(table, time, slide, size)",
-                  (long long)w->slide, (long long)w->size);
+                  (double)w->slide / per_second, (double)w->size / per_second);
 }
 
 static void window_sizes(struct planner *p, const struct ast_expr *call, uint32_t first,
@@ -196,6 +198,22 @@ void window_from_call(struct planner *p, struct relation *r, const struct ast_ex
                   call->name.parts[call->name.count - 1]);
     window_time(p, r, call->args[0], out);
     window_sizes(p, call, 1, out);
+}
+
+bool window_is_same(struct planner *p, struct relation *r, const struct ast_expr *call,
+                    const char *function, const struct window_spec *window)
+{
+    struct ast_expr *named = arena_new(p->arena, struct ast_expr);
+    struct window_spec w;
+
+    *named = *call;
+    named->name.parts = arena_array(p->arena, __typeof__(*named->name.parts), 1);
+    named->name.parts[0] = function;
+    named->name.count = 1;
+    window_from_call(p, r, named, &w);
+    return w.kind == window->kind && w.time == window->time &&
+           w.processing_time == window->processing_time && w.size == window->size &&
+           w.slide == window->slide && w.offset == window->offset;
 }
 
 /* ---- table functions ---- */
