@@ -12,6 +12,7 @@
 #include "io/infer.h"
 #include "io/unpack.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <strings.h>
 
@@ -263,10 +264,26 @@ static int read_sample(const struct env *env, const char *path, struct arena *ar
     const int handle = env->file.open(env->self, path, ENV_READ);
     int64_t n;
 
+    if (handle == -ENOENT && strpbrk(path, "*?[") != NULL)
+        return mill_fail(error, MILL_E_NO_INPUT, 0, 0,
+                         "there is no file '%s'; a table reads the files of a pattern, CREATE "
+                         "TABLE "
+                         "... WITH ('connector' = 'filesystem', 'path' = '%s', ...)",
+                         path, path);
     if (handle < 0)
         return mill_fail_os(error, MILL_E_NO_INPUT, handle, "cannot open '%s'", path);
     n = env->file.pread(env->self, handle, to, SAMPLE_BYTES, 0);
     env->file.close(env->self, handle);
+    if (n == -EISDIR)
+        return mill_fail(error, MILL_E_NO_INPUT, 0, 0,
+                         "'%s' is a folder: a table reads it, CREATE TABLE ... WITH ('connector' = "
+                         "'filesystem', 'path' = '%s', ...); info prints one",
+                         path, path);
+    if (n == -ESPIPE)
+        return mill_fail(error, MILL_E_NO_INPUT, 0, 0,
+                         "'%s' is a pipe, whose columns cannot be guessed: CREATE TABLE ... WITH "
+                         "('connector' = 'stdin', ...)",
+                         path);
     if (n < 0)
         return mill_fail_os(error, MILL_E_NO_INPUT, (int)n, "cannot read '%s'", path);
     *length = (size_t)n;

@@ -197,6 +197,16 @@ static struct relation bind_source(struct planner *p, const struct table *t, str
     return r;
 }
 
+/* The source below what makes computed columns. */
+static struct phys_node *table_source(const struct relation *r)
+{
+    struct phys_node *node = r->node;
+
+    while (node->kind != NODE_SOURCE)
+        node = node->inputs[0];
+    return node;
+}
+
 /* FROM 'path': a table with an inferred schema, kept in the plan. */
 static struct relation bind_file(struct planner *p, const struct ast_table *t)
 {
@@ -221,6 +231,7 @@ static struct relation bind_file(struct planner *p, const struct ast_table *t)
     table->options.table = table->name;
     struct relation r = bind_source(p, table, t->at);
 
+    table_source(&r)->source.guessed = true;
     /* any of its timestamps serves windows; the watermark is +infinity at the end */
     for (uint32_t i = 0; i < r.count; i++)
         r.columns[i].rowtime = r.columns[i].rowtime || type_is_time(&r.columns[i].type);

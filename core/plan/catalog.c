@@ -3,6 +3,7 @@
 
 #include "core/zone.h"
 
+#include <stdio.h>
 #include <strings.h>
 
 struct catalog *catalog_new(struct heap *heap, const struct env *env)
@@ -84,7 +85,8 @@ const struct connector *table_connector(const struct table *table, struct mill_e
 {
     const char *name = table_option(table, "connector");
     const char *names[64];
-    size_t n = 0;
+    char all[400] = "";
+    size_t n = 0, length = 0;
     const char *near;
 
     if (name == NULL) {
@@ -98,12 +100,15 @@ const struct connector *table_connector(const struct table *table, struct mill_e
             return mill_connectors[i];
         if (n < COUNT_OF(names))
             names[n++] = mill_connectors[i]->name;
+        length += (size_t)snprintf(all + length, sizeof all - length, "%s%s", i > 0 ? ", " : "",
+                                   mill_connectors[i]->name);
+        length = min_u64(length, sizeof all - 1);
     }
     near = nearest_name(name, names, n);
     mill_fail(error, MILL_E_OPTION, table->options.line, table->options.column,
-              "table %s: there is no connector '%s'%s%s%s", table->name, name,
+              "table %s: there is no connector '%s'%s%s%s; there are %s", table->name, name,
               near != NULL ? "; did you mean '" : "", near != NULL ? near : "",
-              near != NULL ? "'?" : "");
+              near != NULL ? "'?" : "", all);
     return NULL;
 }
 

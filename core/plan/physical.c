@@ -458,6 +458,40 @@ static bool setting_is(const struct planner *p, const char *key, const char *val
     return text != NULL && strcasecmp(text, value) == 0;
 }
 
+/* Without marking it as known to the connector. */
+static const char *file_path(const struct options *options)
+{
+    for (uint32_t i = 0; options != NULL && i < options->count; i++)
+        if (strcmp(options->items[i].key, "path") == 0)
+            return options->items[i].value;
+    return NULL;
+}
+
+/* A file that is read and written under one name would be gone with the first mistake. */
+static void check_overwritten(struct planner *p)
+{
+    const struct env *env = p->catalog->env;
+
+    for (uint32_t i = 0; i < p->count; i++) {
+        const struct phys_node *sink = p->nodes[i];
+        const char *to = sink->kind == NODE_SINK ? file_path(sink->sink.options) : NULL;
+        struct env_stat about;
+
+        for (uint32_t k = 0; to != NULL && k < p->count; k++) {
+            const struct phys_node *source = p->nodes[k];
+            const char *from =
+                source->kind == NODE_SOURCE ? file_path(source->source.options) : NULL;
+
+            if (from != NULL && strcmp(from, to) == 0 &&
+                env->file.stat(env->self, to, &about) >= 0 && about.is_regular)
+                plan_fail(p, (struct ast_at){sink->sink.options->line, sink->sink.options->column},
+                          MILL_E_OPTION,
+                          "table %s writes '%s', which table %s reads: its rows would be lost",
+                          sink->sink.table, to, source->source.table);
+        }
+    }
+}
+
 static struct phys_plan *finish(struct planner *p)
 {
     struct phys_plan *plan = arena_new(p->arena, struct phys_plan);
@@ -475,6 +509,7 @@ static struct phys_plan *finish(struct planner *p)
     prune(p);
     if (!setting_is(p, "millstream.optimizer.filter-push-down", "off"))
         plan_early_filters(p, !setting_is(p, "millstream.optimizer.filter-push-down", "all"));
+    check_overwritten(p);
     plan->nodes = p->nodes;
     plan->node_count = p->count;
     plan->sources = arena_array(p->arena, struct phys_node *, p->count + 1);

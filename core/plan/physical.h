@@ -52,6 +52,7 @@ struct source_node {
     bool exact;       /* but bad values are found in them */
     enum { ON_ERROR_FAIL, ON_ERROR_SKIP, ON_ERROR_DEAD } on_error;
     const char *dead_letter_path;
+    bool guessed;              /* FROM 'path' */
     struct mill_input *memory; /* connector 'memory' */
 };
 

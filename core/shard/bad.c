@@ -6,7 +6,12 @@
 static int fail_with(const struct bad_policy *policy, const struct bad_row *row,
                      struct mill_error *error)
 {
-    const char *hint = "; set 'on-error' = 'skip' or 'dead-letter' to go on without such rows";
+    const char *hint =
+        policy->node->kind != NODE_SOURCE ? ""
+        : policy->node->source.guessed
+            ? "; the columns are guessed: CREATE TABLE (info prints it) with other types, or with "
+              "'on-error' = 'skip' or 'dead-letter' to go on without such rows"
+            : "; set 'on-error' = 'skip' or 'dead-letter' to go on without such rows";
     const char *table = policy->node->kind == NODE_SOURCE ? policy->node->source.table : "VALUES";
     char line[32] = "";
 

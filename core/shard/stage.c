@@ -258,8 +258,8 @@ void stage_set_after(struct shard *shard, struct stage *stage, const struct step
 
             w = min_i64(max_i64(t->g_split, in_step), w);
             if (w == TIME_MAX && domain_may_grow(job, domain))
-                w = max_i64(t->g_split,
-                            in_unit(entry->wm_max, job->sources[entry->source].nanos, domain->nanos));
+                w = max_i64(t->g_split, in_unit(entry->wm_max, job->sources[entry->source].nanos,
+                                                domain->nanos));
         } else if (t->g_others == TIME_MAX) {
             w = domain->w; /* all idle: W holds */
         }
