@@ -28,7 +28,6 @@ size_t csv_cut(const struct mk_table *kernels, const struct csv_options *options
                size_t length, size_t want);
 
 /* Text of rows: fields quoted where they must be. */
-void csv_write_header(struct text_buffer *to, const struct mill_schema *schema, char delimiter);
 void csv_write_rows(struct text_buffer *to, const struct batch *batch,
                     const struct mill_schema *schema, const struct csv_options *options);
 

@@ -154,12 +154,13 @@ static void put_text(struct text_buffer *to, const char *text, size_t length,
     text_put(to, &quote, 1);
 }
 
-void csv_write_header(struct text_buffer *to, const struct mill_schema *schema, char delimiter)
+static void put_names(struct text_buffer *to, const struct mill_schema *schema,
+                      const struct csv_options *options)
 {
     for (uint32_t i = 0; i < schema->field_count; i++) {
         if (i > 0)
-            text_put(to, &delimiter, 1);
-        text_put(to, schema->fields[i].name, strlen(schema->fields[i].name));
+            text_put(to, &options->delimiter, 1);
+        put_text(to, schema->fields[i].name, strlen(schema->fields[i].name), options);
     }
     text_put(to, "\n", 1);
 }
@@ -214,6 +215,7 @@ struct csv_writer {
     struct heap *heap;
     const struct mill_schema *schema;
     struct csv_options options;
+    bool header;
 };
 
 static int refuse_rows(const struct mill_schema *schema, const struct options *options,
@@ -308,6 +310,8 @@ static int writer_open(const struct sink_config *config, struct format_writer **
     w->schema = config->schema;
     *out = &w->writer;
     code = refuse_rows(config->schema, config->options, error);
+    if (code == MILL_OK)
+        code = option_bool(config->options, "csv.write-header", false, &w->header, error);
     return code != MILL_OK ? code : csv_options_read(config->options, &w->options, error);
 }
 
@@ -316,6 +320,14 @@ static void writer_close(struct format_writer *writer)
     struct csv_writer *w = (struct csv_writer *)writer;
 
     heap_free(w->heap, w, sizeof *w);
+}
+
+static void writer_begin(struct format_writer *writer, struct text_buffer *to)
+{
+    struct csv_writer *w = (struct csv_writer *)writer;
+
+    if (w->header)
+        put_names(to, w->schema, &w->options);
 }
 
 static void writer_write(struct format_writer *writer, const struct batch *batch,
@@ -335,6 +347,7 @@ static const char *const write_options[] = {"csv.field-delimiter",
                                             "csv.disable-quote-character",
                                             "csv.escape-character",
                                             "csv.null-literal",
+                                            "csv.write-header",
                                             NULL};
 const struct format_vtable format_csv = {.name = "csv",
                                          .extension = "csv",
@@ -350,4 +363,5 @@ const struct format_vtable format_csv = {.name = "csv",
                                          .asks_filter = format_asks_filter,
                                          .writer_open = writer_open,
                                          .writer_close = writer_close,
+                                         .write_begin = writer_begin,
                                          .write = writer_write};

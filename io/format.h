@@ -101,6 +101,8 @@ struct format_vtable {
     int (*writer_open)(const struct sink_config *config, struct format_writer **out,
                        struct mill_error *error);
     void (*writer_close)(struct format_writer *writer);
+    /* Appends what stands before the first row of a file; or NULL. */
+    void (*write_begin)(struct format_writer *writer, struct text_buffer *to);
     /* Appends the live rows in order. A failure shows in @to->failed. */
     void (*write)(struct format_writer *writer, const struct batch *batch, struct text_buffer *to);
     void (*finish)(struct format_writer *writer, struct text_buffer *to); /* or NULL */

@@ -162,22 +162,37 @@ static char guess_delimiter(const char *bytes, size_t length)
     return found;
 }
 
+/* In quotes each quote stands twice. */
+static const char *plain_name(struct arena *arena, const char *text, uint32_t length, bool quoted)
+{
+    char *name = arena_alloc(arena, length + 1);
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; name != NULL && i < length; i++) {
+        name[n++] = text[i];
+        i += quoted && text[i] == '"';
+    }
+    if (name != NULL)
+        name[n] = '\0';
+    return name;
+}
+
 /* Names of the first row; whether it is a header is told by the types below it. */
 static uint32_t read_header(struct sample *s, struct arena *arena, struct mill_field *fields,
                             struct guess *guesses, bool *header)
 {
     uint32_t n = 0, length;
-    const char *text;
+    const char *text, *start = s->next;
     bool last = false;
 
     *header = true;
-    while (!last && n < COLUMNS_MAX && next_field(s, &text, &length, &last)) {
+    for (; !last && n < COLUMNS_MAX && next_field(s, &text, &length, &last); start = s->next) {
         struct guess g = {0};
 
         look(&g, text, length);
         *header = *header && length > 0 &&
                   !(g.any && (g.integer || g.real || g.boolean || g.date || g.time));
-        fields[n].name = arena_text(arena, text, length);
+        fields[n].name = plain_name(arena, text, length, *start == '"');
         look(&guesses[n], text, length);
         n++;
     }

@@ -111,6 +111,8 @@ static int stdout_open(const struct sink_config *config, struct sink **out,
 
     if (code == MILL_OK)
         code = format_check_options(config->options, own, s->writer->vtable->write_options, error);
+    if (code == MILL_OK && !config->check_only && s->writer->vtable->write_begin != NULL)
+        s->writer->vtable->write_begin(s->writer, &s->text);
     return opened(s, code, out);
 }
 

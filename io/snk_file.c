@@ -222,7 +222,11 @@ static int need_part(struct file_sink *s, struct folder *f, struct mill_error *e
     f->out = part_open(s, f, error);
     f->opened_us = TIME_MIN;
     f->dirty = true;
-    return f->out != NULL ? MILL_OK : error->code;
+    if (f->out == NULL)
+        return error->code;
+    if (s->format->write_begin != NULL)
+        s->format->write_begin(f->out->writer, &f->out->text);
+    return MILL_OK;
 }
 
 /* The part is whole; the next row begins another. */

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """The command driven as a person does: verbs and their misspellings, pipes, terminals, signals, summaries, exit codes of docs/CLI.md."""
-import json, os, pty, select, signal, subprocess, sys, tempfile, time
+import gzip, json, os, pty, re, select, signal, subprocess, sys, tempfile, time
 
 COMMAND = os.environ.get("MILL_COMMAND", "build/millstream")
 tests = []
@@ -52,6 +52,44 @@ def help_is_on_stdout_and_usage_on_stderr():
     expect(code == 0 and "millstream run FILE" in out and err == "", code, err)
     code, out, err = run()
     expect(code == 64 and out == "" and "millstream run FILE" in err, code, out)
+
+
+@test
+def each_verb_has_help():
+    words = {"run": ["run FILE", "--shards", "--json-summary"], "check": ["check FILE", "--set"], "explain": ["explain FILE", "-D NAME=VALUE"],
+             "gen": ["gen nexmark --events", "gen datagen --rows", "--out"], "convert": ["convert IN OUT", "--schema", "--no-header"],
+             "info": ["info FILE", "--verify"], "functions": ["functions"], "version": ["version"]}
+    for verb, wanted in words.items():
+        code, out, err = run(verb, "--help")
+        expect((code, err) == (0, "") and all(w in out for w in wanted), verb, code, out, err)
+        expect(all("millstream %s" % other not in out for other in words if other != verb), verb, out)
+        for args in ((verb, "-h"), ("help", verb), (verb, "more", "-h")):
+            expect(run(*args) == (0, out, ""), args)
+    expect(run("gen", "nexmark", "--help")[0] == 0 and run("help", "--help") == run("help") == run("--help"))
+    code, out, err = run("help", "chek")
+    expect(code == 64 and out == "" and "did you mean check" in err, code, err)
+
+
+@test
+def a_query_that_never_ran_prints_nothing():
+    bad = "CREATE TABLE t (a INT) WITH ('connector'='filesystem','format'='csv','path'='/nonexistent/x.csv');SELECT a FROM t"
+    for form in ("csv", "json", "table"):
+        for sql, want in ((bad, 66), ("SELECT a FROM '/nonexistent/x.csv'", 66), (bad.replace("'csv'", "'nix'"), 78)):
+            code, out, err = run("run", "--format", form, "-c", sql)
+            expect((code, out) == (want, "") and "millstream:" in err, form, code, out, err)
+    sql = "SELECT a FROM (VALUES (1)) AS t(a) WHERE a > 1"
+    expect(run("run", "--quiet", "-c", sql)[:2] == (0, "a\n") and run("run", "--quiet", "--format", "table", "-c", sql)[1] == "| a |\n|---|\n")
+    code, out, err = run("run", "--quiet", "-c", "SELECT 1 AS a; SELECT 2 AS b; " + bad)
+    expect(out == "a\n1\nb\n2\n" and code == 66, out)
+
+
+@test
+def rates_have_a_fitting_unit():
+    code, out, err = run("run", "-c", "SELECT 1 AS a")
+    expect(re.search(r" s, [\d.]+ (K )?rows/s, ", err) and "0.00" not in err.split(" s, ")[1], err)
+    code, out, err = run("run", "-c", "CREATE TABLE n (event_type INT) WITH ('connector'='nexmark','events.num'='2000000');SELECT COUNT(*) FROM n")
+    m = re.search(r"2000000 rows in, .* ([\d.]+) s, ([\d.]+) ([KM]) rows/s", err)
+    expect(m and abs(2000000 / float(m[1]) / (float(m[2]) * {"K": 1e3, "M": 1e6}[m[3]]) - 1) < 0.05, err)
 
 
 @test
@@ -121,7 +159,7 @@ ENDLESS = "CREATE TABLE n (event_type INT, dateTime TIMESTAMP(3), WATERMARK FOR 
 def a_terminal_sees_progress_and_interrupts_it():
     code, seen = on_terminal(["run", "-c", ENDLESS], until=b"rows/s", send=signal.SIGINT)
     expect(code == 130, code, seen)
-    for word in ("M rows/s", "MB/s", "watermark 2015-07-", "state ", "rows out", "late", "peak"):
+    for word in (" rows/s", "MB/s", "watermark 2015-07-", "state ", "rows out", "late", "peak"):
         expect(word in seen, word, seen)
     expect("held back" in seen and "holds the watermark at 2015-07-1" in seen and "the next window closes at 2015-07-1" in seen, seen)
 
@@ -152,6 +190,23 @@ def sigterm_ends_with_143_and_a_summary():
     p.send_signal(signal.SIGTERM)
     out, err = p.communicate(timeout=60)
     expect(p.returncode == 143 and "rows in" in err, p.returncode, err)
+
+
+@test
+def a_stopped_run_without_rows_held_says_so():
+    with tempfile.TemporaryDirectory() as d:
+        sql = "CREATE TABLE t (a INT) WITH ('connector'='filesystem','format'='csv','path'='%s/','source.monitor-interval'='1 s');" \
+              "SELECT a FROM t" % d
+        p = subprocess.Popen([COMMAND, "run", "-c", sql], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        time.sleep(0.5)
+        p.send_signal(signal.SIGINT)
+        out, err = p.communicate(timeout=60)
+        expect((p.returncode, out) == (130, "") and "the run was stopped\n" in err and "windows" not in err, p.returncode, out, err)
+    p = subprocess.Popen([COMMAND, "run", "-c", ENDLESS], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    time.sleep(0.5)
+    p.send_signal(signal.SIGINT)
+    out, err = p.communicate(timeout=60)
+    expect(p.returncode == 130 and "open windows did not fire" in err, err)
 
 
 @test
@@ -207,6 +262,25 @@ def generated_rows_go_to_a_file_or_standard_output():
                 expect(p.returncode == 0 and p.stderr == b"" and p.stdout == open(d + "/x", "rb").read(), kind, form, p.stderr)
     p = subprocess.run(COMMAND + " gen nexmark --events 1000 --out - > /dev/full", shell=True, capture_output=True, text=True)
     expect(p.returncode == 74 and "No space left" in p.stderr, p)
+
+
+@test
+def gen_tells_the_format_by_the_name():
+    kind = ["datagen", "--rows", "50", "--columns", "a INT, b STRING"]
+    with tempfile.TemporaryDirectory() as d:
+        for form, names in (("csv", ("x.csv", "x.txt", "x", "x.tsv")), ("json", ("x.json", "x.jsonl", "x.ndjson")), ("columnar", ("x.mcol",))):
+            expect(run("gen", *kind, "--format", form, "--out", d + "/want")[0] == 0)
+            for name in names:
+                code, out, err = run("gen", *kind, "--out", d + "/" + name)
+                expect(code == 0 and open(d + "/" + name, "rb").read() == open(d + "/want", "rb").read(), name, code, err)
+        expect(json.loads(open(d + "/x.json").readline()).keys() == {"a", "b"})
+        code, out, err = run("gen", *kind, "--out", d + "/y.json.gz")
+        expect(code == 0 and gzip.open(d + "/y.json.gz").read() == open(d + "/x.json", "rb").read(), err)
+        expect(run("gen", *kind, "--format", "json", "--out", d + "/z.csv")[0] == 0 and
+               open(d + "/z.csv").read() == open(d + "/x.json").read())
+        code, out, err = run("gen", *kind, "--out", d + "/x.parquet")
+        expect(code == 64 and all(w in err for w in (".csv", ".json", ".mcol", "--format", "x.parquet")), code, err)
+        expect(not os.path.exists(d + "/x.parquet"))
 
 
 @test

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """millstream convert and info: random rows of all types go csv -> columnar -> csv and come back byte for byte; the columnar file is read
 by an independent reader of docs/COLUMNAR.md; flipped bits are found; what info says is recomputed here, and its statement runs."""
-import datetime, decimal, os, random, struct, subprocess, sys, tempfile
+import csv, datetime, decimal, io, os, random, struct, subprocess, sys, tempfile
 
 COMMAND = os.path.abspath(os.environ.get("MILL_COMMAND", "build/millstream"))
 QUICK = bool(os.environ.get("MILL_QUICK"))
@@ -86,7 +86,7 @@ def round_trips(folder):
         with open(a, "w", encoding="utf-8", newline="") as f:
             f.writelines(",".join(row) + "\n" for row in table)
         there = run("convert", a, m, "--schema", SCHEMA, "-i", "csv.null-literal=\\N", "--quiet")
-        back = run("convert", m, b, "-o", "csv.null-literal=\\N", "--quiet")
+        back = run("convert", m, b, "-o", "csv.null-literal=\\N", "--no-header", "--quiet")
         same = there[0] == back[0] == 0 and open(a, "rb").read() == open(b, "rb").read()
         lines = zip(open(a, encoding="utf-8"), open(b, encoding="utf-8")) if there[0] == back[0] == 0 else []
         check("seed %d: csv -> columnar -> csv" % seed, same, there[2] + back[2] + str([x for x in lines if x[0] != x[1]][:2]))
@@ -114,7 +114,7 @@ def damage(folder):
         flipped = bytearray(data)
         flipped[at] ^= 1 << r.randrange(8)
         open(bad, "wb").write(flipped)
-        code, out, err = run("convert", bad, part, "-o", "csv.null-literal=\\N", "--quiet")
+        code, out, err = run("convert", bad, part, "-o", "csv.null-literal=\\N", "--no-header", "--quiet")
         rows = open(part, "rb").read() if os.path.exists(part) else b""
         check("bit of byte %d flipped" % at, code == 65 and "bad.mcol, byte " in err and whole.startswith(rows), (code, err))
         if rows:
@@ -165,7 +165,72 @@ def info(folder):
         check(" ".join(args), got[0] == code and word in got[2], got)
 
 
+def headers(folder):
+    """Column names survive convert; the expected bytes are those of Python's csv module."""
+    a, b, m = (os.path.join(folder, n) for n in ("h.csv", "h2.csv", "h.mcol"))
+    names, rows = ["id", "the, name", 'say "hi"'], [["1", "x", "2.5"], ["2", "y z", "3.5"]]
+
+    def text(*lines, **how):
+        to = io.StringIO()
+        csv.writer(to, lineterminator="\n", **how).writerows(lines)
+        return to.getvalue()
+
+    def read(path):
+        return open(path, newline="").read()
+
+    open(a, "w", newline="").write(text(names, *rows))
+    check("convert keeps the header", run("convert", a, b, "--quiet")[0] == 0 and read(a) == read(b), read(b))
+    for k, (args, want) in enumerate(((("--header",), text(names, *rows)), (("--no-header",), text(*rows)),
+                                      (("-o", "csv.write-header=false"), text(*rows)), (("--no-header", "-o", "csv.write-header=true"), text(names, *rows)),
+                                      (("-o", "csv.field-delimiter=;"), text(names, *rows, delimiter=";")))):
+        got = run("convert", a, b, "--quiet", *args)
+        check("convert " + " ".join(args), got[0] == 0 and read(b) == want, (got, read(b)))
+    got = run("convert", a, m, "--quiet"), run("convert", m, b, "--quiet")
+    check("names through a columnar file", read(b) == text(names, *rows), (got, read(b)))
+    out = run("run", "--quiet", "-c", "SELECT * FROM '%s'" % b)[1]
+    check("FROM finds the header again", out == text(names, *rows), out)
+    got = run("convert", a, folder + "/h.json", "--quiet", "--no-header")
+    check("other formats have no header", got[0] == 0 and open(folder + "/h.json").read().count("\n") == 2, got)
+    table = "CREATE TABLE o (a INT, `b,c` STRING, p STRING) %s WITH ('connector' = '%s', %s 'format' = 'csv' %s);INSERT INTO o SELECT * FROM (%s);"
+    three = "VALUES (1, 'x', 'u'), (2, 'y', 'v'), (3, 'z', 'u')"
+    on = ", 'csv.write-header' = 'true'"
+    for name, part, more, values, want in (
+            ("o1.csv", "", on, three, {"": 'a,"b,c",p\n1,x,u\n2,y,v\n3,z,u\n'}), ("o2.csv", "", "", three, {"": "1,x,u\n2,y,v\n3,z,u\n"}),
+            ("o3.csv", "", on, "SELECT * FROM (%s) AS t(a, b, c) WHERE a > 3" % three, {"": 'a,"b,c",p\n'}),
+            ("o4/", "", on + ", 'sink.rolling-policy.file-size' = '12b'", three,
+             {"part-%d.csv" % k: 'a,"b,c",p\n' + row for k, row in enumerate(("1,x,u\n", "2,y,v\n", "3,z,u\n"))}),
+            ("o5", "PARTITIONED BY (p)", on, three, {"p=u/part-0.csv": 'a,"b,c"\n1,x\n3,z\n', "p=v/part-0.csv": 'a,"b,c"\n2,y\n'})):
+        path = os.path.join(folder, name)
+        got = run("run", "--quiet", "-c", table % (part, "filesystem", "'path' = '%s'," % path, more, values))
+        found = {"": read(path)} if os.path.isfile(path) else {os.path.relpath(os.path.join(d, n), path): read(os.path.join(d, n))
+                                                              for d, _, files in os.walk(path) for n in files}
+        check("csv.write-header: " + name, found == want, (found, got))
+    got = run("run", "--quiet", "-c", table % ("", "stdout", "", on, three))
+    check("csv.write-header to standard output", got[:2] == (0, 'a,"b,c",p\n1,x,u\n2,y,v\n3,z,u\n'), got)
+    got = run("run", "--quiet", "-c", table % ("", "stdout", "", on.replace("true", "yes"), three))
+    check("csv.write-header is a BOOLEAN", got[:2] == (78, "") and "csv.write-header" in got[2], got)
+
+
+def same_file(folder):
+    a, many = os.path.join(folder, "same.csv"), os.path.join(folder, "sames")
+    os.mkdir(many)
+    for path in (a, many + "/1.csv", many + "/2.csv"):
+        open(path, "w").write("a,b\n1,2\n")
+    os.symlink(a, folder + "/soft.csv")
+    os.link(a, folder + "/hard.csv")
+    for source, to in ((a, a), (a, folder + "/./same.csv"), (a, folder + "/soft.csv"), (folder + "/hard.csv", a), (many, many + "/2.csv"),
+                       (many + "/*.csv", many + "/1.csv"), (many, many), (many, many + "/")):
+        before = {path: (os.stat(path).st_ino, os.stat(path).st_mtime_ns, open(path).read()) for path in (a, many + "/1.csv", many + "/2.csv")}
+        code, out, err = run("convert", source, to, "--format", "csv")
+        after = {path: (os.stat(path).st_ino, os.stat(path).st_mtime_ns, open(path).read()) for path in before}
+        check("convert %s %s" % (source, to), code == 64 and out == "" and to in err and before == after and
+              sorted(os.listdir(many)) == ["1.csv", "2.csv"], (code, err))
+    check("a copy is no same file", run("convert", a, many + "/2.csv", "--quiet")[0] == 0)
+
+
 with tempfile.TemporaryDirectory() as folder:
+    headers(folder)
+    same_file(folder)
     round_trips(folder)
     damage(folder)
     info(folder)

@@ -61,8 +61,7 @@ static bool ends_with(const char *text, size_t length, const char *end)
     return length >= n && memcmp(text + length - n, end, n) == 0;
 }
 
-/* By the name, .gz and .zst set aside. NULL: none that is known. */
-static const char *format_of(const char *path)
+const char *format_of(const char *path)
 {
     static const char *const names[][2] = {{".csv", "csv"},      {".txt", "csv"},
                                            {".tsv", "csv"},      {".json", "json"},
@@ -112,10 +111,34 @@ struct convert {
     const char *in, *out, *format, *schema;
     const char *in_options[32], *out_options[32];
     unsigned in_count, out_count;
-    bool quiet;
+    bool quiet, no_header;
     uint64_t rows;
     double seconds;
 };
+
+/* A file or folder that both paths name, maybe through links. */
+static bool same_file(const char *a, const char *b)
+{
+    struct stat s, t;
+
+    return stat(a, &s) == 0 && stat(b, &t) == 0 && s.st_dev == t.st_dev && s.st_ino == t.st_ino &&
+           (S_ISREG(s.st_mode) || S_ISDIR(s.st_mode));
+}
+
+/* Rows are not read from where they are written to. */
+static int refuse_same(const struct convert *c, const glob_t *files)
+{
+    bool same = same_file(c->in, c->out);
+
+    for (size_t i = 0; i < files->gl_pathc && !same; i++)
+        same = same_file(files->gl_pathv[i], c->out);
+    if (!same)
+        return 0;
+    fprintf(stderr,
+            "millstream: %s is read and would be replaced: convert to another name, then rename\n",
+            c->out);
+    return EXIT_USAGE;
+}
 
 static int convert_options(struct convert *c, int count, char **args)
 {
@@ -126,6 +149,8 @@ static int convert_options(struct convert *c, int count, char **args)
 
         if (strcmp(name, "--quiet") == 0) {
             c->quiet = true;
+        } else if (strcmp(name, "--header") == 0 || strcmp(name, "--no-header") == 0) {
+            c->no_header = name[2] == 'n';
         } else if (in || out || format || schema) {
             if (value == NULL)
                 return usage("a value is missing behind", name);
@@ -164,6 +189,11 @@ static int put_source(const struct convert *c, FILE *sql)
 
     if (code != 0)
         return code;
+    code = refuse_same(c, &files);
+    if (code != 0) {
+        globfree(&files);
+        return code;
+    }
     if (c->schema != NULL) {
         const char *format = format_of(files.gl_pathv[0]);
 
@@ -183,6 +213,19 @@ static int put_source(const struct convert *c, FILE *sql)
     }
     globfree(&files);
     return code;
+}
+
+/* 'csv.write-header', unless -o says it. */
+static void put_header_option(const struct convert *c, FILE *sql)
+{
+    static const char key[] = "csv.write-header=";
+
+    if (strcmp(c->format, "csv") != 0)
+        return;
+    for (unsigned i = 0; i < c->out_count; i++)
+        if (strncmp(c->out_options[i], key, sizeof key - 1) == 0)
+            return;
+    put_option(sql, c->no_header ? "csv.write-header=false" : "csv.write-header=true");
 }
 
 static void convert_end(void *user, mill_query *query, int code)
@@ -213,6 +256,7 @@ static int convert_run(struct convert *c, FILE *sql, char **text)
     put_quoted(sql, c->format, strlen(c->format));
     for (unsigned i = 0; i < c->out_count; i++)
         put_option(sql, c->out_options[i]);
+    put_header_option(c, sql);
     fprintf(sql, ") LIKE source (EXCLUDING ALL);\nINSERT INTO output SELECT * FROM %s;\n",
             c->in_count > 0 ? "input" : "source");
     if (fclose(sql) != 0 || code != 0)

@@ -4,5 +4,7 @@
 
 int convert_main(int count, char **args); /* the exit code */
 int info_main(int count, char **args);
+/* "csv", "json" or "columnar" by the name, .gz and .zst set aside. NULL: none that is known. */
+const char *format_of(const char *path);
 
 #endif

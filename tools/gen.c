@@ -5,6 +5,7 @@
 #include "tools/gen.h"
 
 #include "core/millstream.h"
+#include "tools/files.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -141,15 +142,32 @@ static int read_options(struct gen *g, int count, char **args, bool nexmark)
     return 0;
 }
 
+/* Told by the name, if not by --format; a name without an extension is CSV. */
+static int find_format(struct gen *g)
+{
+    const char *slash = strrchr(g->out, '/'), *name = slash != NULL ? slash + 1 : g->out;
+
+    if (g->format != NULL)
+        return 0;
+    g->format = strchr(name, '.') != NULL ? format_of(name) : "csv";
+    if (g->format != NULL)
+        return 0;
+    return usage("the name tells no format (.csv, .txt, .tsv, .json, .jsonl, .ndjson, .mcol, with "
+                 ".gz or .zst behind it): give --format for",
+                 g->out);
+}
+
 int gen_main(int count, char **args)
 {
-    struct gen g = {.seed = "1", .rate = "10000", .format = "csv"};
+    struct gen g = {.seed = "1", .rate = "10000"};
     const bool nexmark = count > 0 && strcmp(args[0], "nexmark") == 0;
     int code;
 
     if (!nexmark && (count < 1 || strcmp(args[0], "datagen") != 0))
         return usage("gen makes nexmark or datagen, not", count > 0 ? args[0] : "nothing");
     code = read_options(&g, count, args, nexmark);
+    if (code == 0)
+        code = find_format(&g);
     if (code != 0)
         return code;
     if (nexmark)

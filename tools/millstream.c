@@ -47,21 +47,34 @@ static mill_engine *volatile running_engine; /* for the signal handler */
 
 /* ---- help ---- */
 
-static const char help_text[] =
-    "usage: millstream run FILE | -c SQL | -      runs a script of Flink SQL\n"
-    "       millstream check FILE | -c SQL | -    parses and plans it, runs nothing\n"
-    "       millstream explain FILE | -c SQL | -  prints the plan of each query\n"
-    "       millstream gen nexmark --events N [--seed S] [--rate R] [--format csv|json|columnar] "
-    "--out "
-    "FILE|-\n"
-    "       millstream gen datagen --rows N --columns 'id BIGINT, ...' [--set fields.id.min=1]\n"
-    "                      [--seed S] [--format csv|json|columnar] --out FILE|-\n"
-    "       millstream convert IN OUT [--format csv|json|columnar] [--schema 'a INT, ...']\n"
-    "                      [-i KEY=VALUE] [-o KEY=VALUE]  options of the input, of the output\n"
-    "       millstream info FILE                  format, rows, times, disorder, a CREATE TABLE\n"
-    "       millstream info --verify FILE         checks all checksums of a columnar file\n"
-    "       millstream functions                  lists the built-in functions\n"
-    "       millstream version                    version, instruction set, cpus\n"
+static const struct {
+    const char *verb, *calls, *notes;
+} help[] = {
+    {"run", "run FILE | -c SQL | -      runs a script of Flink SQL\n", NULL},
+    {"check", "check FILE | -c SQL | -    parses and plans it, runs nothing\n", NULL},
+    {"explain", "explain FILE | -c SQL | -  prints the plan of each query\n", NULL},
+    {"gen",
+     "gen nexmark --events N [--seed S] [--rate R] [--format csv|json|columnar] --out FILE|-\n"
+     "       millstream gen datagen --rows N --columns 'id BIGINT, ...' [--set fields.id.min=1]\n"
+     "                      [--seed S] [--format csv|json|columnar] --out FILE|-\n",
+     "the format is told by the name of FILE (.csv, .json, .jsonl, .ndjson, .mcol; .gz or .zst "
+     "behind it)\nor by --format; without both it is csv. --out - is standard output.\n"},
+    {"convert",
+     "convert IN OUT [--format csv|json|columnar] [--schema 'a INT, ...']\n"
+     "                      [-i KEY=VALUE] [-o KEY=VALUE]  options of the input, of the output\n"
+     "                      [--no-header] [--quiet]\n",
+     "the format is told by the name of OUT (.csv, .json, .jsonl, .ndjson, .mcol) or by --format.\n"
+     "--no-header: CSV without the line of column names. --quiet: no summary.\n"},
+    {"info",
+     "info FILE                  format, rows, times, disorder, a CREATE TABLE\n"
+     "       millstream info --verify FILE         checks all checksums of a columnar file\n",
+     NULL},
+    {"functions", "functions                  lists the built-in functions\n", NULL},
+    {"version", "version                    version, instruction set, cpus\n", NULL},
+    {"help", "help [VERB]                this, or how VERB is called\n", NULL},
+};
+
+static const char help_options[] =
     "options: --shards N        threads, each with its own share of the keys (default: one per "
     "cpu)\n"
     "         --set KEY=VALUE   shards, batch-rows, step-bytes, step-rows, ring-slots, "
@@ -70,10 +83,36 @@ static const char help_text[] =
     "         -D NAME=VALUE     replaces ${NAME} in the script\n"
     "         --format csv|json|table   of bare SELECTs (default: table on a terminal, else csv)\n"
     "         --quiet           no progress, no summary\n"
-    "         --json-summary FILE       the summary as one JSON object\n"
-    "exit: 0 well, 64 usage, 65 bad data, 66 no input, 70 internal, 71 memory, 74 I/O, 78 SQL or "
-    "option,\n"
-    "      130 or 143 stopped by a signal\n";
+    "         --json-summary FILE       the summary as one JSON object\n";
+
+/* Of one verb, or of all. */
+static void put_help(FILE *to, const char *verb)
+{
+    const char *lead = "usage:";
+
+    for (size_t i = 0; i < sizeof help / sizeof *help; i++)
+        if (verb == NULL || strcmp(verb, help[i].verb) == 0) {
+            fprintf(to, "%-6s millstream %s", lead, help[i].calls);
+            lead = "";
+            if (verb != NULL && help[i].notes != NULL)
+                fputs(help[i].notes, to);
+        }
+    if (verb == NULL || strcmp(verb, "run") == 0 || strcmp(verb, "check") == 0 ||
+        strcmp(verb, "explain") == 0)
+        fputs(help_options, to);
+    fputs("exit: 0 well, 64 usage, 65 bad data, 66 no input, 70 internal, 71 memory, 74 I/O, 78 "
+          "SQL or option,\n"
+          "      130 or 143 stopped by a signal\n",
+          to);
+}
+
+static bool asks_help(int count, char **args)
+{
+    for (int i = 0; i < count; i++)
+        if (strcmp(args[i], "--help") == 0 || strcmp(args[i], "-h") == 0)
+            return true;
+    return false;
+}
 
 static int bad_usage(const char *what, const char *value)
 {
@@ -311,6 +350,10 @@ static int report(const struct command *c, const struct mill_error *error)
     const char *red = colored ? "\033[1;31m" : "", *plain = colored ? "\033[0m" : "";
 
     fflush(stdout);
+    if (error->code == MILL_E_INTERRUPTED && c->total.held == 0) {
+        fprintf(stderr, "%smillstream:%s the run was stopped\n", red, plain);
+        return 128 + (int)stopped_by;
+    }
     if (error->line > 0)
         fprintf(stderr, "%smillstream:%s %s:%u:%u: %s\n", red, plain, name, error->line,
                 error->column, error->message);
@@ -376,11 +419,23 @@ static void put_watermark(char *to, size_t bytes, int64_t watermark_us)
         snprintf(to + n, bytes - n, ", lag %ld s", (long)(now - at));
 }
 
+/* "12.34 M rows/s", "5.60 K rows/s", "7 rows/s" */
+static const char *rate_text(double rate, char to[48])
+{
+    if (rate >= 1e6)
+        snprintf(to, 48, "%.2f M rows/s", rate / 1e6);
+    else if (rate >= 1e3)
+        snprintf(to, 48, "%.2f K rows/s", rate / 1e3);
+    else
+        snprintf(to, 48, "%.0f rows/s", rate);
+    return to;
+}
+
 static void show_progress(struct progress *p)
 {
     mill_query *query = mill_running(p->command->engine);
     struct mill_stats s;
-    char watermark[80];
+    char watermark[80], rate[48];
 
     if (query == NULL)
         return;
@@ -390,9 +445,8 @@ static void show_progress(struct progress *p)
     if (!p->terminal)
         return;
     fprintf(stderr,
-            "\r%" PRIu64 " rows in, %.1f M rows/s, %.1f MB/s, %" PRIu64
-            " rows out%s, state %.1f MB\033[K",
-            s.rows_in, s.seconds > 0 ? (double)s.rows_in / s.seconds / 1e6 : 0.0,
+            "\r%" PRIu64 " rows in, %s, %.1f MB/s, %" PRIu64 " rows out%s, state %.1f MB\033[K",
+            s.rows_in, rate_text(s.seconds > 0 ? (double)s.rows_in / s.seconds : 0.0, rate),
             s.seconds > 0 ? (double)s.bytes_in / s.seconds / 1e6 : 0.0, s.rows_out, watermark,
             (double)s.state_bytes / 1e6);
     p->shown = true;
@@ -468,14 +522,15 @@ static int summary(const struct command *c, const struct mill_stats *s)
 {
     const double rate = s->seconds > 0 ? (double)s->rows_in / s->seconds : 0;
     struct rusage usage;
+    char shown[48];
     FILE *to;
 
     getrusage(RUSAGE_SELF, &usage);
     if (!c->quiet && s->shard_count > 0)
         fprintf(stderr,
                 "%" PRIu64 " rows in, %" PRIu64 " rows out, %" PRIu64 " late, %" PRIu64
-                " dead, %.3f s, %.2f M rows/s, %ld MB peak, %u shards\n",
-                s->rows_in, s->rows_out, s->late, s->dead, s->seconds, rate / 1e6,
+                " dead, %.3f s, %s, %ld MB peak, %u shards\n",
+                s->rows_in, s->rows_out, s->late, s->dead, s->seconds, rate_text(rate, shown),
                 usage.ru_maxrss / 1024, s->shard_count);
     if (!c->quiet)
         remarks(s);
@@ -517,9 +572,8 @@ static void on_end(void *user, mill_query *query, int code)
     struct command *c = user;
     struct mill_stats s;
 
-    (void)code;
     if (c->printer.schema != NULL) /* the schema goes with the query */
-        printer_end(&c->printer);
+        printer_end(&c->printer, code == MILL_OK);
     /* from here on the progress thread sees no running query; let it finish with this one */
     if (c->progress != NULL) {
         pthread_mutex_lock(&c->progress->lock);
@@ -550,7 +604,7 @@ static bool reader_gone(const struct mill_error *error)
     return error->os_errno == EPIPE && strstr(error->message, "standard output") != NULL;
 }
 
-static int verb_run(struct command *c)
+static int run_script(struct command *c)
 {
     const struct mill_callbacks callbacks = {.user = c,
                                              .on_text = on_text,
@@ -578,7 +632,7 @@ static int verb_run(struct command *c)
     return code != 0 ? code : unwritten;
 }
 
-static int verb_check(struct command *c, bool explain)
+static int plan_script(struct command *c, bool explain)
 {
     const struct mill_callbacks callbacks = {.user = c, .on_text = on_text};
     struct mill_error error = {0};
@@ -594,6 +648,16 @@ static int verb_check(struct command *c, bool explain)
     return 0;
 }
 
+static int check_script(struct command *c)
+{
+    return plan_script(c, false);
+}
+
+static int explain_script(struct command *c)
+{
+    return plan_script(c, true);
+}
+
 static void each_function(void *user, const char *name, const char *signature,
                           const char *description, const char *category)
 {
@@ -601,7 +665,7 @@ static void each_function(void *user, const char *name, const char *signature,
     printf("%s\t%s\t%s\t%s\n", name, signature, description, category);
 }
 
-static int verb_script(const char *verb, int count, char **args)
+static int verb_script(int (*script)(struct command *), int count, char **args)
 {
     struct command c = {.printer = {.to = stdout, .format = PRINT_CSV}};
     int code;
@@ -613,8 +677,7 @@ static int verb_script(const char *verb, int count, char **args)
     if (!c.format_given && isatty(1))
         c.printer.format = PRINT_TABLE;
     if (code == 0)
-        code =
-            strcmp(verb, "run") == 0 ? verb_run(&c) : verb_check(&c, strcmp(verb, "explain") == 0);
+        code = script(&c);
     mill_engine_close(c.engine);
     for (unsigned i = 0; i < c.variable_count; i++)
         free(c.names[i]);
@@ -623,41 +686,95 @@ static int verb_script(const char *verb, int count, char **args)
     return code;
 }
 
+static int verb_help(int count, char **args)
+{
+    const char *names[sizeof help / sizeof *help];
+    const size_t all = sizeof help / sizeof *help;
+
+    if (count == 0 || asks_help(count, args)) {
+        put_help(stdout, NULL);
+        return 0;
+    }
+    for (size_t i = 0; i < all; i++) {
+        names[i] = help[i].verb;
+        if (strcmp(args[0], names[i]) == 0) {
+            put_help(stdout, names[i]);
+            return 0;
+        }
+    }
+    return unknown_word("verb", args[0], names, all);
+}
+
+static int verb_functions(int count, char **args)
+{
+    (void)count;
+    (void)args;
+    mill_functions(each_function, NULL);
+    return 0;
+}
+
+static int verb_version(int count, char **args)
+{
+    char text[1024];
+
+    (void)count;
+    (void)args;
+    mill_build_info(text, sizeof text);
+    fputs(text, stdout);
+    return 0;
+}
+
+static int verb_run(int count, char **args)
+{
+    return verb_script(run_script, count, args);
+}
+
+static int verb_check(int count, char **args)
+{
+    return verb_script(check_script, count, args);
+}
+
+static int verb_explain(int count, char **args)
+{
+    return verb_script(explain_script, count, args);
+}
+
 int main(int count, char **args)
 {
-    static const char *const verbs[] = {"run", "check",     "explain", "convert", "info",
-                                        "gen", "functions", "version", "help"};
-    const char *verb = count > 1 ? args[1] : "";
-    char text[1024];
+    static const struct {
+        const char *name;
+        int (*call)(int count, char **args);
+    } verbs[] = {{"run", verb_run},
+                 {"check", verb_check},
+                 {"explain", verb_explain},
+                 {"convert", convert_main},
+                 {"info", info_main},
+                 {"gen", gen_main},
+                 {"functions", verb_functions},
+                 {"version", verb_version},
+                 {"help", verb_help},
+                 {"--version", verb_version},
+                 {"--help", verb_help},
+                 {"-h", verb_help}};
+    const size_t all = sizeof verbs / sizeof *verbs;
+    const char *verb = count > 1 ? args[1] : "", *names[sizeof verbs / sizeof *verbs];
 
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a file above its limit is an error of write() */
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
-    if (strcmp(verb, "run") == 0 || strcmp(verb, "check") == 0 || strcmp(verb, "explain") == 0)
-        return verb_script(verb, count - 2, args + 2);
-    if (strcmp(verb, "gen") == 0)
-        return gen_main(count - 2, args + 2);
-    if (strcmp(verb, "functions") == 0) {
-        mill_functions(each_function, NULL);
-        return 0;
-    }
-    if (strcmp(verb, "version") == 0 || strcmp(verb, "--version") == 0) {
-        mill_build_info(text, sizeof text);
-        fputs(text, stdout);
-        return 0;
-    }
-    if (strcmp(verb, "help") == 0 || strcmp(verb, "--help") == 0 || strcmp(verb, "-h") == 0) {
-        fputs(help_text, stdout);
-        return 0;
-    }
-    if (strcmp(verb, "convert") == 0)
-        return convert_main(count - 2, args + 2);
-    if (strcmp(verb, "info") == 0)
-        return info_main(count - 2, args + 2);
     if (count < 2) {
-        fputs(help_text, stderr);
+        put_help(stderr, NULL);
         return EXIT_USAGE;
     }
-    return unknown_word("verb", verb, verbs, sizeof verbs / sizeof *verbs);
+    for (size_t i = 0; i < all; i++) {
+        names[i] = verbs[i].name;
+        if (strcmp(verb, names[i]) != 0)
+            continue;
+        if (!asks_help(count - 2, args + 2))
+            return verbs[i].call(count - 2, args + 2);
+        put_help(stdout, verb[0] != '-' && strcmp(verb, "help") != 0 ? verb : NULL);
+        return 0;
+    }
+    return unknown_word("verb", verb, names, all - 3);
 }

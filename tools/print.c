@@ -280,16 +280,28 @@ void printer_begin(struct printer *p, const mill_query *query, const struct mill
 {
     p->query = query;
     p->schema = schema;
-    if (p->format == PRINT_CSV) {
-        for (uint32_t i = 0; i < schema->field_count; i++) {
-            if (i > 0)
-                fputc(',', p->to);
-            csv_text(p->to, schema->fields[i].name, strlen(schema->fields[i].name));
+    p->named = false;
+}
+
+/* The column names, once. */
+static void print_names(struct printer *p)
+{
+    if (p->named)
+        return;
+    p->named = true;
+    for (uint32_t i = 0; p->format != PRINT_JSON && i < p->schema->field_count; i++) {
+        const char *name = p->schema->fields[i].name;
+
+        if (p->format == PRINT_TABLE) {
+            keep_cell(p, strdup(name));
+            continue;
         }
-        fputc('\n', p->to);
+        if (i > 0)
+            fputc(',', p->to);
+        csv_text(p->to, name, strlen(name));
     }
-    for (uint32_t i = 0; p->format == PRINT_TABLE && i < schema->field_count; i++)
-        keep_cell(p, strdup(schema->fields[i].name));
+    if (p->format == PRINT_CSV)
+        fputc('\n', p->to);
 }
 
 static void print_row(struct printer *p, const struct mill_batch *batch, uint32_t row)
@@ -328,6 +340,8 @@ static void print_row(struct printer *p, const struct mill_batch *batch, uint32_
 
 void printer_rows(struct printer *p, const struct mill_batch *batch)
 {
+    if (batch->rows > 0)
+        print_names(p);
     for (uint32_t row = 0; row < batch->rows; row++)
         print_row(p, batch, row);
     if (p->format != PRINT_TABLE)
@@ -344,11 +358,13 @@ static size_t shown_width(const char *text)
     return n;
 }
 
-void printer_end(struct printer *p)
+void printer_end(struct printer *p, bool well)
 {
-    const uint32_t columns = p->schema != NULL ? p->schema->field_count : 0;
+    const uint32_t columns = p->schema->field_count;
     size_t *widths = calloc(columns + 1, sizeof *widths);
 
+    if (well)
+        print_names(p);
     for (size_t i = 0; widths != NULL && i < p->cell_count; i++)
         if (shown_width(p->cells[i]) > widths[i % columns])
             widths[i % columns] = shown_width(p->cells[i]);

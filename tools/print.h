@@ -15,13 +15,15 @@ struct printer {
     const struct mill_schema *schema; /* of the running query; lives as long as it */
     char **cells;                     /* table: rows kept until the end, to know the widths */
     size_t cell_count, cell_room;
+    bool named;  /* the column names have been printed */
     bool failed; /* the reader has gone */
 };
 
-/* TIMESTAMP_LTZ is shown by the clock of the query's session zone, in JSON as UTC with a Z. */
+/* Column names stand before the first row, or at the end of a query that went well without one.
+ * TIMESTAMP_LTZ is shown by the clock of the query's session zone, in JSON as UTC with a Z. */
 void printer_begin(struct printer *printer, const mill_query *query,
                    const struct mill_schema *schema);
 void printer_rows(struct printer *printer, const struct mill_batch *batch);
-void printer_end(struct printer *printer);
+void printer_end(struct printer *printer, bool well);
 
 #endif
