@@ -71,6 +71,22 @@ def each_verb_has_help():
 
 
 @test
+def the_man_page_has_every_option_and_exit_code():
+    root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "docs")
+    page = open(root + "/millstream.1").read().replace("\\-", "-")
+    words = set()
+    for verb in ("run", "check", "explain", "gen", "convert", "info", "functions", "version"):
+        words |= set(re.findall(r"(?<![\w-])--?[a-zA-Z][a-z-]*", run(verb, "--help")[1]))
+    expect({"--shards", "-D", "-i", "--verify", "--events", "--columns", "--no-header"} <= words, words)
+    for word in words | {"MILL_IO", "MILL_ISA"}:
+        expect(re.search(r"(?<![\w-])%s(?![\w-])" % word, page), word)
+    table = open(root + "/CLI.md").read().split("| exit | meaning |")[1].split("\n\n")[0]
+    codes = set(re.findall(r"\b\d+\b", re.sub(r"(?m)^\|([^|]*)\|.*$", r"\1", table)))
+    status = page.split(".SH EXIT STATUS")[1]
+    expect({"64", "78", "143"} <= codes and all(re.search(r"(?m)^\.BR? .*\b%s\b" % c, status) for c in codes), codes)
+
+
+@test
 def a_query_that_never_ran_prints_nothing():
     bad = "CREATE TABLE t (a INT) WITH ('connector'='filesystem','format'='csv','path'='/nonexistent/x.csv');SELECT a FROM t"
     for form in ("csv", "json", "table"):
