@@ -336,6 +336,8 @@ static int on_batch(void *user, mill_query *query, const struct mill_batch *batc
     struct command *c = user;
 
     (void)query;
+    if (batch->rows > 0)
+        printer_names(&c->printer);
     printer_rows(&c->printer, batch);
     return c->printer.failed;
 }
@@ -572,8 +574,10 @@ static void on_end(void *user, mill_query *query, int code)
     struct command *c = user;
     struct mill_stats s;
 
+    if (c->printer.schema != NULL && code == MILL_OK)
+        printer_names(&c->printer);
     if (c->printer.schema != NULL) /* the schema goes with the query */
-        printer_end(&c->printer, code == MILL_OK);
+        printer_end(&c->printer);
     /* from here on the progress thread sees no running query; let it finish with this one */
     if (c->progress != NULL) {
         pthread_mutex_lock(&c->progress->lock);

@@ -283,25 +283,27 @@ void printer_begin(struct printer *p, const mill_query *query, const struct mill
     p->named = false;
 }
 
-/* The column names, once. */
-static void print_names(struct printer *p)
+static void csv_names(const struct printer *p)
 {
-    if (p->named)
-        return;
-    p->named = true;
-    for (uint32_t i = 0; p->format != PRINT_JSON && i < p->schema->field_count; i++) {
+    for (uint32_t i = 0; i < p->schema->field_count; i++) {
         const char *name = p->schema->fields[i].name;
 
-        if (p->format == PRINT_TABLE) {
-            keep_cell(p, strdup(name));
-            continue;
-        }
         if (i > 0)
             fputc(',', p->to);
         csv_text(p->to, name, strlen(name));
     }
+    fputc('\n', p->to);
+}
+
+void printer_names(struct printer *p)
+{
+    if (p->named)
+        return;
+    p->named = true;
     if (p->format == PRINT_CSV)
-        fputc('\n', p->to);
+        csv_names(p);
+    for (uint32_t i = 0; p->format == PRINT_TABLE && i < p->schema->field_count; i++)
+        keep_cell(p, strdup(p->schema->fields[i].name));
 }
 
 static void print_row(struct printer *p, const struct mill_batch *batch, uint32_t row)
@@ -340,8 +342,6 @@ static void print_row(struct printer *p, const struct mill_batch *batch, uint32_
 
 void printer_rows(struct printer *p, const struct mill_batch *batch)
 {
-    if (batch->rows > 0)
-        print_names(p);
     for (uint32_t row = 0; row < batch->rows; row++)
         print_row(p, batch, row);
     if (p->format != PRINT_TABLE)
@@ -358,13 +358,11 @@ static size_t shown_width(const char *text)
     return n;
 }
 
-void printer_end(struct printer *p, bool well)
+void printer_end(struct printer *p)
 {
     const uint32_t columns = p->schema->field_count;
     size_t *widths = calloc(columns + 1, sizeof *widths);
 
-    if (well)
-        print_names(p);
     for (size_t i = 0; widths != NULL && i < p->cell_count; i++)
         if (shown_width(p->cells[i]) > widths[i % columns])
             widths[i % columns] = shown_width(p->cells[i]);

@@ -19,11 +19,12 @@ struct printer {
     bool failed; /* the reader has gone */
 };
 
-/* Column names stand before the first row, or at the end of a query that went well without one.
- * TIMESTAMP_LTZ is shown by the clock of the query's session zone, in JSON as UTC with a Z. */
+/* TIMESTAMP_LTZ is shown by the clock of the query's session zone, in JSON as UTC with a Z. */
 void printer_begin(struct printer *printer, const mill_query *query,
                    const struct mill_schema *schema);
+/* The column names, once: before the first row, or at the end of a query that went well without one. */
+void printer_names(struct printer *printer);
 void printer_rows(struct printer *printer, const struct mill_batch *batch);
-void printer_end(struct printer *printer, bool well);
+void printer_end(struct printer *printer);
 
 #endif
