@@ -1,6 +1,7 @@
 /* core/plan/bind_window.c - TUMBLE, HOP, CUMULATE, SESSION and windows by count, as table functions and in GROUP BY. */
 #include "core/plan/bind.h"
 
+#include <stdio.h>
 #include <strings.h>
 
 static const struct {
@@ -40,9 +41,17 @@ static const struct ast_expr *argument(struct planner *p, const struct ast_expr 
             return call->args[i]->args[0];
     if (!named && position < call->arg_count)
         return call->args[position];
-    if (needed)
-        plan_fail(p, call->at, MILL_E_TYPE, "%s lacks its argument %s",
-                  call->name.parts[call->name.count - 1], name);
+    if (needed) {
+        char given[200] = "";
+        size_t n = 0;
+
+        for (uint32_t i = 0; named && i < call->arg_count && n < sizeof given; i++)
+            if (call->args[i]->kind == AST_NAMED_ARG)
+                n += (size_t)snprintf(given + n, sizeof given - n, "%s%s",
+                                      i == 0 ? "; it got " : ", ", call->args[i]->text);
+        plan_fail(p, call->at, MILL_E_TYPE, "%s lacks its argument %s%s",
+                  call->name.parts[call->name.count - 1], name, given);
+    }
     return NULL;
 }
 

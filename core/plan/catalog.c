@@ -366,6 +366,17 @@ static int check_choice(const struct ast_statement *s, struct mill_error *error)
     return MILL_OK;
 }
 
+static const struct {
+    const char *key, *why;
+} refused[] =
+    {{"delivery.guarantee", "delivery guarantees need checkpoints, which are not supported yet"},
+     {"execution.checkpointing.interval", "checkpoints are not supported yet"},
+     {"table.exec.state.ttl",
+      "state lives until its window closes or the input ends; a time to live is not supported yet"},
+     {"state.memory.limit",
+      "the limit is the engine's: --set memory-limit=... on the command line, "
+      "memory_limit of mill_config"}};
+
 static int set(struct catalog *c, const struct ast_statement *s, struct mill_error *error)
 {
     const struct zone *zone = c->zone;
@@ -393,9 +404,10 @@ static int set(struct catalog *c, const struct ast_statement *s, struct mill_err
                          s->value);
     if (check_choice(s, error) != MILL_OK)
         return error->code;
-    if (strcmp(s->key, "delivery.guarantee") == 0)
-        return mill_fail(error, MILL_E_UNSUPPORTED, s->at.line, s->at.column,
-                         "delivery guarantees need checkpoints, which are not supported yet");
+    for (size_t i = 0; i < COUNT_OF(refused); i++)
+        if (strcmp(s->key, refused[i].key) == 0)
+            return mill_fail(error, MILL_E_UNSUPPORTED, s->at.line, s->at.column, "%s: %s", s->key,
+                             refused[i].why);
     made = arena_new(&c->arena, struct setting);
     *made = (struct setting){c->settings, s->key, s->value};
     c->settings = made;
