@@ -15,10 +15,11 @@
 #define COLUMNS_MAX 4096u    /* of one table */
 #define KEY_GROUPS 1024u     /* fixed; group -> shard by range */
 #define SHARDS_MAX 256u
-#define STEP_BYTES (1u << 20) /* a step of a byte source */
-#define STEP_ROWS 16384u      /* a step of a memory table or generator */
-#define TIME_MIN INT64_MIN    /* watermark before the first row */
-#define TIME_MAX INT64_MAX    /* watermark after the end of input */
+#define STEP_BYTES (1u << 20)              /* a step of a byte source */
+#define STEP_ROWS 16384u                   /* a step of a memory table or generator */
+#define WINDOW_NANOS_MAX 21600000000000000 /* 250 days: of windows over nanoseconds */
+#define TIME_MIN INT64_MIN                 /* watermark before the first row */
+#define TIME_MAX INT64_MAX                 /* watermark after the end of input */
 
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)

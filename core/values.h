@@ -44,6 +44,8 @@ bool decimal_add(int128 a, uint32_t a_scale, int128 b, uint32_t b_scale, uint32_
                  uint32_t precision, int128 *out);
 bool decimal_multiply(int128 a, int128 b, uint32_t scale, uint32_t to_scale, uint32_t precision,
                       int128 *out);
+/* The rest of @a / @b with the sign of @a, in the greater of both scales; @b is not 0. */
+bool decimal_modulo(int128 a, uint32_t a_scale, int128 b, uint32_t b_scale, int128 *out);
 bool decimal_divide(int128 a, uint32_t a_scale, int128 b, uint32_t b_scale, uint32_t scale,
                     uint32_t precision, int128 *out);
 bool decimal_parse(const char *text, size_t bytes, uint32_t precision, uint32_t scale, int128 *out);

@@ -227,6 +227,23 @@ def a_stopped_run_without_rows_held_says_so():
 
 
 @test
+def a_stop_is_seen_while_windows_fire():
+    with tempfile.TemporaryDirectory() as d: # 86 million windows, each with one row
+        open(d + "/two.csv", "w").write("1970-01-01 00:00:00\n1970-01-01 00:00:20\n")
+        sql = ("CREATE TABLE t (ts TIMESTAMP(3), WATERMARK FOR ts AS ts) WITH ('connector'='filesystem','format'='csv','path'='%s/two.csv'); "
+               "SELECT window_start, COUNT(*) FROM TABLE(HOP(TABLE t, DESCRIPTOR(ts), INTERVAL '0.001' SECOND, INTERVAL '1' DAY)) "
+               "GROUP BY window_start, window_end" % d)
+        for shards in ("1", "2"):
+            p = subprocess.Popen([COMMAND, "run", "--shards", shards, "--format", "csv", "-c", sql], stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE, text=True)
+            first = [p.stdout.readline() for _ in range(3)]
+            p.send_signal(signal.SIGTERM)
+            out, err = p.communicate(timeout=60)
+            rows = out.count("\n") + 2
+            expect(first[1] == "1969-12-31 00:00:00.001,1\n" and p.returncode == 143 and rows < 86419000 and "stopped" in err, first, rows, err)
+
+
+@test
 def colour_on_terminals_unless_no_color():
     code, seen = on_terminal(["run", "-c", "SELCT 1"], env={"NO_COLOR": ""})
     expect(code == 78 and "\033[1;31m" in seen, seen)

@@ -94,6 +94,14 @@ static uint128 magnitude(int128 v)
     return v < 0 ? -(uint128)v : (uint128)v;
 }
 
+static struct wide wide_tenth(struct wide n)
+{
+    const uint128 high = n.high / 10, middle = (n.high % 10) << 64 | n.low >> 64;
+    const uint128 low = (middle % 10) << 64 | (uint64_t)n.low;
+
+    return (struct wide){high, (middle / 10) << 64 | low / 10};
+}
+
 /* round(n / d) HALF_UP with a sign, within precision. */
 static bool wide_round(struct wide n, uint128 d, bool negative, uint32_t precision, int128 *out)
 {
@@ -134,10 +142,33 @@ bool decimal_add(int128 a, uint32_t a_scale, int128 b, uint32_t b_scale, uint32_
 bool decimal_multiply(int128 a, int128 b, uint32_t scale, uint32_t to_scale, uint32_t precision,
                       int128 *out)
 {
-    const struct wide product = wide_multiply(magnitude(a), magnitude(b));
+    struct wide product = wide_multiply(magnitude(a), magnitude(b));
+    uint32_t drop = scale - to_scale;
 
-    return wide_round(product, (uint128)decimal_power(scale - to_scale), (a < 0) != (b < 0),
-                      precision, out);
+    /* whether the rest is a half or more shows in its first digits */
+    for (; drop > 38; drop--)
+        product = wide_tenth(product);
+    return wide_round(product, (uint128)decimal_power(drop), (a < 0) != (b < 0), precision, out);
+}
+
+bool decimal_modulo(int128 a, uint32_t a_scale, int128 b, uint32_t b_scale, int128 *out)
+{
+    const uint128 x = magnitude(a), y = magnitude(b);
+    uint128 q, r = x;
+    struct wide d;
+
+    if (a_scale <= b_scale) {
+        const bool ok =
+            wide_divide(wide_multiply(x % y, (uint128)decimal_power(b_scale - a_scale)), y, &q, &r);
+
+        if (!ok)
+            return false;
+    } else {
+        d = wide_multiply(y, (uint128)decimal_power(a_scale - b_scale));
+        r = d.high == 0 ? x % d.low : x;
+    }
+    *out = a < 0 ? -(int128)r : (int128)r;
+    return true;
 }
 
 static uint32_t digits_of(uint128 v)

@@ -173,7 +173,7 @@ static bool resolve_round(struct call *c)
 
 static int128 round_digits(int128 v, uint32_t scale, int32_t digits, bool truncate)
 {
-    const int32_t drop = (int32_t)scale - digits;
+    const int64_t drop = (int64_t)scale - digits;
     int128 unit, half;
 
     if (drop <= 0)
@@ -230,9 +230,14 @@ static void rounded(struct eval *e, const struct column *args, uint32_t count, s
         default: {
             const uint32_t scale = e->where->args[0]->type.scale;
 
-            RESULT(int128, out)
-            [row] = round_digits(VALUE(int128, &args[0], row), scale, digits, truncate) /
-                    decimal_power(scale - t->scale);
+            const int128 v = round_digits(VALUE(int128, &args[0], row), scale, digits, truncate) /
+                             decimal_power(scale - t->scale);
+
+            RESULT(int128, out)[row] = v;
+            if (!decimal_fits(v, t->precision)) {
+                e->context->decimal_overflow++;
+                eval_null(e, out, row);
+            }
         }
         }
     }

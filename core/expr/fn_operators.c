@@ -395,21 +395,22 @@ static void eval_divide(struct eval *e, const struct column *args, uint32_t coun
     }
 }
 
-static void decimal_modulo(struct eval *e, const struct column *args, struct column *out)
+static void modulo_decimals(struct eval *e, const struct column *args, struct column *out)
 {
     const struct mill_type *a = &e->where->args[0]->type, *b = &e->where->args[1]->type;
-    const uint32_t scale = max_u32(a->scale, b->scale);
 
     FOR_ROWS(e, row)
     {
-        bool ok = true;
-        const int128 x = scaled(VALUE(int128, &args[0], row), a, scale, &ok);
-        const int128 y = scaled(VALUE(int128, &args[1], row), b, scale, &ok);
+        const int128 x = VALUE(int128, &args[0], row), y = VALUE(int128, &args[1], row);
+        int128 rest = 0;
 
-        if (y == 0)
+        if (y == 0) {
             eval_bad(e, row, "division by zero");
-        else
-            decimal_row(e, out, row, ok, x % y);
+        } else {
+            const bool ok = decimal_modulo(x, a->scale, y, b->scale, &rest);
+
+            decimal_row(e, out, row, ok, rest);
+        }
     }
 }
 
@@ -430,7 +431,7 @@ static void eval_modulo(struct eval *e, const struct column *args, uint32_t coun
         FOR_ROWS(e, row)
         RESULT(double, out)[row] = fmod(VALUE(double, &args[0], row), VALUE(double, &args[1], row));
         break;
-    default: decimal_modulo(e, args, out);
+    default: modulo_decimals(e, args, out);
     }
 }
 

@@ -71,6 +71,7 @@ struct op_context {
     uint32_t batch_rows;
     uint64_t seed;
     const struct zone *zone; /* the session's */
+    at_u32 *stop;            /* 2: the run is being stopped; NULL: nobody can */
     struct eval_context eval;
     struct mill_error *error; /* of the shard */
     const char *advice;       /* of op_no_memory() */
@@ -153,6 +154,11 @@ struct op *op_assign_new(struct op_context *context,
 
 /* Greatest g that a live row carries; TIME_MIN: none. */
 int64_t op_behind(const struct op *op, const struct batch *batch);
+/* The run is being stopped: what would still be fired is not wanted any more. */
+static inline bool op_stopping(const struct op *op)
+{
+    return op->context->stop != NULL && at_load_relaxed(op->context->stop) == 2;
+}
 /* Bounds of all values of an int64 column without NULLs, live or not. */
 void op_bounds(const struct op *op, const struct batch *batch, const struct column *column,
                int64_t *least, int64_t *greatest);

@@ -43,7 +43,7 @@ static void cursor_bounds(const struct window_spec *w, int64_t greatest, int64_t
                           int64_t *start, int64_t *end)
 {
     *start = w->kind == WINDOW_CUMULATE ? greatest : cursor;
-    *end = w->kind == WINDOW_CUMULATE ? cursor : cursor + w->size;
+    *end = w->kind == WINDOW_CUMULATE ? cursor : time_add(cursor, w->size);
 }
 
 static const struct column *time_column(const struct assign *a, const struct batch *in)
@@ -95,7 +95,7 @@ static uint32_t collect(struct assign *a, uint16_t *rows, int64_t *starts, int64
             rows[n] = (uint16_t)row;
             cursor_bounds(&a->window, start, a->next_start, &starts[n], &ends[n]);
             n++;
-            a->next_start += a->window.slide;
+            a->next_start = time_add(a->next_start, a->window.slide);
         }
         a->op.counters.consumed++;
     }
@@ -128,6 +128,11 @@ static enum op_progress assign_go_on(struct op *op, const struct step_time *t)
     uint16_t rows[BATCH_ROWS_MAX];
     int64_t starts[BATCH_ROWS_MAX], ends[BATCH_ROWS_MAX];
 
+    if (a->pending != NULL && op_stopping(op)) {
+        op->counters.consumed += a->pending->live - a->next_row;
+        batch_release(a->pending);
+        a->pending = NULL;
+    }
     while (a->pending != NULL) {
         const uint32_t n = collect(a, rows, starts, ends, op->context->batch_rows);
         struct batch *out;

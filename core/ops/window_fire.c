@@ -481,7 +481,7 @@ static int64_t closing_watermark(const struct window_op *w, const struct step_ti
 /* The next window, or what is left of the sides when all have fired. */
 static void begin_firing(struct window_op *w, int64_t watermark, int64_t *budget)
 {
-    const int64_t end = next_end(w, watermark);
+    const int64_t end = op_stopping(&w->op) ? TIME_MAX : next_end(w, watermark);
 
     *budget -= 1 + w->sides.count;
     if (end == TIME_MAX)

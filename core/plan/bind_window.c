@@ -75,6 +75,9 @@ static int64_t length_of(struct planner *p, const struct ast_expr *x, const stru
                       "the window's length is finer than the time column's microseconds: use a "
                       "TIMESTAMP(9) column");
         ns /= 1000;
+    } else if (ns > WINDOW_NANOS_MAX) {
+        plan_fail(p, x->at, MILL_E_TYPE,
+                  "windows over TIMESTAMP(9) are 250 days long at most: use a TIMESTAMP(6) column");
     }
     if (ns < least)
         plan_fail(p, x->at, MILL_E_TYPE, "the window's length must be above 0");
@@ -353,8 +356,8 @@ void materialize_window(struct planner *p, struct relation *r)
 
     if (r->window.kind == WINDOW_SESSION)
         plan_fail(p, r->at, MILL_E_UNSUPPORTED,
-                  "a SESSION window without GROUP BY window_start, window_end is not supported "
-                  "yet");
+                  "the windows of SESSION are known behind GROUP BY window_start, window_end only: "
+                  "HAVING can read them, a WHERE and rows without GROUP BY not yet");
     if (r->filter != NULL && !window_needs_all_rows(r)) {
         struct relation base = *r;
 

@@ -100,12 +100,22 @@ struct expr *expr_over(struct planner *p, const struct expr *e, struct expr *con
 /* ---- one part below one operator ---- */
 
 /* Column @i of an aggregation, if it is a key: as it stands in the input. Zeros and NaN are not what they were. */
+/* -0.0 and 0.0 are one key. */
+static bool has_reals(const struct mill_type *type)
+{
+    bool found = type->kind == MILL_FLOAT || type->kind == MILL_DOUBLE;
+
+    for (uint32_t i = 0; type->kind == MILL_ROW && i < type->field_count && !found; i++)
+        found = has_reals(&type->fields[i].type);
+    return found;
+}
+
 static struct expr *key_below(struct planner *p, const struct aggregate_node *a, uint32_t i,
                               const struct mill_type *type)
 {
     const struct expr_place none = {0, 0};
 
-    if (type->kind == MILL_FLOAT || type->kind == MILL_DOUBLE)
+    if (has_reals(type))
         return NULL;
     if (a->outs != NULL)
         return a->outs[i].kind == OUT_KEY
@@ -230,10 +240,12 @@ static struct expr *take_parts(struct planner *p, struct phys_node *calc)
     split(calc->calc.filter, &parts);
     for (uint32_t i = 0; i < parts.count; i++) {
         struct expr *part = parts.items[i];
-        bool any = below->kind == NODE_CALC || below->kind == NODE_UNION;
+        const bool keeps_rows = below->kind == NODE_CALC || below->kind == NODE_UNION;
+        bool any = keeps_rows;
 
+        /* below what drops rows (late ones), a part that may fail would fail for those as well */
         if (expr_is_pure(part) && reads_only(part, columns, &any) && any &&
-            (kept == NULL || expr_is_cheap(part)))
+            ((kept == NULL && keeps_rows) || expr_is_cheap(part)))
             moved = expr_both(p, moved, expr_fold(&p->session, expr_over(p, part, columns)));
         else
             kept = expr_both(p, kept, part);

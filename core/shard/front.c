@@ -50,9 +50,24 @@ static bool source_compute(struct source_op *s, struct batch *batch)
     return true;
 }
 
-/* A NULL in the WATERMARK column is a bad row. */
-static bool drop_null_times(struct source_op *s, struct batch *batch, const struct column *time)
+/* So far from the ends of int64 that windows of up to WINDOW_NANOS_MAX have bounds. */
+#define TIME_LEAST (-9200000000000000000)
+#define TIME_MOST 9200000000000000000
+
+static bool time_is_good(const struct column *time, uint32_t row)
 {
+    const int64_t v = ((const int64_t *)time->values)[time->constant ? 0 : row];
+
+    return column_valid(time, row) && v >= TIME_LEAST && v <= TIME_MOST;
+}
+
+/* A NULL in the WATERMARK column is a bad row, and so is a time whose windows would have no end. */
+static bool drop_bad_times(struct source_op *s, struct batch *batch, const struct column *time)
+{
+    static const char is_null[] = "the event time (WATERMARK column) is NULL";
+    static const char at_edge[] =
+        "the event time lies within 270 days of the ends of TIMESTAMP(9) in 1677 and 2262: its "
+        "windows would have no bounds";
     struct op_context *context = s->op.context;
     uint16_t kept[BATCH_ROWS_MAX];
     uint32_t n = 0;
@@ -60,19 +75,19 @@ static bool drop_null_times(struct source_op *s, struct batch *batch, const stru
     for (uint32_t i = 0; i < batch->live; i++) {
         const uint32_t row = batch_row(batch, i);
 
-        if (column_valid(time, row)) {
+        if (time_is_good(time, row)) {
             kept[n++] = (uint16_t)row;
             continue;
         }
         if (context->eval.bad_row == NULL ||
             context->eval.bad_row(context->eval.bad_user, batch, row,
-                                  "the event time (WATERMARK column) is NULL",
+                                  column_valid(time, row) ? at_edge : is_null,
                                   s->node->source.watermark.expression, context->error) != 0) {
             mill_fail(context->error, MILL_E_DATA, 0, 0,
-                      "table %s, row %u of step %llu: the event time (WATERMARK column) is NULL; "
+                      "table %s, row %u of step %llu: %s; "
                       "set 'on-error' = 'skip' or 'dead-letter' to go on without such rows",
                       s->node->source.table, batch_place(batch, row),
-                      (unsigned long long)batch->step);
+                      (unsigned long long)batch->step, column_valid(time, row) ? at_edge : is_null);
             return false;
         }
         s->op.counters.dead++;
@@ -94,7 +109,12 @@ static bool take_watermarks(struct source_op *s, struct batch *batch, const int6
         const struct mk_table *kernels = s->op.context->kernels;
         int64_t least, most, other;
 
-        kernels->bounds_i64(times, batch->rows, &least, &most);
+        if (batch->bounded == times) {
+            least = batch->least;
+            most = batch->greatest;
+        } else {
+            kernels->bounds_i64(times, batch->rows, &least, &most);
+        }
         batch->bounded = times;
         batch->least = least;
         batch->greatest = most;
@@ -123,6 +143,17 @@ static bool take_watermarks(struct source_op *s, struct batch *batch, const int6
     }
     *g_step = g;
     return true;
+}
+
+static bool times_are_good(struct source_op *s, struct batch *batch, const struct column *time)
+{
+    if (time->validity != NULL || (time->constant && s->nanos) || batch->rows == 0)
+        return batch->rows == 0;
+    if (!s->nanos)
+        return true;
+    s->op.context->kernels->bounds_i64(time->values, batch->rows, &batch->least, &batch->greatest);
+    batch->bounded = time->values;
+    return batch->least >= TIME_LEAST && batch->greatest <= TIME_MOST;
 }
 
 static const int64_t *flat_times(struct batch *batch, const struct column *c)
@@ -172,14 +203,14 @@ static bool source_watermark(struct source_op *s, struct batch *batch)
     if (s->node->kind != NODE_SOURCE || w->column < 0)
         return true;
     time = &batch->columns[w->column];
-    if (time->validity != NULL && !drop_null_times(s, batch, time))
+    if (!times_are_good(s, batch, time) && !drop_bad_times(s, batch, time))
         return false;
     mark = *time;
     if (w->delay < 0) {
         delay = 0;
         if (program_run(s->watermark, batch, &mark, &context->eval, context->error) != MILL_OK)
             return false;
-        if (mark.validity != NULL && !drop_null_times(s, batch, &mark))
+        if (mark.validity != NULL && !drop_bad_times(s, batch, &mark))
             return false;
     }
     times = flat_times(batch, time);

@@ -210,6 +210,7 @@ bool shard_open(struct shard *shard)
                                          .batch_rows = job->config.batch_rows,
                                          .seed = job->config.seed,
                                          .zone = job->plan->zone,
+                                         .stop = job->stop,
                                          .error = &shard->error,
                                          .turn_work = TURN_WORK,
                                          .take_batch = shard_take_batch};

@@ -33,6 +33,9 @@ static struct ast_property *parse_properties(struct parser *p, uint32_t *count)
         struct ast_property made = {.at = here(p)};
 
         made.key = parse_string(p, "an option as 'key' = 'value'");
+        for (uint32_t i = 0; i < items.count; i++)
+            if (strcmp(((const struct ast_property *)items.items)[i].key, made.key) == 0)
+                fail_at(p, made.at, MILL_E_SYNTAX, "the option '%s' stands here twice", made.key);
         expect(p, "=");
         made.value_at = here(p);
         made.value = parse_string(p, "the option's value in quotes");
