@@ -567,11 +567,7 @@ int plan_statement(struct catalog *catalog, const struct ast_statement *statemen
                                       .seed = config->seed};
     if (setjmp(full) != 0) {
         arena->on_full = before;
-        return mill_fail(error, MILL_E_MEMORY, 0, 0,
-                         "no memory to plan the query: the limit is %llu bytes, %llu are in use; "
-                         "raise memory-limit",
-                         (unsigned long long)arena->heap->budget->limit,
-                         (unsigned long long)at_load_relaxed(&arena->heap->budget->used));
+        return mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory to plan the query");
     }
     arena->on_full = &full;
     if (setjmp(p.failed) == 0)
