@@ -90,12 +90,16 @@ uint32_t windows_late_views(const struct windows *w, int64_t slice, int64_t open
 
 int64_t windows_slice(const struct windows *w, int64_t instant)
 {
-    int64_t local;
+    int64_t start;
 
     if (w->spec.attached)
         return instant;
-    local = zone_local(w->zone, instant, w->nanos) - w->spec.offset;
-    return floor_div(local, w->grain) * w->grain + w->spec.offset;
+    /* a slice that begins before all time: of rows that nobody takes */
+    if (__builtin_sub_overflow(zone_local(w->zone, instant, w->nanos), w->spec.offset, &start) ||
+        __builtin_mul_overflow(floor_div(start, w->grain), w->grain, &start) ||
+        __builtin_add_overflow(start, w->spec.offset, &start))
+        return INT64_MIN;
+    return start;
 }
 
 void windows_slices(const struct windows *w, const struct mk_table *kernels, const int64_t *times,
