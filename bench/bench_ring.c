@@ -1,5 +1,6 @@
 /* bench/bench_ring.c - the ring between two threads: messages of 8 bytes a second, published one by one and in bursts.
  *
+ * Beside it what the two cpus allow: the round trip of one word, and a bare array of 16384 words handed over in bursts of 512.
  * usage: bench_ring [MILLION_MESSAGES]. Each runs five times; every message is added up and compared with the sum that was sent. */
 #include "core/ring.h"
 
@@ -119,6 +120,93 @@ static int measure(struct heap *heap, uint32_t slots)
     return 0;
 }
 
+/* ---- the machine's own limits ---- */
+
+#define BARE_SLOTS 16384u
+#define BARE_BURST 512u
+#define TRIPS 200000u
+
+static struct {
+    _Alignas(64) at_u64 tail;
+    _Alignas(64) at_u64 head;
+    _Alignas(64) uint64_t words[BARE_SLOTS];
+} bare;
+
+static void *produce_bare(void *unused)
+{
+    uint32_t turns = 0;
+
+    pin(1);
+    for (uint64_t t = 0; t < messages;) {
+        if (t + BARE_BURST - at_load_acquire(&bare.head) > BARE_SLOTS) {
+            wait_for_other(&turns);
+            continue;
+        }
+        for (uint32_t i = 0; i < BARE_BURST; i++, t++)
+            bare.words[t % BARE_SLOTS] = t;
+        at_store_release(&bare.tail, t);
+    }
+    return unused;
+}
+
+static void *echo(void *unused)
+{
+    uint32_t turns = 0;
+
+    pin(1);
+    for (uint64_t i = 1; i <= TRIPS; i++) {
+        while (at_load_acquire(&bare.tail) < i)
+            wait_for_other(&turns);
+        at_store_release(&bare.head, i);
+    }
+    return unused;
+}
+
+static bool begin_bare(pthread_t *other, void *(*main_)(void *))
+{
+    at_store_relaxed(&bare.tail, 0);
+    at_store_relaxed(&bare.head, 0);
+    return pthread_create(other, NULL, main_, NULL) == 0;
+}
+
+static int measure_bare(void)
+{
+    pthread_t other;
+    uint32_t turns = 0;
+    uint64_t sum = 0;
+    double begin = now(), seconds;
+
+    messages = messages / BARE_BURST * BARE_BURST;
+    if (!begin_bare(&other, produce_bare))
+        return 1;
+    for (uint64_t h = 0; h < messages;) {
+        const uint64_t t = at_load_acquire(&bare.tail);
+
+        if (t == h)
+            wait_for_other(&turns);
+        for (; h < t; h++)
+            sum += bare.words[h % BARE_SLOTS];
+        at_store_release(&bare.head, h);
+    }
+    pthread_join(other, NULL);
+    seconds = now() - begin;
+    if (sum != messages * (messages - 1) / 2)
+        return 1;
+    printf("bare array, bursts of %u: %.0f M words/s\n", BARE_BURST,
+           (double)messages / seconds / 1e6);
+    begin = now();
+    if (!begin_bare(&other, echo))
+        return 1;
+    for (uint64_t i = 1; i <= TRIPS; i++) {
+        at_store_release(&bare.tail, i);
+        while (at_load_acquire(&bare.head) < i)
+            wait_for_other(&turns);
+    }
+    pthread_join(other, NULL);
+    printf("round trip of one word: %.0f ns\n", (now() - begin) / TRIPS * 1e9);
+    return 0;
+}
+
 int main(int count, char **args)
 {
     static const uint32_t bursts[] = {1, 8, 64}, slots[] = {64, 1024, 16384};
@@ -139,5 +227,5 @@ int main(int count, char **args)
                 return 1;
         }
     heap_close(&heap);
-    return 0;
+    return measure_bare();
 }
