@@ -11,7 +11,7 @@
 #include <time.h>
 
 #define RUNS 5
-#define BURST_MAX 64u
+#define BURST_MAX 512u
 
 static struct ring ring;
 static uint64_t messages;
@@ -209,7 +209,7 @@ static int measure_bare(void)
 
 int main(int count, char **args)
 {
-    static const uint32_t bursts[] = {1, 8, 64}, slots[] = {64, 1024, 16384};
+    static const uint32_t bursts[] = {1, 8, 64, 512}, slots[] = {64, 1024, 16384};
     struct budget budget = {.limit = 1u << 30};
     struct heap heap;
 

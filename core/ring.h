@@ -16,11 +16,11 @@
 #include "core/memory.h"
 
 struct ring {
-    OWN_LINE at_u32 head; /* consumer's */
-    uint32_t tail_seen;
-    OWN_LINE at_u32 tail; /* producer's */
-    uint32_t head_seen;
-    uint32_t tail_local; /* written, not yet published; == tail unless staging */
+    OWN_LINE at_u32 head;        /* consumer's */
+    OWN_LINE uint32_t tail_seen; /* its own: not on the line that the producer looks at */
+    OWN_LINE at_u32 tail;        /* producer's */
+    OWN_LINE uint32_t head_seen; /* its own, written with every item */
+    uint32_t tail_local;         /* written, not yet published; == tail unless staging */
     OWN_LINE uint32_t mask;
     void **slots;
 };
