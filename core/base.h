@@ -106,6 +106,18 @@ static inline int64_t floor_mod(int64_t a, int64_t b)
     return r < 0 ? r + b : r;
 }
 
+/* Greatest common divisor; not negative. */
+static inline int64_t gcd_i64(int64_t a, int64_t b)
+{
+    while (b != 0) {
+        const int64_t r = a % b;
+
+        a = b;
+        b = r;
+    }
+    return a;
+}
+
 /* The key group of a hash, and the shard that owns a key group. */
 static inline uint32_t key_group_of(uint64_t hash)
 {

@@ -4,8 +4,6 @@
 #include <stdio.h>
 #include <strings.h>
 
-#define EVAL(name)                                                                                 \
-    static void name(struct eval *e, const struct column *args, uint32_t count, struct column *out)
 #define TIME(i) VALUE(int64_t, &args[i], row)
 
 enum unit {

@@ -12,11 +12,11 @@
  * State: one entry per key for ever (its window_id goes on), its panes, the rows that wait.
  * Threads: one shard.   Errors: MILL_E_MEMORY.
  */
-#include "core/zone.h"
 #include "core/ops/op.h"
 #include "core/plan/physical.h"
 #include "core/state/order.h"
 #include "core/state/table.h"
+#include "core/zone.h"
 
 #include <stdlib.h>
 
@@ -884,11 +884,6 @@ static const struct op_vtable count_vtable = {.name = "count window",
                                               .valid = count_valid,
                                               .close = count_close};
 
-static uint64_t gcd(uint64_t a, uint64_t b)
-{
-    return b == 0 ? a : gcd(b, a % b);
-}
-
 struct op *op_count_window_new(struct op_context *context, const struct phys_node *node)
 {
     struct count_op *c = heap_zalloc(context->heap, sizeof *c);
@@ -905,7 +900,7 @@ struct op *op_count_window_new(struct op_context *context, const struct phys_nod
     c->output = node->schema;
     c->size = a->window.rows;
     c->slide = a->window.slide_rows;
-    c->grain = gcd(c->slide, c->size);
+    c->grain = (uint64_t)gcd_i64((int64_t)c->slide, (int64_t)c->size); /* both of 31 bits */
     c->limit = a->window.size;
     c->unit = a->window.unit;
     c->content_bytes = sizeof(struct held_rows);

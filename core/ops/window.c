@@ -1,21 +1,10 @@
 /* core/ops/window.c - window arithmetic and slices. */
 #include "core/ops/window.h"
 
-static int64_t gcd(int64_t a, int64_t b)
-{
-    while (b != 0) {
-        const int64_t r = a % b;
-
-        a = b;
-        b = r;
-    }
-    return a;
-}
-
 int64_t window_grain(const struct window_spec *spec)
 {
     switch (spec->kind) {
-    case WINDOW_HOP: return gcd(spec->size, spec->slide);
+    case WINDOW_HOP: return gcd_i64(spec->size, spec->slide);
     case WINDOW_CUMULATE: return spec->slide;
     default: return spec->size;
     }
@@ -33,7 +22,7 @@ void windows_init(struct windows *w, const struct aggregate_node *node, const st
         w->zone = zone;
     w->grain = spec->attached ? 0 : window_grain(spec);
     for (uint32_t v = 0; v < w->view_count; v++)
-        w->grain = gcd(w->grain, window_grain(&w->views[v]));
+        w->grain = gcd_i64(w->grain, window_grain(&w->views[v]));
     w->grid = (struct mk_grid){.offset = spec->offset, .width = w->grain};
 }
 

@@ -215,17 +215,6 @@ static uint64_t *find_users(struct planner *p)
     return users;
 }
 
-static int64_t common_width(int64_t a, int64_t b)
-{
-    while (b != 0) {
-        const int64_t r = a % b;
-
-        a = b;
-        b = r;
-    }
-    return a;
-}
-
 /* No window is made of many more slices than it is alone. */
 static bool width_pays(const struct window_spec *w, int64_t width)
 {
@@ -243,7 +232,7 @@ static bool may_join(const struct group *g, const struct phys_node *node, uint64
 {
     const struct phys_node *first = g->members[0];
     const struct window_spec *a = &first->aggregate.window, *b = &node->aggregate.window;
-    const int64_t width = common_width(g->width, window_grain(b));
+    const int64_t width = gcd_i64(g->width, window_grain(b));
     bool pays = width_pays(b, width);
 
     for (uint32_t i = 0; i < g->count; i++)
@@ -307,7 +296,7 @@ void plan_share_slices(struct planner *p)
             taken[k] = true;
             g.members[g.count++] = node;
             g.users |= users[k];
-            g.width = common_width(g.width, window_grain(&node->aggregate.window));
+            g.width = gcd_i64(g.width, window_grain(&node->aggregate.window));
         }
         if (g.count > 1)
             share_slices_of(p, &g, count);
@@ -319,7 +308,7 @@ int64_t plan_slice_width(const struct aggregate_node *node)
     int64_t width = window_grain(&node->window);
 
     for (uint32_t v = 0; v < node->view_count; v++)
-        width = common_width(width, window_grain(&node->views[v]));
+        width = gcd_i64(width, window_grain(&node->views[v]));
     return width;
 }
 
