@@ -458,6 +458,16 @@ void cast_column(struct eval *e, const struct column *from, const struct mill_ty
         RESULT(int64_t, out)[row] = VALUE(int32_t, from, row);
         return;
     }
+    if (from_type->kind == MILL_BIGINT && to->kind == MILL_DECIMAL && to->precision >= 19 &&
+        to->scale == 0) {
+        FOR_ROWS(e, row)
+        {
+            RESULT(int128, out)[row] = VALUE(int64_t, from, row);
+            if (!column_valid(from, row))
+                eval_null(e, out, row);
+        }
+        return;
+    }
     FOR_ROWS(e, row)
     {
         if (!column_valid(from, row))

@@ -5,13 +5,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define UPTO_8(p)                                                                                  \
+    (p), (p)*10, (p)*100, (p)*1000, (p)*10000, (p)*100000, (p)*1000000, (p)*10000000, (p)*100000000
+#define NINE 1000000000
+
+static const int128 powers[] = {UPTO_8((int128)1),
+                                UPTO_8((int128)NINE),
+                                UPTO_8((int128)NINE *NINE),
+                                UPTO_8((int128)NINE *NINE *NINE),
+                                (int128)NINE *NINE *NINE *NINE,
+                                (int128)NINE *NINE *NINE *NINE * 10,
+                                (int128)NINE *NINE *NINE *NINE * 100};
+
+_Static_assert(COUNT_OF(powers) == 39, "10^0 to 10^38");
+
 int128 decimal_power(uint32_t digits)
 {
-    int128 p = 1;
-
-    while (digits-- > 0)
-        p *= 10;
-    return p;
+    ASSERT(digits < COUNT_OF(powers));
+    return powers[digits];
 }
 
 bool decimal_fits(int128 value, uint32_t precision)
@@ -33,7 +44,11 @@ static int128 divide_half_up(int128 value, int128 by)
 
 bool decimal_rescale(int128 value, uint32_t from, uint32_t to, int128 *out)
 {
-    if (to >= from)
+    if (to == from) {
+        *out = value;
+        return true;
+    }
+    if (to > from)
         return !__builtin_mul_overflow(value, decimal_power(to - from), out);
     *out = divide_half_up(value, decimal_power(from - to));
     return true;
@@ -75,6 +90,11 @@ static bool wide_divide(struct wide n, uint128 d, uint128 *quotient, uint128 *re
 
     if (d == 0 || n.high >= d)
         return false;
+    if (n.high == 0) {
+        *quotient = d == 1 ? n.low : n.low / d;
+        *remainder = d == 1 ? 0 : n.low % d;
+        return true;
+    }
     for (int i = 127; i >= 0; i--) {
         const bool carry = r >> 127 != 0;
 
