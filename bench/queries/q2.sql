@@ -1,0 +1,23 @@
+-- NEXMark q2: selection: the bids on some auctions.
+CREATE TABLE events (
+    event_type INT,
+    bid_auction BIGINT,
+    bid_bidder BIGINT,
+    bid_price BIGINT,
+    bid_channel STRING,
+    bid_url STRING,
+    bid_extra STRING,
+    dateTime TIMESTAMP(3),
+    WATERMARK FOR dateTime AS dateTime - INTERVAL '4' SECOND
+) WITH (${SOURCE});
+
+CREATE VIEW bid AS
+SELECT bid_auction AS auction, bid_bidder AS bidder, bid_price AS price, bid_channel AS channel, bid_url AS url,
+    bid_extra AS extra, dateTime
+FROM events
+WHERE event_type = 2;
+
+CREATE TABLE sink (auction BIGINT, price BIGINT) WITH (${SINK});
+
+INSERT INTO sink
+SELECT auction, price FROM bid WHERE MOD(auction, 123) = 0;
