@@ -81,6 +81,9 @@ struct source_config {
     const struct mill_schema *schema; /* physical and metadata columns, in table order */
     const char *const *metadata; /* per schema column: metadata key, or NULL for physical ones */
     const bool *wanted;          /* per schema column: false = nobody reads it, leave it empty */
+    /* Per schema column: the same of the fields below a ROW, in preorder (type_fields_below() of them); NULL: all are
+     * wanted. A field that nobody reads may be left empty. */
+    const bool *const *wanted_fields;
     struct bad_rows *bad;
     uint32_t step_bytes, step_rows, shard_count;
     const char *io; /* "uring", "posix"; NULL: what is faster for each file */

@@ -128,6 +128,15 @@ const char *type_name(const struct mill_type *type, char *to, size_t bytes)
     return to;
 }
 
+uint32_t type_fields_below(const struct mill_type *type)
+{
+    uint32_t n = type->kind == MILL_ROW ? type->field_count : 0;
+
+    for (uint32_t i = 0; type->kind == MILL_ROW && i < type->field_count; i++)
+        n += type_fields_below(&type->fields[i].type);
+    return n;
+}
+
 int64_t type_time_unit(const struct mill_type *t)
 {
     static const int64_t units[] = {1000000, 100000, 10000, 1000, 100, 10, 1, 100, 10, 1};

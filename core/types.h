@@ -65,6 +65,9 @@ struct mill_type type_string(void);                                  /* VARCHAR(
 struct mill_type type_time(enum mill_kind kind, uint32_t precision); /* TIME, TIMESTAMP(_LTZ) */
 struct mill_type type_wall(const struct mill_type *time); /* TIMESTAMP(p) of TIMESTAMP_LTZ(p) */
 
+/* Fields of a ROW and of the ROWs in it; 0 of other types. */
+uint32_t type_fields_below(const struct mill_type *type);
+
 /* Views over bytes that must outlive them. */
 static inline struct mill_view view_of(const char *data, uint32_t length)
 {

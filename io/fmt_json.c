@@ -198,9 +198,33 @@ static void add_name(struct json_object *o, uint32_t index)
     o->slots[at] = index + 1;
 }
 
-/* @wanted: per field, or NULL: all. NULL without memory. */
 static struct json_object *object_new(struct arena *arena, const struct mill_field *fields,
-                                      uint32_t count, const bool *wanted, const char *path)
+                                      uint32_t count, const char *path);
+
+static bool member_open(struct arena *arena, struct json_object *o, uint32_t i,
+                        const struct mill_field *field, const char *path)
+{
+    struct json_member *m = &o->members[i];
+
+    m->name = field->name;
+    m->name_length = (uint32_t)strlen(field->name);
+    m->type = &field->type;
+    m->index = i;
+    m->next = &o->members[i + 1 < o->count ? i + 1 : 0];
+    m->path = path == NULL ? m->name : arena_format(arena, "%s.%s", path, m->name);
+    if (m->path == NULL)
+        return false;
+    set_key(m);
+    add_name(o, i);
+    if (m->type->kind != MILL_ROW)
+        return true;
+    m->object = object_new(arena, m->type->fields, m->type->field_count, m->path);
+    return m->object != NULL;
+}
+
+/* Without what is wanted. NULL without memory. */
+static struct json_object *object_new(struct arena *arena, const struct mill_field *fields,
+                                      uint32_t count, const char *path)
 {
     struct json_object *o = arena_new(arena, struct json_object);
     uint32_t slots = 16;
@@ -213,36 +237,45 @@ static struct json_object *object_new(struct arena *arena, const struct mill_fie
     o->slots = arena_array(arena, uint32_t, slots);
     o->met = arena_array(arena, uint64_t, (count + JSON_LEARNED_MAX) / 64 + 1);
     o->slot_mask = slots - 1;
+    o->first = o->members;
+    o->count = count;
     if (o->members == NULL || o->slots == NULL || o->met == NULL)
         return NULL;
-    for (uint32_t i = 0; i < count; i++) {
-        struct json_member *m = &o->members[i];
-
-        m->name = fields[i].name;
-        m->name_length = (uint32_t)strlen(fields[i].name);
-        m->type = &fields[i].type;
-        m->wanted = wanted == NULL || wanted[i];
-        m->index = i;
-        m->next = &o->members[i + 1 < count ? i + 1 : 0];
-        m->path = path == NULL ? m->name : arena_format(arena, "%s.%s", path, m->name);
-        if (m->path == NULL)
+    for (uint32_t i = 0; i < count; i++)
+        if (!member_open(arena, o, i, &fields[i], path))
             return NULL;
-        o->wanted += m->wanted;
-        set_key(m);
-        prepare_values(m);
-        add_name(o, i);
-        if (m->type->kind == MILL_ROW) {
-            m->object = object_new(arena, m->type->fields, m->type->field_count, NULL, m->path);
-            if (m->object == NULL)
-                return NULL;
-        }
-    }
     for (uint32_t i = 0; i < JSON_LEARNED_MAX; i++)
         o->members[count + i] =
-            (struct json_member){.index = count + i, .next = &o->members[0], .way = WAY_SKIP};
-    o->first = &o->members[0];
-    o->count = count;
+            (struct json_member){.index = count + i, .next = o->members, .way = WAY_SKIP};
     return o;
+}
+
+static void want_member(struct json_object *o, struct json_member *m, bool wanted)
+{
+    m->wanted = wanted;
+    o->wanted += wanted;
+    prepare_values(m);
+}
+
+/* @wanted: of all fields below, in preorder, or NULL: all. Returns behind them. */
+static const bool *want_fields(struct json_object *o, const bool *wanted)
+{
+    for (uint32_t i = 0; i < o->count; i++) {
+        want_member(o, &o->members[i], wanted == NULL || *wanted++);
+        if (o->members[i].object != NULL)
+            wanted = want_fields(o->members[i].object, wanted);
+    }
+    return wanted;
+}
+
+static void want_columns(struct json_object *o, const struct source_config *config)
+{
+    for (uint32_t i = 0; i < o->count; i++) {
+        want_member(o, &o->members[i], config->wanted[i]);
+        if (o->members[i].object != NULL)
+            want_fields(o->members[i].object,
+                        config->wanted_fields != NULL ? config->wanted_fields[i] : NULL);
+    }
 }
 
 /* ---- one object ---- */
@@ -531,6 +564,15 @@ static const char *line_end(const struct json_reader *r, const char *from)
     return memchr(from, '\n', (size_t)(r->limit - from));
 }
 
+/* A ROW's shape. */
+static bool own_fields(struct json_reader *r, struct column *c, const struct mill_type *type)
+{
+    *c = (struct column){.child_count = type->field_count};
+    c->children = arena_array(&r->out->bytes, struct column, type->field_count);
+    return c->children != NULL;
+}
+
+/* What is not wanted stays empty. */
 static bool own_columns(struct json_reader *r, struct json_object *o, struct column *columns,
                         bool nested)
 {
@@ -538,15 +580,19 @@ static bool own_columns(struct json_reader *r, struct json_object *o, struct col
         struct json_member *m = &o->members[i];
 
         m->column = &columns[i];
+        if (m->object != NULL) {
+            if (!own_fields(r, m->column, m->type) ||
+                !own_columns(r, m->object, m->column->children, true))
+                return false;
+            continue;
+        }
         if (!m->wanted)
             continue;
-        if (!nested && !column_own(r->out, m->column, m->type))
+        if (!column_own(r->out, m->column, m->type))
             return false;
         m->values = m->column->values;
-        if (nested && m->column->values != NULL) /* NULL ROWs leave their fields as they are */
+        if (nested) /* NULL ROWs leave their fields as they are */
             memset(m->column->values, 0, (size_t)r->out->capacity * type_width(m->type));
-        if (m->object != NULL && !own_columns(r, m->object, m->column->children, true))
-            return false;
     }
     return true;
 }
@@ -727,12 +773,12 @@ static struct format_decoder *json_decoder_new(const struct format *format, stru
     r->schema = f->config.schema;
     r->bad = f->config.bad;
     r->options = f->options;
-    r->root =
-        object_new(&r->arena, r->schema->fields, r->schema->field_count, f->config.wanted, NULL);
+    r->root = object_new(&r->arena, r->schema->fields, r->schema->field_count, NULL);
     if (r->root == NULL) {
         json_decoder_free(&r->decoder);
         return NULL;
     }
+    want_columns(r->root, &f->config);
     return &r->decoder;
 }
 

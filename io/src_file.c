@@ -40,6 +40,7 @@ static int format_open(struct file_source *s, const struct format_vtable *format
     const struct mill_schema *all = s->config.schema;
     struct source_config inner = s->config;
     struct mill_field *fields;
+    const bool **below;
     bool *wanted;
 
     if (s->config.metadata == NULL) {
@@ -48,16 +49,20 @@ static int format_open(struct file_source *s, const struct format_vtable *format
     }
     fields = arena_array(&s->arena, struct mill_field, all->field_count + 1);
     wanted = arena_array(&s->arena, bool, all->field_count + 1);
-    if (fields == NULL || wanted == NULL)
+    below = arena_array(&s->arena, const bool *, all->field_count + 1);
+    if (fields == NULL || wanted == NULL || below == NULL)
         return mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory for a source");
     s->physical.fields = fields;
     for (uint32_t i = 0; i < all->field_count; i++)
         if (s->config.metadata[i] == NULL) {
             wanted[s->physical.field_count] = s->config.wanted[i];
+            if (s->config.wanted_fields != NULL)
+                below[s->physical.field_count] = s->config.wanted_fields[i];
             fields[s->physical.field_count++] = all->fields[i];
         }
     inner.schema = &s->physical;
     inner.wanted = wanted;
+    inner.wanted_fields = below;
     inner.metadata = NULL;
     return format->open(&inner, &s->format, error);
 }

@@ -122,6 +122,9 @@ bool is_group_window(const struct ast_expr *x);
 void plan_late_sink(struct planner *p, struct phys_node *node, const struct relation *r,
                     const uint32_t *at, const struct ast_name *name);
 
+/* needs.c: what sources must decode; what nobody reads is computed no more. */
+void plan_needs(struct planner *p);
+
 /* filters.c */
 void plan_move_filters(struct planner *p);
 /* After columns that nobody reads are known: what decoders may drop by. @exact: bad values are found all the same. */

@@ -63,6 +63,28 @@ static void put_calc(const struct out *o, const struct phys_node *node)
         put(o, "; %s", node->why);
 }
 
+/* A column by its name if all of it is read, else the fields that are. Returns behind them in @below. */
+static const bool *put_read(const struct out *o, const struct mill_field *field, const char *path,
+                            const bool *below, uint32_t *shown)
+{
+    const uint32_t count = type_fields_below(&field->type);
+    char name[200];
+    bool all = true;
+
+    snprintf(name, sizeof name, "%s%s", path, field->name);
+    for (uint32_t i = 0; below != NULL && i < count; i++)
+        all = all && below[i];
+    if (all) {
+        put(o, "%s%s", (*shown)++ > 0 ? ", " : "", name);
+        return below + count;
+    }
+    snprintf(name, sizeof name, "%s%s.", path, field->name);
+    for (uint32_t i = 0; i < field->type.field_count; i++)
+        below = *below++ ? put_read(o, &field->type.fields[i], name, below, shown)
+                         : below + type_fields_below(&field->type.fields[i].type);
+    return below;
+}
+
 static void put_source(const struct out *o, const struct phys_node *node)
 {
     const struct source_node *s = &node->source;
@@ -71,7 +93,8 @@ static void put_source(const struct out *o, const struct phys_node *node)
     put(o, " %s reads ", s->table);
     for (uint32_t i = 0, shown = 0; i < s->decoded.field_count; i++)
         if (s->wanted[i])
-            put(o, "%s%s", shown++ > 0 ? ", " : "", s->decoded.fields[i].name);
+            put_read(o, &s->decoded.fields[i], "",
+                     s->wanted_fields != NULL ? s->wanted_fields[i] : NULL, &shown);
     if (s->watermark.column >= 0)
         put(o, " watermark %s = %s", node->schema.fields[s->watermark.column].name,
             expr_text(s->watermark.expression, &node->schema, text, sizeof text));

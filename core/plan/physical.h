@@ -41,10 +41,11 @@ struct source_node {
     const char *table; /* for messages */
     const struct source_vtable *vtable;
     const struct options *options;
-    struct mill_schema decoded;      /* physical + metadata columns, as the decoder gives them */
-    const char *const *metadata;     /* per decoded column, or NULL */
-    const bool *wanted;              /* per decoded column: read by somebody */
-    struct watermark_spec watermark; /* over *decoded plus computed* columns = the node's schema */
+    struct mill_schema decoded;       /* physical + metadata columns, as the decoder gives them */
+    const char *const *metadata;      /* per decoded column, or NULL */
+    const bool *wanted;               /* per decoded column: read by somebody */
+    const bool *const *wanted_fields; /* as source_config.wanted_fields */
+    struct watermark_spec watermark;  /* over *decoded plus computed* columns = the node's schema */
     struct expr **computed; /* per column of the node's schema: NULL = next decoded column */
     struct expr *
         early; /* over decoded columns: rows where it is not TRUE are dropped by every consumer; or NULL */

@@ -34,6 +34,7 @@ static int source_run_open(struct job *job, struct source_run *run, struct mill_
         .schema = &s->decoded,
         .metadata = s->metadata,
         .wanted = s->wanted,
+        .wanted_fields = s->wanted_fields,
         .step_bytes = job->config.step_bytes,
         .step_rows = job->config.step_rows,
         .shard_count = job->shard_count,
