@@ -48,6 +48,7 @@ for n in 1 2; do python3 bench/bench_pcap.py 2000000 $n; done
 python3 bench/bench_columnar.py 2000000
 python3 bench/bench_read.py 256
 "$B/bench_json" 500000 5
+python3 bench/bench_json_window.py 500000
 python3 bench/bench_start.py
 "$B/bench_ring" 10 || [ $? = 77 ]
 "$B/bench/bench_kernels" --benchmark_min_time=0.02 --benchmark_repetitions=5 --benchmark_report_aggregates_only=true
