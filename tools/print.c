@@ -1,153 +1,40 @@
 /* tools/print.c - result rows as CSV, JSON lines or a table. */
 #include "tools/print.h"
 
-#include <inttypes.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define TEXT_MAX 512
+#define OUT_BYTES ((size_t)256 << 10)
 
 /* ---- values as text ---- */
 
-static void civil(int64_t days, int64_t *year, int *month, int *day)
+/* A number, boolean or time. @query NULL: TIMESTAMP_LTZ as UTC. */
+static void plain_value(struct text *to, const mill_query *query, const struct mill_type *type,
+                        const struct mill_column *c, uint32_t row)
 {
-    /* Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms" */
-    const int64_t z = days + 719468;
-    const int64_t era = (z >= 0 ? z : z - 146096) / 146097;
-    const int64_t doe = z - era * 146097;
-    const int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-    const int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    const int64_t mp = (5 * doy + 2) / 153;
-
-    *day = (int)(doy - (153 * mp + 2) / 5 + 1);
-    *month = (int)(mp < 10 ? mp + 3 : mp - 9);
-    *year = yoe + era * 400 + (*month <= 2);
-}
-
-static void time_text(const struct mill_type *type, int64_t v, char *to, size_t room)
-{
-    const int64_t per_second = type->precision > 6 ? 1000000000 : 1000000;
-    int64_t seconds = v / per_second, part = v % per_second, days, rest, year;
-    int month, day, n = 0;
-
-    if (part < 0) {
-        part += per_second;
-        seconds--;
-    }
-    days = seconds / 86400;
-    rest = seconds % 86400;
-    if (rest < 0) {
-        rest += 86400;
-        days--;
-    }
-    civil(days, &year, &month, &day);
-    if (type->kind != MILL_TIME)
-        n = snprintf(to, room, "%04" PRId64 "-%02d-%02d ", year, month, day);
-    n += snprintf(to + n, room - (size_t)n, "%02d:%02d:%02d", (int)(rest / 3600),
-                  (int)(rest / 60 % 60), (int)(rest % 60));
-    if (type->precision > 0)
-        snprintf(to + n, room - (size_t)n, ".%0*" PRId64, type->precision > 6 ? 9 : 6, part),
-            to[n + 1 + type->precision] = '\0';
-}
-
-static void decimal_text(__int128 v, unsigned scale, char *to)
-{
-    unsigned __int128 m = v < 0 ? -(unsigned __int128)v : (unsigned __int128)v;
-    char digits[48];
-    unsigned n = 0;
-
-    do {
-        digits[n++] = (char)('0' + (int)(m % 10));
-        m /= 10;
-    } while (m != 0 || n <= scale);
-    if (v < 0)
-        *to++ = '-';
-    while (n > 0) {
-        *to++ = digits[--n];
-        if (n == scale && scale > 0)
-            *to++ = '.';
-    }
-    *to = '\0';
-}
-
-/* The shortest text that reads back the same, in the form of Java's Double.toString. */
-static void real_text(double v, bool narrow, char *to, size_t room)
-{
-    char shortest[64], digits[40];
-    int exponent, n = 0;
-
-    if (!isfinite(v) || v == 0) {
-        snprintf(to, room, "%s",
-                 isnan(v)     ? "NaN"
-                 : v > 0      ? "Infinity"
-                 : v < 0      ? "-Infinity"
-                 : signbit(v) ? "-0.0"
-                              : "0.0");
-        return;
-    }
-    for (int places = 0; places < 17; places++) {
-        snprintf(shortest, sizeof shortest, "%.*e", places, fabs(v));
-        if (narrow ? strtof(shortest, NULL) == (float)fabs(v) : strtod(shortest, NULL) == fabs(v))
-            break;
-    }
-    exponent = atoi(strchr(shortest, 'e') + 1);
-    for (const char *c = shortest; *c != 'e'; c++)
-        if (*c != '.')
-            digits[n++] = *c;
-    while (n > 1 && digits[n - 1] == '0')
-        n--;
-    if (v < 0)
-        *to++ = '-';
-    if (exponent < -3 || exponent >= 7)
-        snprintf(to, room - 1, "%c.%.*sE%d", digits[0], n > 1 ? n - 1 : 1, n > 1 ? digits + 1 : "0",
-                 exponent);
-    else if (exponent < 0)
-        snprintf(to, room - 1, "0.%.*s%.*s", -exponent - 1, "000", n, digits);
-    else if (n <= exponent + 1)
-        snprintf(to, room - 1, "%.*s%.*s.0", n, digits, exponent + 1 - n, "0000000");
-    else
-        snprintf(to, room - 1, "%.*s.%.*s", exponent + 1, digits, n - exponent - 1,
-                 digits + exponent + 1);
-}
-
-/* @query NULL: TIMESTAMP_LTZ as UTC. */
-static const char *plain_text(const mill_query *query, const struct mill_type *type,
-                              const struct mill_column *c, uint32_t row, char *to)
-{
-    int64_t v = 0;
-    int32_t days;
+    int64_t v;
 
     switch (type->kind) {
-    case MILL_BOOLEAN: return ((const uint8_t *)c->values)[row] ? "true" : "false";
-    case MILL_TINYINT: v = ((const int8_t *)c->values)[row]; break;
-    case MILL_SMALLINT: v = ((const int16_t *)c->values)[row]; break;
+    case MILL_BOOLEAN:
+        text_add(to, ((const uint8_t *)c->values)[row] ? "true" : "false",
+                 ((const uint8_t *)c->values)[row] ? 4 : 5);
+        break;
+    case MILL_TINYINT: text_integer(to, ((const int8_t *)c->values)[row]); break;
+    case MILL_SMALLINT: text_integer(to, ((const int16_t *)c->values)[row]); break;
     case MILL_INT:
-    case MILL_INTERVAL_MONTH: v = ((const int32_t *)c->values)[row]; break;
-    case MILL_FLOAT:
-        real_text((double)((const float *)c->values)[row], true, to, TEXT_MAX);
-        return to;
-    case MILL_DOUBLE: real_text(((const double *)c->values)[row], false, to, TEXT_MAX); return to;
-    case MILL_DECIMAL: decimal_text(((const __int128 *)c->values)[row], type->scale, to); return to;
-    case MILL_DATE: {
-        int64_t year;
-        int month, day;
-
-        days = ((const int32_t *)c->values)[row];
-        civil(days, &year, &month, &day);
-        snprintf(to, TEXT_MAX, "%04" PRId64 "-%02d-%02d", year, month, day);
-        return to;
-    }
+    case MILL_INTERVAL_MONTH: text_integer(to, ((const int32_t *)c->values)[row]); break;
+    case MILL_FLOAT: text_real(to, (double)((const float *)c->values)[row], true); break;
+    case MILL_DOUBLE: text_real(to, ((const double *)c->values)[row], false); break;
+    case MILL_DECIMAL: text_decimal(to, ((const __int128 *)c->values)[row], type->scale); break;
+    case MILL_DATE: text_date(to, ((const int32_t *)c->values)[row]); break;
     case MILL_TIME:
     case MILL_TIMESTAMP:
     case MILL_TIMESTAMP_LTZ:
         v = ((const int64_t *)c->values)[row];
-        time_text(type, query != NULL ? mill_local_time(query, type, v) : v, to, TEXT_MAX);
-        return to;
-    default: v = ((const int64_t *)c->values)[row];
+        text_time(to, type, query != NULL ? mill_local_time(query, type, v) : v);
+        break;
+    default: text_integer(to, ((const int64_t *)c->values)[row]);
     }
-    snprintf(to, TEXT_MAX, "%" PRId64, v);
-    return to;
 }
 
 static bool is_text(const struct mill_type *type)
@@ -162,105 +49,162 @@ static bool is_null(const struct mill_column *c, uint32_t row)
 
 /* ---- CSV ---- */
 
-static void csv_text(FILE *to, const char *text, size_t length)
+static void csv_text(struct text *to, const char *text, size_t length)
 {
     bool quoted = length == 0;
 
-    for (size_t i = 0; i < length && !quoted; i++)
-        quoted = strchr(",\"\n\r", text[i]) != NULL && text[i] != '\0';
+    for (size_t i = 0; i < length; i++)
+        quoted |= text[i] == ',' || text[i] == '"' || text[i] == '\n' || text[i] == '\r';
     if (!quoted) {
-        fwrite(text, 1, length, to);
+        text_add(to, text, length);
         return;
     }
-    fputc('"', to);
+    text_char(to, '"');
     for (size_t i = 0; i < length; i++) {
         if (text[i] == '"')
-            fputc('"', to);
-        fputc(text[i], to);
+            text_char(to, '"');
+        text_char(to, text[i]);
     }
-    fputc('"', to);
+    text_char(to, '"');
 }
 
 /* ---- JSON ---- */
 
-static void json_text(FILE *to, const char *text, size_t length)
+static void json_text(struct text *to, const char *text, size_t length)
 {
-    fputc('"', to);
+    static const char hex[] = "0123456789abcdef";
+    size_t from = 0;
+
+    text_char(to, '"');
     for (size_t i = 0; i < length; i++) {
         const unsigned char c = (unsigned char)text[i];
 
-        if (c == '"' || c == '\\')
-            fprintf(to, "\\%c", c);
-        else if (c < 0x20)
-            fprintf(to, "\\u%04x", c);
-        else
-            fputc(c, to);
+        if (c >= 0x20 && c != '"' && c != '\\')
+            continue;
+        text_add(to, text + from, i - from);
+        from = i + 1;
+        text_char(to, '\\');
+        if (c < 0x20) {
+            text_add(to, "u00", 3);
+            text_char(to, hex[c >> 4]);
+            text_char(to, hex[c & 15]);
+        } else {
+            text_char(to, (char)c);
+        }
     }
-    fputc('"', to);
+    text_add(to, text + from, length - from);
+    text_char(to, '"');
 }
 
-static void json_value(FILE *to, const struct mill_type *type, const struct mill_column *c,
+static bool is_number(const struct mill_type *type)
+{
+    return type->kind <= MILL_DECIMAL;
+}
+
+/* A number as it stands, but NaN and Infinity are texts, as all else. */
+static void json_plain(struct text *to, const struct mill_type *type, const struct mill_column *c,
                        uint32_t row)
 {
-    char text[TEXT_MAX];
-    const char *plain;
+    const size_t begin = to->length;
+    size_t n;
 
+    if (!is_number(type))
+        text_char(to, '"');
+    plain_value(to, NULL, type, c, row);
+    if (type->kind == MILL_TIMESTAMP_LTZ)
+        text_char(to, 'Z');
+    n = to->length - begin;
+    if (is_number(type) && (to->bytes[to->length - 1] == 'N' || to->bytes[to->length - 1] == 'y')) {
+        text_add(to, "\"\"", 2);
+        memmove(to->bytes + begin + 1, to->bytes + begin, n);
+        to->bytes[begin] = '"';
+    }
+    if (!is_number(type))
+        text_char(to, '"');
+}
+
+static void json_value(struct text *to, const struct mill_type *type, const struct mill_column *c,
+                       uint32_t row)
+{
     if (is_null(c, row)) {
-        fputs("null", to);
+        text_add(to, "null", 4);
     } else if (type->kind == MILL_ROW) {
         for (uint32_t i = 0; i < type->field_count; i++) {
-            fputs(i == 0 ? "{" : ",", to);
+            text_char(to, i == 0 ? '{' : ',');
             json_text(to, type->fields[i].name, strlen(type->fields[i].name));
-            fputc(':', to);
+            text_char(to, ':');
             json_value(to, &type->fields[i].type, &c->children[i], row);
         }
-        fputc('}', to);
+        text_char(to, '}');
     } else if (is_text(type)) {
         const struct mill_view *v = &((const struct mill_view *)c->values)[row];
 
         json_text(to, mill_view_data(v), v->length);
     } else {
-        plain = plain_text(NULL, type, c, row, text);
-        if (type->kind == MILL_TIMESTAMP_LTZ)
-            strcat(text, "Z");
-        if (type->kind <= MILL_DECIMAL && strpbrk(plain, "NI") == NULL)
-            fputs(plain, to);
-        else
-            json_text(to, plain, strlen(plain));
+        json_plain(to, type, c, row);
     }
 }
 
 /* ---- cells: the text of any value ---- */
 
-static char *cell_text(const mill_query *query, const struct mill_type *type,
-                       const struct mill_column *c, uint32_t row, const char *null, size_t *length)
+/* A time is written once as long as it stays the same, as that of a window does in many rows. */
+static void time_value(struct printer *p, uint32_t column, int64_t v)
 {
-    char text[TEXT_MAX];
-    char *made = NULL;
-    FILE *to;
+    struct printed_time *last = &p->times[column];
 
-    if (!is_null(c, row) && type->kind == MILL_ROW) {
-        to = open_memstream(&made, length);
-        if (to != NULL) {
-            json_value(to, type, c, row);
-            fclose(to);
-        }
-        return made;
+    if (last->length == 0 || last->value != v) {
+        const struct mill_type *type = &p->schema->fields[column].type;
+        struct text made = {last->bytes, 0, sizeof last->bytes};
+
+        text_time(&made, type, mill_local_time(p->query, type, v));
+        last->value = v;
+        last->length = (uint32_t)made.length;
     }
-    if (!is_null(c, row) && is_text(type)) {
+    text_add(&p->out, last->bytes, last->length);
+}
+
+static void csv_value(struct printer *p, const struct mill_column *c, uint32_t column, uint32_t row)
+{
+    const struct mill_type *type = &p->schema->fields[column].type;
+
+    if (is_null(c, row))
+        return; /* nothing at all: an empty text is quoted */
+    if (type->kind == MILL_TIMESTAMP || type->kind == MILL_TIMESTAMP_LTZ) {
+        time_value(p, column, ((const int64_t *)c->values)[row]);
+    } else if (is_text(type)) {
         const struct mill_view *v = &((const struct mill_view *)c->values)[row];
 
-        *length = v->length;
-        made = malloc(v->length + 1);
-        if (made != NULL) {
-            memcpy(made, mill_view_data(v), v->length);
-            made[v->length] = '\0';
-        }
-        return made;
+        csv_text(&p->out, mill_view_data(v), v->length);
+    } else if (type->kind == MILL_ROW) {
+        struct text made = {0};
+
+        json_value(&made, type, c, row);
+        csv_text(&p->out, made.bytes, made.length);
+        free(made.bytes);
+    } else {
+        plain_value(&p->out, p->query, type, c, row);
     }
-    made = strdup(is_null(c, row) ? null : plain_text(query, type, c, row, text));
-    *length = made != NULL ? strlen(made) : 0;
-    return made;
+}
+
+/* Gives a string of its own. */
+static char *cell_text(const mill_query *query, const struct mill_type *type,
+                       const struct mill_column *c, uint32_t row)
+{
+    struct text made = {0};
+
+    if (is_null(c, row)) {
+        text_add(&made, "<NULL>", 6);
+    } else if (type->kind == MILL_ROW) {
+        json_value(&made, type, c, row);
+    } else if (is_text(type)) {
+        const struct mill_view *v = &((const struct mill_view *)c->values)[row];
+
+        text_add(&made, mill_view_data(v), v->length);
+    } else {
+        plain_value(&made, query, type, c, row);
+    }
+    text_char(&made, '\0');
+    return made.bytes;
 }
 
 static void keep_cell(struct printer *p, char *cell)
@@ -281,18 +225,28 @@ void printer_begin(struct printer *p, const mill_query *query, const struct mill
     p->query = query;
     p->schema = schema;
     p->named = false;
+    p->times = calloc(schema->field_count + 1, sizeof *p->times);
+    if (p->times == NULL)
+        abort();
 }
 
-static void csv_names(const struct printer *p)
+static void write_out(struct printer *p)
+{
+    if (p->out.length > 0)
+        fwrite(p->out.bytes, 1, p->out.length, p->to);
+    p->out.length = 0;
+}
+
+static void csv_names(struct printer *p)
 {
     for (uint32_t i = 0; i < p->schema->field_count; i++) {
         const char *name = p->schema->fields[i].name;
 
         if (i > 0)
-            fputc(',', p->to);
-        csv_text(p->to, name, strlen(name));
+            text_char(&p->out, ',');
+        csv_text(&p->out, name, strlen(name));
     }
-    fputc('\n', p->to);
+    text_char(&p->out, '\n');
 }
 
 void printer_names(struct printer *p)
@@ -310,40 +264,34 @@ static void print_row(struct printer *p, const struct mill_batch *batch, uint32_
 {
     for (uint32_t i = 0; i < batch->column_count; i++) {
         const struct mill_type *type = &p->schema->fields[i].type;
-        size_t length = 0;
-        char *cell;
 
-        if (p->format == PRINT_JSON) {
-            fputs(i == 0 ? "{" : ",", p->to);
-            json_text(p->to, p->schema->fields[i].name, strlen(p->schema->fields[i].name));
-            fputc(':', p->to);
-            json_value(p->to, type, &batch->columns[i], row);
-            continue;
-        }
-        cell = cell_text(p->query, type, &batch->columns[i], row,
-                         p->format == PRINT_TABLE ? "<NULL>" : "", &length);
         if (p->format == PRINT_TABLE) {
-            keep_cell(p, cell);
-            continue;
+            keep_cell(p, cell_text(p->query, type, &batch->columns[i], row));
+        } else if (p->format == PRINT_JSON) {
+            text_char(&p->out, i == 0 ? '{' : ',');
+            json_text(&p->out, p->schema->fields[i].name, strlen(p->schema->fields[i].name));
+            text_char(&p->out, ':');
+            json_value(&p->out, type, &batch->columns[i], row);
+        } else {
+            if (i > 0)
+                text_char(&p->out, ',');
+            csv_value(p, &batch->columns[i], i, row);
         }
-        if (i > 0)
-            fputc(',', p->to);
-        if (is_null(&batch->columns[i], row))
-            ; /* nothing at all: an empty text is quoted */
-        else
-            csv_text(p->to, cell, length);
-        free(cell);
     }
     if (p->format == PRINT_JSON)
-        fputc('}', p->to);
+        text_char(&p->out, '}');
     if (p->format != PRINT_TABLE)
-        fputc('\n', p->to);
+        text_char(&p->out, '\n');
 }
 
 void printer_rows(struct printer *p, const struct mill_batch *batch)
 {
-    for (uint32_t row = 0; row < batch->rows; row++)
+    for (uint32_t row = 0; row < batch->rows; row++) {
         print_row(p, batch, row);
+        if (p->out.length > OUT_BYTES)
+            write_out(p);
+    }
+    write_out(p);
     if (p->format != PRINT_TABLE)
         fflush(p->to); /* live results do not wait for a buffer to be full */
     p->failed = p->failed || ferror(p->to) != 0;
@@ -363,6 +311,7 @@ void printer_end(struct printer *p)
     const uint32_t columns = p->schema->field_count;
     size_t *widths = calloc(columns + 1, sizeof *widths);
 
+    write_out(p);
     for (size_t i = 0; widths != NULL && i < p->cell_count; i++)
         if (shown_width(p->cells[i]) > widths[i % columns])
             widths[i % columns] = shown_width(p->cells[i]);
@@ -387,6 +336,10 @@ void printer_end(struct printer *p)
         free(p->cells[i]);
     free(p->cells);
     free(widths);
+    free(p->times);
+    free(p->out.bytes);
+    p->times = NULL;
+    p->out = (struct text){0};
     p->cells = NULL;
     p->cell_count = p->cell_room = 0;
     p->schema = NULL;
