@@ -95,19 +95,24 @@ void mk_parse_i64_avx2(const char *bytes, size_t length, const uint32_t *marks, 
                        size_t count, int64_t *values, uint64_t *other)
 {
     (void)length;
-    parse_i64(bytes, marks, stride, count, values, other);
+    memset(other, 0, (count + 63) / 64 * 8);
+    parse_i64(bytes, marks, stride, 0, count, values, other);
 }
 
 void mk_parse_number_avx2(const char *bytes, size_t length, const uint32_t *marks, size_t stride,
                           size_t count, int64_t *values, uint8_t *places, uint64_t *other)
 {
     (void)length;
-    parse_number(bytes, marks, stride, count, values, places, other);
+    memset(other, 0, (count + 63) / 64 * 8);
+    parse_number(bytes, marks, stride, 0, count, values, places, other);
 }
 
 void mk_parse_time_avx2(const char *bytes, size_t length, const uint32_t *marks, size_t stride,
                         size_t count, int64_t *seconds, uint32_t *nanos, uint64_t *other)
 {
+    struct csv_day day = {0, 0, 0};
+
     (void)length;
-    parse_time(bytes, marks, stride, count, seconds, nanos, other);
+    memset(other, 0, (count + 63) / 64 * 8);
+    parse_time(bytes, marks, stride, 0, count, seconds, nanos, other, &day);
 }

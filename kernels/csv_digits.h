@@ -30,22 +30,41 @@ static inline bool digits16(const char *bytes, const char *end, uint32_t n, uint
     return _mm_movemask_epi8(high) == 0xffff;
 }
 
-static inline void parse_i64(const char *bytes, const uint32_t *marks, size_t stride, size_t count,
-                             int64_t *values, uint64_t *other)
+/* [-] and 1 to 19 digits that fit. */
+static inline bool integer(const char *bytes, uint32_t from, uint32_t to, int64_t *value)
 {
-    memset(other, 0, (count + 63) / 64 * 8);
-    for (size_t r = 0; r < count; r++, marks += stride) {
-        const uint32_t from = marks[0] + 1, to = marks[1];
-        const bool negative = from < to && bytes[from] == '-';
-        const uint32_t n = to - from - negative;
-        uint64_t v = 0;
+    const bool negative = from < to && bytes[from] == '-';
+    const uint32_t n = to - from - negative;
+    uint64_t v = 0, lead = 0;
 
-        if (n - 1 < 16 && digits16(bytes, bytes + to, n, &v)) {
-            values[r] = negative ? -(int64_t)v : (int64_t)v;
-        } else {
-            values[r] = 0;
-            other[r / 64] |= 1ull << r % 64;
-        }
+    if (n - 1 >= 19)
+        return false;
+    if (n <= 16) {
+        if (!digits16(bytes, bytes + to, n, &v))
+            return false;
+    } else {
+        if (!digits16(bytes, bytes + to, 16, &v) ||
+            !digits16(bytes, bytes + to - 16, n - 16, &lead))
+            return false;
+        v += lead * 10000000000000000u;
+        if (v > (uint64_t)INT64_MAX + negative)
+            return false;
+    }
+    *value = (int64_t)(negative ? 0 - v : v);
+    return true;
+}
+
+/* Rows first .. last one by one; their bits in @other are 0. */
+static inline void parse_i64(const char *bytes, const uint32_t *marks, size_t stride, size_t first,
+                             size_t last, int64_t *values, uint64_t *other)
+{
+    for (size_t r = first; r < last; r++) {
+        const uint32_t *m = marks + r * stride;
+
+        if (integer(bytes, m[0] + 1, m[1], &values[r]))
+            continue;
+        values[r] = 0;
+        other[r / 64] |= 1ull << r % 64;
     }
 }
 
@@ -120,12 +139,14 @@ static inline bool number(const char *bytes, uint32_t from, uint32_t to, int64_t
 }
 
 static inline void parse_number(const char *bytes, const uint32_t *marks, size_t stride,
-                                size_t count, int64_t *values, uint8_t *places, uint64_t *other)
+                                size_t first, size_t last, int64_t *values, uint8_t *places,
+                                uint64_t *other)
 {
-    memset(other, 0, (count + 63) / 64 * 8);
-    for (size_t r = 0; r < count; r++, marks += stride) {
+    for (size_t r = first; r < last; r++) {
+        const uint32_t *m = marks + r * stride;
+
         values[r] = places[r] = 0;
-        if (!number(bytes, marks[0] + 1, marks[1], &values[r], &places[r]))
+        if (!number(bytes, m[0] + 1, m[1], &values[r], &places[r]))
             other[r / 64] |= 1ull << r % 64;
     }
 }
@@ -196,17 +217,15 @@ static inline bool time_of_day(const char *bytes, const char *s, uint32_t length
     return true;
 }
 
-static inline void parse_time(const char *bytes, const uint32_t *marks, size_t stride, size_t count,
-                              int64_t *seconds, uint32_t *nanos, uint64_t *other)
+static inline void parse_time(const char *bytes, const uint32_t *marks, size_t stride, size_t first,
+                              size_t last, int64_t *seconds, uint32_t *nanos, uint64_t *other,
+                              struct csv_day *day)
 {
-    struct csv_day day = {0, 0, 0};
-
-    memset(other, 0, (count + 63) / 64 * 8);
-    for (size_t r = 0; r < count; r++, marks += stride) {
-        const uint32_t from = marks[0] + 1;
+    for (size_t r = first; r < last; r++) {
+        const uint32_t *m = marks + r * stride, from = m[0] + 1;
 
         seconds[r] = nanos[r] = 0;
-        if (!time_of_day(bytes, bytes + from, marks[1] - from, &seconds[r], &nanos[r], &day))
+        if (!time_of_day(bytes, bytes + from, m[1] - from, &seconds[r], &nanos[r], day))
             other[r / 64] |= 1ull << r % 64;
     }
 }

@@ -38,14 +38,15 @@ void mk_parse_i64_scalar(const char *bytes, size_t length, const uint32_t *marks
     for (size_t r = 0; r < count; r++) {
         const uint32_t from = marks[r * stride] + 1, to = marks[r * stride + 1];
         const bool negative = from < to && bytes[from] == '-';
-        bool good = to - from - negative - 1 < 16;
+        bool good = to - from - negative - 1 < 19;
         uint64_t v = 0;
 
         for (uint32_t i = from + negative; good && i < to; i++) {
             good = digit(bytes[i]) <= 9;
             v = v * 10 + digit(bytes[i]);
         }
-        values[r] = !good ? 0 : negative ? -(int64_t)v : (int64_t)v;
+        good = good && v <= (uint64_t)INT64_MAX + negative;
+        values[r] = !good ? 0 : (int64_t)(negative ? 0 - v : v);
         other[r / 64] |= (uint64_t)!good << r % 64;
     }
 }

@@ -63,7 +63,7 @@ struct mk_table {
     /* Fields of one column: field r is bytes[marks[r * stride] + 1 .. marks[r * stride + 1]), where marks[0] may be
      * UINT32_MAX, for the beginning. The common form is converted; the others have their bit set in @other, (count + 63)
      * / 64 words, and value 0. All fields lie in bytes[0 .. length), nothing else is read.
-     * parse_i64: [-] and 1 to 16 digits. */
+     * parse_i64: [-] and 1 to 19 digits of a number that fits. */
     void (*parse_i64)(const char *bytes, size_t length, const uint32_t *marks, size_t stride,
                       size_t count, int64_t *values, uint64_t *other);
     /* [-]digits[.digits], 1 to 18 digits in all: digits without the point, and how many stood behind it. */

@@ -159,6 +159,33 @@ static void random_field(uint64_t *seed, char *to)
     }
 }
 
+/* Most fields of a real column are alike. */
+static void alike_field(uint64_t *seed, size_t kind, char *to)
+{
+    static const char *const days[] = {"2024-02-29", "2024-03-01", "1969-12-31"};
+    const uint64_t number = (uint64_t)next(seed) << 31 | next(seed);
+    const char *sign = next(seed) % 8 == 0 ? "-" : "";
+
+    if (kind == 0 || next(seed) % 20 == 0) {
+        random_field(seed, to);
+    } else if (kind == 1) {
+        sprintf(to, "%s%llu", sign, (unsigned long long)number >> next(seed) % 60);
+    } else if (kind == 2) {
+        const uint32_t places = next(seed) % 8;
+
+        sprintf(to, "%s%llu", sign, (unsigned long long)number >> (10 + next(seed) % 50));
+        if (places > 0)
+            sprintf(to + strlen(to), ".%0*u", (int)places - 1, next(seed) % 10);
+    } else {
+        sprintf(to, "%s%c%02u:%02u:%02u", days[next(seed) % 40 == 0 ? next(seed) % 3 : 0],
+                next(seed) % 50 == 0 ? 'T' : ' ', next(seed) % 24, next(seed) % 60,
+                next(seed) % 60);
+        if (next(seed) % 4 > 0)
+            sprintf(to + 19, ".%.*s", (int)(1 + next(seed) % 9),
+                    "102938475610293847" + next(seed) % 9);
+    }
+}
+
 Test(csv_kernels, parsers_equal_scalar)
 {
     uint64_t seed = 7;
@@ -173,7 +200,7 @@ Test(csv_kernels, parsers_equal_scalar)
             uint32_t want_nanos[131], nanos[131];
 
             for (size_t i = 0; i < count; i++)
-                random_field(&seed, texts[i]);
+                alike_field(&seed, (count + lead) % 4, texts[i]);
             fields_make(&f, texts, count, lead);
             const size_t words = (count + 63) / 64 * 8;
             EACH_TABLE(t)
@@ -224,10 +251,46 @@ Test(csv_kernels, integers_and_numbers_against_strtod)
         cr_assert_eq(other, 0, "'%s'", text[0]);
         cr_assert_eq((double)value / powers[places], strtod(text[0], NULL), "'%s'", text[0]);
         free(f.bytes);
-        sprintf(text[0], "%lld", (long long)next(&seed) * (next(&seed) % 2 ? -1 : 1));
+        sprintf(text[0], "%lld", ((long long)next(&seed) << 32 | next(&seed)) >> round % 64);
         fields_make(&f, text, 1, 0);
         mk_scalar.parse_i64(f.bytes, f.length, f.marks, 1, 1, &value, &other);
         cr_assert(other == 0 && value == strtoll(text[0], NULL, 10), "'%s'", text[0]);
+        free(f.bytes);
+    }
+}
+
+Test(csv_kernels, integers_at_their_limits)
+{
+    static const struct {
+        const char *text;
+        int64_t value;
+        bool other;
+    } cases[] = {{"9223372036854775807", INT64_MAX, false},
+                 {"-9223372036854775808", INT64_MIN, false},
+                 {"9223372036854775808", 0, true},
+                 {"-9223372036854775809", 0, true},
+                 {"0000000000000000001", 1, false},
+                 {"00000000000000000001", 0, true},
+                 {"9999999999999999", 9999999999999999, false},
+                 {"-10000000000000000", -10000000000000000, false},
+                 {"-", 0, true},
+                 {"", 0, true},
+                 {"+1", 0, true}};
+
+    EACH_TABLE(t)
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char texts[24][40];
+        struct fields f;
+        int64_t values[24];
+        uint64_t other;
+
+        for (size_t k = 0; k < 24; k++)
+            strcpy(texts[k], cases[i].text);
+        fields_make(&f, texts, 24, 20);
+        (*t)->parse_i64(f.bytes, f.length, f.marks, 1, 24, values, &other);
+        for (size_t k = 0; k < 24; k++)
+            cr_assert(values[k] == cases[i].value && (other >> k & 1) == cases[i].other, "%s: '%s'",
+                      (*t)->isa, cases[i].text);
         free(f.bytes);
     }
 }
