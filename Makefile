@@ -69,6 +69,7 @@ $(GEN)/%.o: $(GEN)/%.c | deps
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_SOFT) -Wno-unused-variable -fvisibility=hidden -MMD -MP -c $< -o $@
 $(BUILD)/%_avx2.o: ARCH := -march=x86-64-v3
 $(BUILD)/%_avx512.o: ARCH := -march=x86-64-v3 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512cd -mpclmul -mprefer-vector-width=512
+$(BUILD)/%_avx512vbmi2.o: ARCH := -march=x86-64-v3 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512cd -mpclmul -mprefer-vector-width=512 -mavx512vbmi2
 $(BUILD)/kernels/%.o: kernels/%.c | deps
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_OWN) -O3 -MMD -MP -c $< -o $@

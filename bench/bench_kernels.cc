@@ -258,7 +258,7 @@ const struct {
 
 int main(int argc, char **argv)
 {
-    static const mk_table *room[4];
+    static const mk_table *room[MK_TABLES + 1];
 
     mk_usable(room);
     for (const auto &kernel : kernels)

@@ -158,18 +158,18 @@ typedef struct mill_query mill_query;
 typedef struct mill_input mill_input; /* the pushing end of a memory table */
 
 struct mill_config {
-    uint32_t struct_bytes;   /* set by mill_config_init(); lets fields be added */
-    uint32_t shard_count;    /* 0: one per allowed cpu, at most 16 */
-    uint32_t batch_rows;     /* 1 to 4096 */
-    uint32_t step_bytes;     /* cut of byte sources, 64 to 2^30; part of the order */
-    uint32_t step_rows;      /* cut of memory tables and generators, 1 to 2^24; part of the order */
-    uint32_t ring_slots;     /* batches in one ring, power of two, 1 to 4096 */
-    uint32_t look_back;      /* D of the split choice, 1 to 64; part of the order */
-    uint32_t run_ahead;      /* K, steps, > look_back, to 1024 */
-    uint64_t memory_limit;   /* bytes of state and buffers; 0: 80 % of the machine's memory */
-    bool pin;                /* bind shards to cpus when there are enough */
-    const char *isa;         /* "scalar", "avx2", "avx512"; NULL: MILL_ISA or the best */
-    const char *io;          /* "uring", "posix", "auto"; NULL: MILL_IO, or auto */
+    uint32_t struct_bytes; /* set by mill_config_init(); lets fields be added */
+    uint32_t shard_count;  /* 0: one per allowed cpu, at most 16 */
+    uint32_t batch_rows;   /* 1 to 4096 */
+    uint32_t step_bytes;   /* cut of byte sources, 64 to 2^30; part of the order */
+    uint32_t step_rows;    /* cut of memory tables and generators, 1 to 2^24; part of the order */
+    uint32_t ring_slots;   /* batches in one ring, power of two, 1 to 4096 */
+    uint32_t look_back;    /* D of the split choice, 1 to 64; part of the order */
+    uint32_t run_ahead;    /* K, steps, > look_back, to 1024 */
+    uint64_t memory_limit; /* bytes of state and buffers; 0: 80 % of the machine's memory */
+    bool pin;              /* bind shards to cpus when there are enough */
+    const char *isa; /* "scalar", "avx2", "avx512", "avx512vbmi2"; NULL: MILL_ISA or the best */
+    const char *io;  /* "uring", "posix", "auto"; NULL: MILL_IO, or auto */
     uint64_t roundtrip_seed; /* not 0: state to bytes and back at random steps (tests) */
     uint64_t seed;           /* of RAND(), UUID() and hash tables; 0: 1 */
     const struct env *env;   /* NULL: the real world; tests give a simulated one */

@@ -242,7 +242,7 @@ static bool put_columns(struct csv_decoder *d, struct batch *out, const struct r
             continue;
         run.marks += i * spread;
         run.column = i;
-        if (i + 1 == columns)
+        if (i + 1 == columns && d->found.returns)
             trim_returns(d, &run);
         if (!(late ? put_passing(d, out, &run, passed) : put_column(d, out, &run)))
             return false;

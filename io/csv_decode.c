@@ -34,7 +34,7 @@ struct csv_decoder *csv_decoder_new(struct heap *heap, const struct source_confi
     d->options = *options;
     d->null_is_number = null != NULL && strchr("0123456789-", null[0]) != NULL && null[0] != '\0';
     d->marks = heap_alloc(heap, (CSV_INDEX_BYTES + 65) * sizeof *d->marks);
-    d->lines = heap_alloc(heap, CSV_INDEX_BYTES * sizeof *d->lines);
+    d->lines = heap_alloc(heap, (CSV_INDEX_BYTES + 64) * sizeof *d->lines);
     d->fields = heap_alloc(heap, (config->schema->field_count + 1) * sizeof *d->fields);
     d->pair_rows = max_u32(1, PAIRS_MIN / config->schema->field_count);
     d->pairs =
@@ -50,7 +50,7 @@ struct csv_decoder *csv_decoder_new(struct heap *heap, const struct source_confi
 void csv_decoder_free(struct csv_decoder *d)
 {
     heap_free(d->heap, d->marks, (CSV_INDEX_BYTES + 65) * sizeof *d->marks);
-    heap_free(d->heap, d->lines, CSV_INDEX_BYTES * sizeof *d->lines);
+    heap_free(d->heap, d->lines, (CSV_INDEX_BYTES + 64) * sizeof *d->lines);
     heap_free(d->heap, d->pairs,
               (size_t)d->pair_rows * d->schema->field_count * 2 * sizeof *d->pairs);
     heap_free(d->heap, d->fields, (d->schema->field_count + 1) * sizeof *d->fields);

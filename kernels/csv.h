@@ -18,6 +18,8 @@
 DECLARE_CSV_KERNELS(scalar);
 DECLARE_CSV_KERNELS(avx2);
 DECLARE_CSV_KERNELS(avx512);
+void mk_csv_marks_avx512vbmi2(const char *bytes, size_t length, char delimiter, char quote,
+                              uint32_t *marks, uint32_t *lines, struct mk_csv_marks *found);
 
 /* Days since 1970 of a date of the years 0 to 9999, and whether it is one. */
 static inline bool csv_date(uint32_t year, uint32_t month, uint32_t day, int64_t *days)

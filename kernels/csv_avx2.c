@@ -54,6 +54,8 @@ void mk_csv_marks_avx2(const char *bytes, size_t length, char delimiter, char qu
 {
     const __m256i d = _mm256_set1_epi8(delimiter), n = _mm256_set1_epi8('\n');
     const __m256i q = _mm256_set1_epi8(quote), zero = _mm256_setzero_si256();
+    const __m256i c = _mm256_set1_epi8('\r');
+    __m256i returns = zero;
     uint64_t inside = 0, odd = 0;
     uint32_t m = 0, l = 0, quotes = 0;
 
@@ -75,6 +77,8 @@ void mk_csv_marks_avx2(const char *bytes, size_t length, char delimiter, char qu
         all = (equal64(low, high, d) & there) | ends;
         odd |= (equal64(low, high, zero) & there) |
                (uint32_t)_mm256_movemask_epi8(_mm256_or_si256(low, high));
+        returns = _mm256_or_si256(returns, _mm256_or_si256(_mm256_cmpeq_epi8(low, c),
+                                                           _mm256_cmpeq_epi8(high, c)));
         if ((quoted | inside) != 0) {
             const uint64_t in = prefix_xor(quoted) ^ inside;
 
@@ -88,7 +92,8 @@ void mk_csv_marks_avx2(const char *bytes, size_t length, char delimiter, char qu
         for (; all != 0; all &= all - 1)
             marks[m++] = (uint32_t)i + (uint32_t)__builtin_ctzll(all);
     }
-    *found = (struct mk_csv_marks){m, l, quotes, odd == 0};
+    *found =
+        (struct mk_csv_marks){m, l, quotes, odd == 0, _mm256_testz_si256(returns, returns) == 0};
 }
 
 void mk_parse_i64_avx2(const char *bytes, size_t length, const uint32_t *marks, size_t stride,

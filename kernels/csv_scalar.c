@@ -13,6 +13,7 @@ void mk_csv_marks_scalar(const char *bytes, size_t length, char delimiter, char 
         const char c = bytes[i];
 
         found->plain = found->plain && c > 0;
+        found->returns = found->returns || c == '\r';
         if (quote != '\0' && c == quote) {
             inside = !inside;
             found->quotes++;

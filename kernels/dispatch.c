@@ -11,6 +11,8 @@
 static bool usable(const struct mk_table *table)
 {
     __builtin_cpu_init();
+    if (table == &mk_avx512vbmi2)
+        return usable(&mk_avx512) && __builtin_cpu_supports("avx512vbmi2");
     if (table == &mk_avx512)
         return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
@@ -21,7 +23,7 @@ static bool usable(const struct mk_table *table)
     return true;
 }
 
-static const struct mk_table *const tables[] = {&mk_avx512, &mk_avx2, &mk_scalar};
+static const struct mk_table *const tables[] = {&mk_avx512vbmi2, &mk_avx512, &mk_avx2, &mk_scalar};
 
 const struct mk_table *mk_select(const char *wanted, char *why, size_t why_bytes)
 {
@@ -35,11 +37,12 @@ const struct mk_table *mk_select(const char *wanted, char *why, size_t why_bytes
             return NULL;
         }
     }
-    snprintf(why, why_bytes, "'%s' is no instruction set: scalar, avx2 or avx512", wanted);
+    snprintf(why, why_bytes, "'%s' is no instruction set: scalar, avx2, avx512 or avx512vbmi2",
+             wanted);
     return NULL;
 }
 
-const struct mk_table *const *mk_usable(const struct mk_table *room[4])
+const struct mk_table *const *mk_usable(const struct mk_table *room[MK_TABLES + 1])
 {
     size_t n = 0;
 

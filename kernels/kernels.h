@@ -16,7 +16,8 @@
 /* What mk_csv_marks found. */
 struct mk_csv_marks {
     uint32_t marks, lines, quotes;
-    bool plain; /* ASCII without NUL */
+    bool plain;   /* ASCII without NUL */
+    bool returns; /* there is a carriage return */
 };
 
 /* Slices of time: bounds at offset + k * width, width > 0. */
@@ -56,8 +57,8 @@ struct mk_table {
                   bool a_constant, bool b_constant, uint32_t count, void *out);
     /* Where fields and rows end. @marks: ascending positions of all quotes, and of the delimiters and newlines with an
      * even number of quotes before them. @lines: index in @marks of each such newline. @quote '\0': there are no
-     * quotes; a quote that is the delimiter or a newline is a quote. @marks has room for @length + 64 entries, @lines
-     * for @length. @length below 2^32; nothing past it is read. */
+     * quotes; a quote that is the delimiter or a newline is a quote. @marks and @lines have room for @length
+     * + 64 entries. @length below 2^32; nothing past it is read. */
     void (*csv_marks)(const char *bytes, size_t length, char delimiter, char quote, uint32_t *marks,
                       uint32_t *lines, struct mk_csv_marks *found);
     /* Fields of one column: field r is bytes[marks[r * stride] + 1 .. marks[r * stride + 1]), where marks[0] may be
@@ -81,11 +82,13 @@ struct mk_table {
                          int64_t *starts);
 };
 
-extern const struct mk_table mk_scalar, mk_avx2, mk_avx512;
+/* avx512vbmi2: as avx512, but for CSV's marks. */
+extern const struct mk_table mk_scalar, mk_avx2, mk_avx512, mk_avx512vbmi2;
+#define MK_TABLES 4
 
-/* The best usable table, or the @wanted one ("scalar", "avx2", "avx512"). NULL with @why: unknown, or this CPU lacks it. */
+/* The best usable table, or the @wanted one ("scalar", "avx2", "avx512", "avx512vbmi2"). NULL with @why: unknown, or this CPU lacks it. */
 const struct mk_table *mk_select(const char *wanted, char *why, size_t why_bytes);
 /* All usable tables, NULL at the end. For tests and benchmarks. */
-const struct mk_table *const *mk_usable(const struct mk_table *room[4]);
+const struct mk_table *const *mk_usable(const struct mk_table *room[MK_TABLES + 1]);
 
 #endif

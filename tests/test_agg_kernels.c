@@ -146,7 +146,7 @@ static void fill_values(const struct plan *p, uint64_t *state)
 
 Test(agg_kernels, fold_equals_row_by_row)
 {
-    const struct mk_table *room[4];
+    const struct mk_table *room[MK_TABLES + 1];
     const struct mk_table *const *tables = mk_usable(room);
     static _Alignas(64) int64_t begin[40 * 8], expected[40 * 8], got[40 * 8];
 
@@ -191,7 +191,7 @@ Test(agg_kernels, fold_equals_row_by_row)
 
 Test(agg_kernels, probe_finds_what_stands_in_its_bucket)
 {
-    const struct mk_table *room[4];
+    const struct mk_table *room[MK_TABLES + 1];
     const struct mk_table *const *tables = mk_usable(room);
     static _Alignas(64) int64_t words[64 * 8];
     static uint32_t ids[64 * 8], got[900];
@@ -240,7 +240,7 @@ Test(agg_kernels, probe_finds_what_stands_in_its_bucket)
 
 Test(agg_kernels, hashes_equal_the_definition)
 {
-    const struct mk_table *room[4];
+    const struct mk_table *room[MK_TABLES + 1];
     const struct mk_table *const *tables = mk_usable(room);
     uint64_t state = 3, in[140], out[140], joined[140];
 
@@ -264,7 +264,7 @@ Test(agg_kernels, hashes_equal_the_definition)
 
 Test(agg_kernels, doubles_order_like_their_keys)
 {
-    const struct mk_table *room[4];
+    const struct mk_table *room[MK_TABLES + 1];
     const struct mk_table *const *tables = mk_usable(room);
     uint64_t state = 8;
     double in[140];
@@ -291,7 +291,7 @@ Test(agg_kernels, doubles_order_like_their_keys)
 
 Test(agg_kernels, sums_equal_a_loop)
 {
-    const struct mk_table *room[4];
+    const struct mk_table *room[MK_TABLES + 1];
     const struct mk_table *const *tables = mk_usable(room);
     uint64_t state = 21;
     double reals[140];
@@ -325,7 +325,7 @@ Test(agg_kernels, sums_equal_a_loop)
 Test(agg_kernels, partition_keeps_the_order_of_each_part)
 {
     static const uint32_t parts[] = {1, 2, 3, 4, 7, 8, 9, 16, 100, 256};
-    const struct mk_table *room[4];
+    const struct mk_table *room[MK_TABLES + 1];
     const struct mk_table *const *tables = mk_usable(room);
     uint64_t state = 4, hashes[140];
     uint32_t begin[257];

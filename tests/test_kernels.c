@@ -21,7 +21,7 @@ static void fill(char *bytes, size_t length, unsigned seed)
 
 Test(kernels, find_any3_equals_a_loop)
 {
-    const struct mk_table *room[4];
+    const struct mk_table *room[MK_TABLES + 1];
     const struct mk_table *const *tables = mk_usable(room);
     char bytes[200];
     uint32_t positions[264];
@@ -47,7 +47,7 @@ Test(kernels, find_any3_equals_a_loop)
 
 Test(kernels, count_byte_equals_a_loop)
 {
-    const struct mk_table *room[4];
+    const struct mk_table *room[MK_TABLES + 1];
     const struct mk_table *const *tables = mk_usable(room);
     char bytes[200];
 
@@ -66,7 +66,7 @@ Test(kernels, count_byte_equals_a_loop)
 
 Test(kernels, bounds_equal_a_loop)
 {
-    const struct mk_table *room[4];
+    const struct mk_table *room[MK_TABLES + 1];
     const struct mk_table *const *tables = mk_usable(room);
     int64_t values[140];
     unsigned seed = 7;
@@ -131,7 +131,7 @@ Test(kernels, slice_starts_equal_wide_arithmetic)
     static const int64_t offsets[] = {0, 1, -1, 12345678901, INT64_MIN, INT64_MAX};
     static const int64_t places[] = {0,         -5000000, 1700000000000000, 1700000000000000000,
                                      INT64_MIN, INT64_MAX};
-    const struct mk_table *room[4];
+    const struct mk_table *room[MK_TABLES + 1];
     const struct mk_table *const *tables = mk_usable(room);
     int64_t times[140], starts[140];
     unsigned seed = 5;
@@ -175,7 +175,7 @@ Test(kernels, an_unknown_instruction_set_is_refused)
 Test(kernels, json_marks_equal_a_loop)
 {
     static const char alphabet[] = "\"\\{}[]a\n,\x1f \x7f\x80\xff\0:";
-    const struct mk_table *room[4];
+    const struct mk_table *room[MK_TABLES + 1];
     const struct mk_table *const *tables = mk_usable(room);
     char bytes[200];
     uint64_t stops[3], marks[3];
@@ -240,7 +240,7 @@ Test(kernels, utf8_valid_follows_the_standard)
                  {"\xf4\x90\x80\x80", false},
                  {"\xf5\x80\x80\x80", false},
                  {"\xff", false}};
-    const struct mk_table *room[4];
+    const struct mk_table *room[MK_TABLES + 1];
     const struct mk_table *const *tables = mk_usable(room);
 
     for (size_t t = 0; tables[t] != NULL; t++)

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define EACH_TABLE(t)                                                                              \
-    const struct mk_table *room[4];                                                                \
+    const struct mk_table *room[MK_TABLES + 1];                                                    \
     for (const struct mk_table *const *t = mk_usable(room); *t != NULL; t++)
 
 static const size_t widths[] = {1, 2, 4, 8, 4, 8};
