@@ -59,14 +59,18 @@ static bool put_others(struct csv_decoder *d, struct batch *out, const struct ru
 #define NARROW(type, least, most)                                                                  \
     for (uint32_t r = 0; r < run->count; r++) {                                                    \
         ((type *)values)[r] = (type)d->values[r];                                                  \
-        if (UNLIKELY(d->values[r] < (least) || d->values[r] > (most)))                             \
-            set_other(d, r);                                                                       \
+        outside |= d->values[r] < (least) || d->values[r] > (most);                                \
     }                                                                                              \
+    for (uint32_t r = 0; outside && r < run->count; r++)                                           \
+        if (d->values[r] < (least) || d->values[r] > (most))                                       \
+            set_other(d, r);                                                                       \
     break
 
 static void put_integers(struct csv_decoder *d, const struct run *run, const struct mill_type *type,
                          void *values)
 {
+    bool outside = false;
+
     d->kernels->parse_i64(d->block, d->block_bytes, run->marks, run->stride, run->count,
                           type->kind == MILL_BIGINT ? values : d->values, d->other);
     switch (type->kind) {
@@ -80,22 +84,21 @@ static void put_integers(struct csv_decoder *d, const struct run *run, const str
 /* A quotient of two exact numbers is rounded once. Minus zero has lost its sign on the way. */
 static void put_reals(struct csv_decoder *d, const struct run *run, bool single, void *values)
 {
-    static const double powers[] = {1,    1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8, 1e9,
-                                    1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18};
     static const float small[] = {1, 1e1f, 1e2f, 1e3f, 1e4f, 1e5f, 1e6f, 1e7f, 1e8f, 1e9f, 1e10f};
-    const int64_t most = single ? 1ll << 24 : 1ll << 53;
 
     d->kernels->parse_number(d->block, d->block_bytes, run->marks, run->stride, run->count,
                              d->values, d->places, d->other);
+    if (!single) {
+        d->kernels->scale_f64(d->values, d->places, run->count, values, d->other);
+        return;
+    }
     for (uint32_t r = 0; r < run->count; r++) {
         const int64_t v = d->values[r];
 
-        if (UNLIKELY(v == 0 || v > most || v < -most || (single && d->places[r] > 10)))
+        if (UNLIKELY(v == 0 || v > 1ll << 24 || v < -(1ll << 24) || d->places[r] > 10))
             set_other(d, r);
-        else if (single)
-            ((float *)values)[r] = (float)v / small[d->places[r]];
         else
-            ((double *)values)[r] = (double)v / powers[d->places[r]];
+            ((float *)values)[r] = (float)v / small[d->places[r]];
     }
 }
 
@@ -115,6 +118,14 @@ static void put_decimals(struct csv_decoder *d, const struct run *run, const str
     }
 }
 
+/* Cut to microseconds and @unit, which is a constant where it is called. */
+static inline void put_micros(const struct csv_decoder *d, uint32_t count, uint32_t unit,
+                              int64_t *values)
+{
+    for (uint32_t r = 0; r < count; r++)
+        values[r] = d->values[r] * 1000000 + d->nanos[r] / unit * (unit / 1000);
+}
+
 static void put_times(struct csv_decoder *d, const struct run *run, const struct mill_type *type,
                       int64_t *values)
 {
@@ -123,8 +134,12 @@ static void put_times(struct csv_decoder *d, const struct run *run, const struct
     d->kernels->parse_time(d->block, d->block_bytes, run->marks, run->stride, run->count, d->values,
                            d->nanos, d->other);
     if (!type_is_nanos(type)) {
-        for (uint32_t r = 0; r < run->count; r++)
-            values[r] = d->values[r] * 1000000 + (d->nanos[r] - d->nanos[r] % unit) / 1000;
+        switch (type->precision) {
+        case 0: put_micros(d, run->count, 1000000000, values); break;
+        case 3: put_micros(d, run->count, 1000000, values); break;
+        case 6: put_micros(d, run->count, 1000, values); break;
+        default: put_micros(d, run->count, unit, values);
+        }
         return;
     }
     for (uint32_t r = 0; r < run->count; r++) {

@@ -396,6 +396,17 @@ static int decode_row(struct csv_decoder *d, struct batch *out, uint32_t *n,
 
 /* ---- runs of rows ---- */
 
+/* How many rows from d->line on have @columns fields. */
+static uint32_t even_rows(const struct csv_decoder *d, uint32_t columns, uint32_t most)
+{
+    const uint32_t *line = d->lines + d->line;
+    uint32_t expected = (d->line > 0 ? line[-1] : UINT32_MAX) + columns, n = 0;
+
+    for (; n < most && line[n] == expected; n++)
+        expected += columns;
+    return n;
+}
+
 /* How many rows from d->line on have the table's fields and no quote, @most at most. */
 static uint32_t run_length(const struct csv_decoder *d, uint32_t most)
 {
@@ -404,6 +415,8 @@ static uint32_t run_length(const struct csv_decoder *d, uint32_t most)
     uint32_t n = 0, before = d->line > 0 ? d->lines[d->line - 1] + 1 : 0;
 
     most = min_u32(min_u32(most, d->found.lines - d->line), CSV_RUN_ROWS);
+    if (d->found.quotes == 0 && !d->options.comments && columns > 1)
+        return even_rows(d, columns, most);
     for (; n < most; n++) {
         const uint32_t newline = d->lines[d->line + n] + 1;
         const char *row = d->block + (d->marks[before] + 1u);

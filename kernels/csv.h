@@ -14,7 +14,9 @@
                                uint64_t *other);                                                   \
     void mk_parse_time_##isa(const char *bytes, size_t length, const uint32_t *marks,              \
                              size_t stride, size_t count, int64_t *seconds, uint32_t *nanos,       \
-                             uint64_t *other)
+                             uint64_t *other);                                                     \
+    void mk_scale_f64_##isa(const int64_t *values, const uint8_t *places, size_t count,            \
+                            double *out, uint64_t *other)
 DECLARE_CSV_KERNELS(scalar);
 DECLARE_CSV_KERNELS(avx2);
 DECLARE_CSV_KERNELS(avx512);
@@ -34,6 +36,22 @@ static inline bool csv_date(uint32_t year, uint32_t month, uint32_t day, int64_t
     *days = (int64_t)(y * 365 + y / 4 - y / 100 + y / 400 + (m * 153 + 2) / 5 + day - 1) - 719468 -
             146097;
     return true;
+}
+
+/* Rows first .. last of scale_f64(). */
+static inline void csv_scale(const int64_t *values, const uint8_t *places, size_t first,
+                             size_t last, double *out, uint64_t *other)
+{
+    static const double powers[] = {1,    1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8, 1e9,
+                                    1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18};
+
+    for (size_t r = first; r < last; r++) {
+        const int64_t v = values[r];
+        const bool exact = v != 0 && v <= (1ll << 53) && v >= -(1ll << 53);
+
+        out[r] = exact ? (double)v / powers[places[r]] : 0;
+        other[r / 64] |= (uint64_t)!exact << r % 64;
+    }
 }
 
 #endif

@@ -121,3 +121,9 @@ void mk_parse_time_avx2(const char *bytes, size_t length, const uint32_t *marks,
     memset(other, 0, (count + 63) / 64 * 8);
     parse_time(bytes, marks, stride, 0, count, seconds, nanos, other, &day);
 }
+
+void mk_scale_f64_avx2(const int64_t *values, const uint8_t *places, size_t count, double *out,
+                       uint64_t *other)
+{
+    csv_scale(values, places, 0, count, out, other);
+}

@@ -335,3 +335,30 @@ void mk_parse_time_avx512(const char *bytes, size_t length, const uint32_t *mark
     }
     parse_time(bytes, marks, stride, r, count, seconds, nanos, other, &day);
 }
+
+void mk_scale_f64_avx512(const int64_t *values, const uint8_t *places, size_t count, double *out,
+                         uint64_t *other)
+{
+    static const double powers[16] = {1,   1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                      1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+    const __m512d low = _mm512_loadu_pd(powers), high = _mm512_loadu_pd(powers + 8);
+    const __m512i most = _mm512_set1_epi64(1ll << 53);
+    size_t r = 0;
+
+    for (; r + 8 <= count; r += 8) {
+        const __m512i v = _mm512_loadu_si512(values + r);
+        const __m512i p = _mm512_cvtepu8_epi64(_mm_loadl_epi64((const __m128i *)(places + r)));
+        const __m512d power = _mm512_permutex2var_pd(low, p, high);
+        const __mmask8 exact =
+            _mm512_test_epi64_mask(v, v) & _mm512_cmple_epu64_mask(_mm512_abs_epi64(v), most);
+
+        if (__builtin_expect(_mm512_cmpgt_epu64_mask(p, _mm512_set1_epi64(15)) != 0, 0)) {
+            csv_scale(values, places, r, r + 8, out, other);
+            continue;
+        }
+        _mm512_storeu_pd(out + r,
+                         _mm512_maskz_mov_pd(exact, _mm512_div_pd(_mm512_cvtepi64_pd(v), power)));
+        other[r / 64] |= (uint64_t)(uint8_t)~exact << r % 64;
+    }
+    csv_scale(values, places, r, count, out, other);
+}

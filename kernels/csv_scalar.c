@@ -120,3 +120,9 @@ void mk_parse_time_scalar(const char *bytes, size_t length, const uint32_t *mark
             other[r / 64] |= 1ull << r % 64;
     }
 }
+
+void mk_scale_f64_scalar(const int64_t *values, const uint8_t *places, size_t count, double *out,
+                         uint64_t *other)
+{
+    csv_scale(values, places, 0, count, out, other);
+}

@@ -74,6 +74,10 @@ struct mk_table {
      * 1970 and nanoseconds of the second. */
     void (*parse_time)(const char *bytes, size_t length, const uint32_t *marks, size_t stride,
                        size_t count, int64_t *seconds, uint32_t *nanos, uint64_t *other);
+    /* What parse_number() gave as doubles: values[i] / 10^places[i], rounded once. Where that may not be the number that was
+     * written, the bit in @other is set (none is cleared) and out[i] 0: beyond 2^53, and 0, whose sign is lost. */
+    void (*scale_f64)(const int64_t *values, const uint8_t *places, size_t count, double *out,
+                      uint64_t *other);
     /* *least and *most of @count values, @count > 0. */
     void (*bounds_i64)(const int64_t *values, size_t count, int64_t *least, int64_t *most);
     /* starts[i] = the greatest bound of @grid that is not above times[i]; INT64_MIN where that lies below it. In place

@@ -160,5 +160,6 @@ const struct mk_table mk_avx2 = {.isa = "avx2",
                                  .parse_i64 = mk_parse_i64_avx2,
                                  .parse_number = mk_parse_number_avx2,
                                  .parse_time = mk_parse_time_avx2,
+                                 .scale_f64 = mk_scale_f64_avx2,
                                  .bounds_i64 = bounds_i64_avx2,
                                  .slice_starts = mk_slice_starts_avx2};

@@ -121,7 +121,8 @@ static void bounds_i64_avx512(const int64_t *values, size_t count, int64_t *leas
         .utf8_valid = utf8_valid_avx512, .select = mk_select_avx512, .compare = mk_compare_avx512, \
         .arith = mk_arith_avx512, .csv_marks = marks, .parse_i64 = mk_parse_i64_avx512,            \
         .parse_number = mk_parse_number_avx512, .parse_time = mk_parse_time_avx512,                \
-        .bounds_i64 = bounds_i64_avx512, .slice_starts = mk_slice_starts_avx512                    \
+        .scale_f64 = mk_scale_f64_avx512, .bounds_i64 = bounds_i64_avx512,                         \
+        .slice_starts = mk_slice_starts_avx512                                                     \
     }
 const struct mk_table mk_avx512 = TABLE("avx512", mk_csv_marks_avx512);
 const struct mk_table mk_avx512vbmi2 = TABLE("avx512vbmi2", mk_csv_marks_avx512vbmi2);

@@ -69,5 +69,6 @@ const struct mk_table mk_scalar = {.isa = "scalar",
                                    .parse_i64 = mk_parse_i64_scalar,
                                    .parse_number = mk_parse_number_scalar,
                                    .parse_time = mk_parse_time_scalar,
+                                   .scale_f64 = mk_scale_f64_scalar,
                                    .bounds_i64 = bounds_i64_scalar,
                                    .slice_starts = mk_slice_starts_scalar};

@@ -262,6 +262,41 @@ Test(csv_kernels, integers_and_numbers_against_strtod)
     }
 }
 
+Test(csv_kernels, scaled_numbers_against_strtod)
+{
+    uint64_t seed = 3;
+
+    for (int round = 0; round < 3000; round++) {
+        const size_t count = next(&seed) % 70;
+        int64_t values[70];
+        uint8_t places[70];
+
+        for (size_t i = 0; i < count; i++) {
+            const uint64_t v = (uint64_t)next(&seed) << 31 | next(&seed);
+
+            values[i] = (int64_t)(v >> next(&seed) % 62) * (next(&seed) % 2 ? -1 : 1);
+            places[i] = (uint8_t)(next(&seed) % (round % 2 ? 19 : 8));
+        }
+        EACH_TABLE(t)
+        {
+            double out[70];
+            uint64_t other[2] = {1, 2}; /* bits that stand already stay */
+
+            (*t)->scale_f64(values, places, count, out, other);
+            for (size_t i = 0; i < count; i++) {
+                const bool big = values[i] > 1ll << 53 || values[i] < -(1ll << 53);
+                const bool odd = big || values[i] == 0 || i == 0 || i == 65;
+                char text[40];
+
+                sprintf(text, "%llde-%u", (long long)values[i], places[i]);
+                cr_assert_eq(other[i / 64] >> i % 64 & 1, odd, "%s: %s", (*t)->isa, text);
+                cr_assert_eq(out[i], big ? 0 : strtod(text, NULL), "%s: %s", (*t)->isa, text);
+            }
+            cr_assert((other[0] & 1) == 1 && (other[1] & 2) == 2, "%s", (*t)->isa);
+        }
+    }
+}
+
 Test(csv_kernels, integers_at_their_limits)
 {
     static const struct {
