@@ -68,7 +68,7 @@ static size_t slab_bytes(const struct reader *r, const struct read_file *f)
 {
     const size_t step = r->config->step_bytes;
     const uint32_t count = at_load_relaxed(&r->count);
-    size_t bytes = count <= 4 && step * 4 <= SLAB_BYTES * 2 ? step * 4 : step + READ_BYTES / 4;
+    size_t bytes = (count <= 4 && step * 4 <= SLAB_BYTES * 2 ? step * 3 : step) + READ_BYTES / 16;
 
     if (count <= 4 && bytes < READ_BYTES)
         bytes = READ_BYTES;

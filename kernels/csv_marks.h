@@ -72,8 +72,10 @@ static inline void csv_marks(const char *bytes, size_t length, char delimiter, c
                          .quoting = quote != '\0' ? ~0ull : 0};
     size_t i = 0;
 
-    for (; length - i >= 64; i += 64)
+    for (; length - i >= 64; i += 64) {
+        mk_ahead(bytes + i);
         scan_block(&s, _mm512_loadu_si512(bytes + i), ~0ull, (uint32_t)i, marks, lines);
+    }
     if (i < length) {
         const uint64_t there = (1ull << (length - i)) - 1;
 
