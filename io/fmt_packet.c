@@ -1,7 +1,8 @@
 /* io/fmt_packet.c - captures into columns: the columns' names and types, and how each is filled.
  *
  * Packets are read and decoded by the chunk into an array that stays in the first-level cache; then every wanted column
- * is filled from it in a loop of its own.
+ * is filled from it in a loop of its own. Where all packets of a chunk have their fields at the same places, columns are
+ * filled from the bytes.
  */
 #include "io/capture.h"
 #include "io/format.h"
@@ -9,6 +10,7 @@
 #include <stdio.h>
 
 #define CHUNK 128
+#define REST_CHUNKS 16u /* not asked whether they are plain after one that is not */
 #define ADDRESS_TEXT_MAX 48u
 #define TEXTS 256u /* addresses of IPv6 whose text is remembered, per batch */
 
@@ -22,7 +24,8 @@ enum fill {
     FILL_MAC,
     FILL_ADDRESS,
     FILL_PAYLOAD,
-    FILL_RAW
+    FILL_RAW,
+    FILL_PLAIN /* of no column: how a plain packet's are filled */
 };
 
 struct packet_column {
@@ -80,11 +83,36 @@ static const struct packet_column columns[] = {
 };
 #define COLUMNS COUNT_OF(columns)
 
+/* Where a column stands in a plain packet, big-endian; 0: it is worked out from several fields. */
+static uint32_t plain_place(const struct packet_column *c)
+{
+    if (c->fill == FILL_MAC || c->fill == FILL_PAYLOAD)
+        return 0;
+    switch (c->offset) {
+    case AT(ethertype): return PLAIN_ETHERTYPE;
+    case AT(dscp_ecn): return PLAIN_DSCP_ECN;
+    case AT(ip_len): return PLAIN_IP_LEN;
+    case AT(ip_id): return PLAIN_IP_ID;
+    case AT(ttl): return PLAIN_TTL;
+    case AT(proto): return PLAIN_PROTO;
+    case AT(src): return PLAIN_SRC;
+    case AT(dst): return PLAIN_DST;
+    case AT(sport): return PLAIN_SPORT;
+    case AT(dport): return PLAIN_DPORT;
+    case AT(seq): return PLAIN_SEQ;
+    case AT(ack): return PLAIN_ACK;
+    case AT(tcp_flags): return PLAIN_TCP_FLAGS;
+    case AT(win): return PLAIN_WIN;
+    default: return 0;
+    }
+}
+
 struct packet_format {
     struct format format;
     struct source_config config;
     const struct packet_column **fills; /* per schema column */
     bool look, flows;                   /* into the packets; compute flow_hash */
+    bool plain;                         /* all wanted columns stand in plain packets */
 };
 
 struct text_entry {
@@ -104,6 +132,8 @@ struct packet_decoder {
     char octets[256][4]; /* "255." */
     struct packet packets[CHUNK];
     const struct packet *from; /* one of packets: the first to fill columns from */
+    bool plain;                /* they are: only has and flow_hash are set */
+    uint32_t rest;             /* chunks until it is tried again */
     struct text_entry texts[TEXTS];
 };
 
@@ -210,6 +240,7 @@ static int packet_open(const struct source_config *config, struct format **out,
     f->fills = heap_zalloc(config->heap, (count + 1) * sizeof *f->fills);
     if (f->fills == NULL)
         return mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory for a source");
+    f->plain = true;
     for (uint32_t i = 0; i < count; i++) {
         const int code = find_column(config, i, &f->fills[i], error);
 
@@ -218,6 +249,8 @@ static int packet_open(const struct source_config *config, struct format **out,
         if (config->wanted == NULL || config->wanted[i]) {
             f->look = f->look || !f->fills[i]->record;
             f->flows = f->flows || f->fills[i]->offset == AT(flow_hash);
+            f->plain = f->plain && (f->fills[i]->record || f->fills[i]->offset == AT(flow_hash) ||
+                                    plain_place(f->fills[i]) != 0);
         }
     }
     return check_speed(config->options, error);
@@ -438,6 +471,30 @@ static void text_mac(const uint8_t *a, char *to)
         break;                                                                                     \
     }
 
+#define PLAIN_LOOP(to_type, value)                                                                 \
+    {                                                                                              \
+        to_type *to = (to_type *)column->values + first;                                           \
+        for (int i = 0; i < n; i++) {                                                              \
+            const uint8_t *at = p[i].record.data + place;                                          \
+            to[i] = (to_type)(value);                                                              \
+        }                                                                                          \
+        return;                                                                                    \
+    }
+
+/* From the packets themselves, @place bytes behind their begin. */
+static void fill_plain(const struct packet *p, int n, const struct packet_column *c, uint32_t place,
+                       struct column *column, uint32_t first)
+{
+    if (c->fill == FILL_INT_U8)
+        PLAIN_LOOP(int32_t, at[0])
+    if (c->fill == FILL_INT_U16)
+        PLAIN_LOOP(int32_t, at[0] << 8 | at[1])
+    if (place == PLAIN_IP_LEN || place == PLAIN_IP_ID)
+        PLAIN_LOOP(int64_t, at[0] << 8 | at[1])
+    PLAIN_LOOP(int64_t,
+               (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3])
+}
+
 static void fill_time(const struct packet *p, int n, const struct mill_type *type, int64_t *to)
 {
     const int64_t divide = type_is_nanos(type) ? 1 : 1000, unit = type_time_unit(type);
@@ -463,9 +520,12 @@ static bool fill_addresses(struct packet_decoder *d, struct batch *out,
     for (int i = 0; i < n; i++) {
         const char *p = (const char *)&d->from[i];
         const uint8_t *address;
-        const uint32_t version = *(const uint8_t *)(p + c->argument);
+        const uint32_t version = d->plain ? 4 : *(const uint8_t *)(p + c->argument);
 
-        memcpy(&address, p + c->offset, sizeof address);
+        if (d->plain)
+            address = d->from[i].record.data + plain_place(c);
+        else
+            memcpy(&address, p + c->offset, sizeof address);
         to[i] = view_of("", 0);
         if ((d->from[i].has & c->has) == 0)
             continue;
@@ -545,9 +605,11 @@ static bool fill_column(struct packet_decoder *d, struct batch *out, uint32_t in
     const struct mill_type *type = &d->format->config.schema->fields[index].type;
     struct column *column = &out->columns[index];
     const struct packet *p = d->from;
+    const uint32_t place = d->plain && c->fill != FILL_ADDRESS ? plain_place(c) : 0;
     bool ok = true;
 
-    switch (c->fill) {
+    switch (place != 0 ? FILL_PLAIN : c->fill) {
+    case FILL_PLAIN: fill_plain(p, n, c, place, column, first); break;
     case FILL_INT_U8: FILL_LOOP(int32_t, uint8_t)
     case FILL_INT_U16: FILL_LOOP(int32_t, uint16_t)
     case FILL_INT_U32: FILL_LOOP(int32_t, uint32_t)
@@ -565,11 +627,41 @@ static bool fill_column(struct packet_decoder *d, struct batch *out, uint32_t in
     return ok;
 }
 
+/* The bits that @n packets have, if all are plain; else 0. */
+static uint32_t look_plain(struct packet_decoder *d, int n)
+{
+    uint32_t has_all = UINT32_MAX;
+
+    for (int i = 0; i < n; i++) {
+        struct packet *p = &d->packets[i];
+
+        p->has = packet_plain(&p->record);
+        if (UNLIKELY(p->has == 0))
+            return 0;
+        if (d->format->flows)
+            p->flow_hash = packet_plain_flow_hash(&p->record);
+        if (p->record.ts != CAPTURE_NO_TIME)
+            p->has |= PACKET_HAS_TIME;
+        has_all &= p->has;
+    }
+    return has_all;
+}
+
 /* @n records into packets; the bits that all have. */
 static uint32_t look(struct packet_decoder *d, int n)
 {
     uint32_t has_all = UINT32_MAX;
 
+    d->plain = false;
+    d->rest -= d->rest > 0;
+    if (d->format->look && d->format->plain && d->rest == 0) {
+        has_all = look_plain(d, n);
+        d->plain = has_all != 0;
+        if (d->plain)
+            return has_all;
+        d->rest = REST_CHUNKS;
+        has_all = UINT32_MAX;
+    }
     for (int i = 0; i < n; i++) {
         struct packet *p = &d->packets[i];
 

@@ -669,6 +669,32 @@ static inline bool decode_plain(struct packet *p)
     return false;
 }
 
+static inline bool is_tunnel_port(uint32_t sport, uint32_t dport)
+{
+    return (dport == 4789) | (dport == 8472) | (dport == 6081) | (dport == 2152) | (dport == 3544) |
+           (dport == 1701) | (sport == 2152) | (sport == 3544);
+}
+
+/* Without a branch on the protocol, which nobody can foretell. */
+uint16_t packet_plain(const struct capture_record *r)
+{
+    const uint8_t *d = r->data;
+    uint32_t length, header;
+    bool tcp, udp;
+
+    if (r->link != 1 || r->caplen < 54 || be16(d + PLAIN_ETHERTYPE) != 0x0800 || d[14] != 0x45 ||
+        (be16(d + 20) & 0x3fff) != 0)
+        return 0;
+    length = be16(d + PLAIN_IP_LEN);
+    header = d[46] >> 4 << 2;
+    tcp = (d[PLAIN_PROTO] == 6) & (header >= 20) & (header + 20 <= length);
+    udp = (d[PLAIN_PROTO] == 17) & (length >= 28) & (be16(d + 38) >= 8) &
+          !is_tunnel_port(be16(d + PLAIN_SPORT), be16(d + PLAIN_DPORT));
+    return (uint16_t)((PACKET_HAS_ETH | PACKET_HAS_ETHERTYPE | PACKET_HAS_IP | PACKET_HAS_IP_ID |
+                       PACKET_HAS_L4 | PACKET_HAS_PORTS | (tcp ? PACKET_HAS_TCP : 0)) &
+                      -(int)(tcp | udp));
+}
+
 void packet_decode(struct packet *p)
 {
     struct walk w = {.p = p, .data = p->record.data, .end = p->record.caplen};
@@ -718,12 +744,24 @@ static inline uint64_t flow_end(const uint8_t *address, uint32_t version, uint32
     return mix(a ^ 0x9e3779b97f4a7c15ull, b ^ 0xc2b2ae3d27d4eb4full) + port * 0x165667b19e3779f9ull;
 }
 
-uint64_t packet_flow_hash(const struct packet *p)
+static inline uint64_t flow_hash(uint64_t a, uint64_t b, uint32_t proto, uint32_t version)
 {
-    const uint64_t a = flow_end(p->src, p->ip_ver, p->sport);
-    const uint64_t b = flow_end(p->dst, p->ip_ver, p->dport);
     const uint64_t least = min_u64(a, b), most = max_u64(a, b);
 
     return mix(least ^ 0xa0761d6478bd642full,
-               most ^ 0xe7037ed1a0b428dbull ^ (uint64_t)p->proto << 56 ^ (uint64_t)p->ip_ver << 48);
+               most ^ 0xe7037ed1a0b428dbull ^ (uint64_t)proto << 56 ^ (uint64_t)version << 48);
+}
+
+uint64_t packet_flow_hash(const struct packet *p)
+{
+    return flow_hash(flow_end(p->src, p->ip_ver, p->sport), flow_end(p->dst, p->ip_ver, p->dport),
+                     p->proto, p->ip_ver);
+}
+
+uint64_t packet_plain_flow_hash(const struct capture_record *r)
+{
+    const uint8_t *d = r->data;
+
+    return flow_hash(flow_end(d + PLAIN_SRC, 4, be16(d + PLAIN_SPORT)),
+                     flow_end(d + PLAIN_DST, 4, be16(d + PLAIN_DPORT)), d[PLAIN_PROTO], 4);
 }

@@ -77,4 +77,26 @@ void packet_decode(struct packet *packet);
 /* The same for both directions, whoever computes it: of addresses, ports and protocol. */
 uint64_t packet_flow_hash(const struct packet *packet);
 
+/* What packet.has would be of a packet whose fields stand at fixed places: Ethernet, IPv4 without options or fragments, TCP,
+ * or UDP that is no tunnel, all of it sound. 0: another one, for packet_decode(). */
+uint16_t packet_plain(const struct capture_record *record);
+/* packet_flow_hash() of such a packet. */
+uint64_t packet_plain_flow_hash(const struct capture_record *record);
+enum packet_plain_place {
+    PLAIN_ETHERTYPE = 12,
+    PLAIN_DSCP_ECN = 15,
+    PLAIN_IP_LEN = 16,
+    PLAIN_IP_ID = 18,
+    PLAIN_TTL = 22,
+    PLAIN_PROTO = 23,
+    PLAIN_SRC = 26,
+    PLAIN_DST = 30,
+    PLAIN_SPORT = 34,
+    PLAIN_DPORT = 36,
+    PLAIN_SEQ = 38,
+    PLAIN_ACK = 42,
+    PLAIN_TCP_FLAGS = 47,
+    PLAIN_WIN = 48
+};
+
 #endif
