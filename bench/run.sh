@@ -43,6 +43,7 @@ cat "$dir"/peer.* | sort | sed -n 3p
 B=${BUILD:-build}
 export MILL_COMMAND=$M
 "$B/bench_memory" "${MILLION_ROWS:-10}"
+"$B/bench_expr" 1000
 python3 bench/peers/duckdb.py 20 1 || [ $? = 77 ]
 for n in 1 2; do python3 bench/bench_pcap.py 2000000 $n; done
 python3 bench/bench_columnar.py 2000000
