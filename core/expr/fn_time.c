@@ -71,10 +71,24 @@ static bool resolve_time(struct call *c, uint32_t arg)
     return resolve_cast(c, arg, &millis);
 }
 
-static void civil_of(const struct eval *e, const struct mill_type *type, const struct column *c,
-                     uint32_t row, struct civil *out)
+/* Times mostly ascend: a row in the same hour, day ... as the row before it has its value. */
+struct span {
+    int64_t from;
+    uint64_t length; /* 0: none yet */
+};
+
+static inline bool span_has(const struct span *s, int64_t v)
 {
-    civil_from_time(eval_wall(e, type, VALUE(int64_t, c, row)), type_is_nanos(type), out);
+    return (uint64_t)v - (uint64_t)s->from < s->length;
+}
+
+/* The span of this length that @v lies in, from a multiple of it on; none at the ends of int64. */
+static void span_move(struct span *s, int64_t v, int64_t length)
+{
+    const bool inside = v > INT64_MIN + length && v < INT64_MAX - length;
+
+    s->from = inside ? floor_div(v, length) * length : 0;
+    s->length = inside ? (uint64_t)length : 0;
 }
 
 static int64_t weekday(int64_t days)
@@ -120,6 +134,44 @@ static int64_t extract(enum unit unit, int64_t value, bool nanos)
     }
 }
 
+/* How long a value of the unit lasts at least, in ticks of the type. */
+static int64_t lasts(enum unit unit, bool nanos)
+{
+    const int64_t second = nanos ? 1000000000 : 1000000;
+
+    switch (unit) {
+    case U_HOUR: return 3600 * second;
+    case U_MINUTE: return 60 * second;
+    case U_EPOCH:
+    case U_SECOND: return second;
+    case U_MILLISECOND: return second / 1000;
+    case U_MICROSECOND:
+    case U_NANOSECOND: return 1;
+    default: return 86400 * second;
+    }
+}
+
+static void extract_rows(struct eval *e, const struct column *times, const struct mill_type *type,
+                         enum unit unit, struct column *out)
+{
+    const bool nanos = type_is_nanos(type), wall = unit != U_EPOCH;
+    const int64_t length = lasts(unit, nanos);
+    struct span span = {0, 0};
+    int64_t value = 0;
+
+    FOR_ROWS(e, row)
+    {
+        const int64_t given = VALUE(int64_t, times, row);
+        const int64_t v = wall ? eval_wall(e, type, given) : given;
+
+        if (!span_has(&span, v)) {
+            value = extract(unit, v, nanos);
+            span_move(&span, v, length);
+        }
+        RESULT(int64_t, out)[row] = value;
+    }
+}
+
 static bool resolve_extract(struct call *c)
 {
     return resolve_unit(c, 0) && resolve_time(c, 1) && returns(c, MILL_BIGINT);
@@ -132,10 +184,7 @@ EVAL(fn_extract)
     const struct mill_type *type = &e->where->args[1]->type;
 
     (void)count;
-    FOR_ROWS(e, row)
-    RESULT(int64_t, out)
-    [row] =
-        extract(unit, unit == U_EPOCH ? TIME(1) : eval_wall(e, type, TIME(1)), type_is_nanos(type));
+    extract_rows(e, &args[1], type, unit, out);
 }
 
 static bool resolve_part(struct call *c)
@@ -158,8 +207,7 @@ EVAL(part)
     for (size_t i = 0; i < COUNT_OF(names); i++)
         if (strcmp(names[i].name, name) == 0)
             unit = names[i].unit;
-    FOR_ROWS(e, row)
-    RESULT(int64_t, out)[row] = extract(unit, eval_wall(e, type, TIME(0)), type_is_nanos(type));
+    extract_rows(e, &args[0], type, unit, out);
 }
 
 /* ---- rounding to a unit ---- */
@@ -224,11 +272,23 @@ static void to_unit(struct eval *e, const struct column *args, struct column *ou
     const struct mill_view *name = TEXT(&args[1], 0);
     const enum unit unit = unit_find(mill_view_data(name), name->length);
     const struct mill_type *type = &e->where->type;
+    const bool nanos = type_is_nanos(type);
+    const int64_t length = lasts(unit, nanos);
+    struct span span = {0, 0};
+    int64_t value = 0;
 
     FOR_ROWS(e, row)
-    RESULT(int64_t, out)
-    [row] =
-        eval_unwall(e, type, truncated(eval_wall(e, type, TIME(0)), unit, type_is_nanos(type), up));
+    {
+        const int64_t v = eval_wall(e, type, TIME(0));
+
+        if (!span_has(&span, v) || (up && v == span.from)) {
+            value = eval_unwall(e, type, truncated(v, unit, nanos, up));
+            span_move(&span, v, length);
+            if (up && v == span.from) /* is its own ceiling, unlike what follows it */
+                span.length = 0;
+        }
+        RESULT(int64_t, out)[row] = value;
+    }
 }
 
 EVAL(floor_to)
@@ -347,30 +407,47 @@ static const char *const month_names[] = {"January",   "February", "March",    "
 static const char *const day_names[] = {"Sunday",   "Monday", "Tuesday", "Wednesday",
                                         "Thursday", "Friday", "Saturday"};
 
+/* As %0*lld. */
+static size_t put_number(char *to, uint32_t width, int64_t value)
+{
+    char digits[20];
+    uint32_t n = 0;
+
+    if (value < 0)
+        return (size_t)sprintf(to, "%0*lld", (int)width, (long long)value);
+    do
+        digits[sizeof digits - ++n] = (char)('0' + value % 10);
+    while ((value /= 10) > 0);
+    width = max_u32(width, n);
+    memset(to, '0', width - n);
+    memcpy(to + width - n, digits + sizeof digits - n, n);
+    return width;
+}
+
 /* One run of a pattern letter of Java's DateTimeFormatter. Returns its length; 0: not a letter that is known. */
 static size_t format_run(char letter, uint32_t n, const struct civil *c, char *to)
 {
-    const int64_t days = days_from_civil(c->year, c->month, c->day);
+    int64_t days;
 
     switch (letter) {
     case 'y':
-    case 'u':
-        return n == 2 ? (size_t)sprintf(to, "%02d", (int)(c->year % 100))
-                      : (size_t)sprintf(to, "%0*lld", (int)n, (long long)c->year);
+    case 'u': return put_number(to, n, n == 2 ? c->year % 100 : c->year);
     case 'M':
     case 'L':
         return n >= 3 ? (size_t)sprintf(to, n == 3 ? "%.3s" : "%s", month_names[c->month - 1])
-                      : (size_t)sprintf(to, "%0*u", (int)n, c->month);
-    case 'd': return (size_t)sprintf(to, "%0*u", (int)n, c->day);
+                      : put_number(to, n, c->month);
+    case 'd': return put_number(to, n, c->day);
     case 'D':
-        return (size_t)sprintf(to, "%0*lld", (int)n,
-                               (long long)(days - days_from_civil(c->year, 1, 1) + 1));
-    case 'H': return (size_t)sprintf(to, "%0*u", (int)n, c->hour);
-    case 'h': return (size_t)sprintf(to, "%0*u", (int)n, (c->hour + 11) % 12 + 1);
-    case 'm': return (size_t)sprintf(to, "%0*u", (int)n, c->minute);
-    case 's': return (size_t)sprintf(to, "%0*u", (int)n, c->second);
+        days = days_from_civil(c->year, c->month, c->day);
+        return put_number(to, n, days - days_from_civil(c->year, 1, 1) + 1);
+    case 'H': return put_number(to, n, c->hour);
+    case 'h': return put_number(to, n, (c->hour + 11) % 12 + 1);
+    case 'm': return put_number(to, n, c->minute);
+    case 's': return put_number(to, n, c->second);
     case 'a': return (size_t)sprintf(to, "%s", c->hour < 12 ? "AM" : "PM");
-    case 'E': return (size_t)sprintf(to, n <= 3 ? "%.3s" : "%s", day_names[weekday(days)]);
+    case 'E':
+        days = days_from_civil(c->year, c->month, c->day);
+        return (size_t)sprintf(to, n <= 3 ? "%.3s" : "%s", day_names[weekday(days)]);
     case 'S': {
         char digits[16];
 
@@ -421,16 +498,48 @@ static bool resolve_format(struct call *c)
     return resolve_time(c, 0) && resolve_text(c, 1) && returns(c, MILL_VARCHAR);
 }
 
+/* The finest unit that a pattern shows; letters between quotes count as well. */
+static enum unit finest(const struct mill_view *pattern)
+{
+    static const struct {
+        const char *letters;
+        enum unit unit;
+    } units[] = {{"S", U_NANOSECOND}, {"s", U_SECOND}, {"m", U_MINUTE}, {"Hha", U_HOUR}};
+    const char *p = mill_view_data(pattern);
+
+    for (size_t u = 0; u < COUNT_OF(units); u++)
+        for (uint32_t i = 0; i < pattern->length; i++)
+            if (p[i] != '\0' && strchr(units[u].letters, p[i]) != NULL)
+                return units[u].unit;
+    return U_DAY;
+}
+
 EVAL(date_format)
 {
+    const struct mill_type *type = &e->where->args[0]->type;
+    const bool nanos = type_is_nanos(type);
+    const int64_t length = args[1].constant && e->count > 0
+                               ? lasts(finest(TEXT(&args[1], 0)), nanos)
+                               : 0; /* no row has the text of the row before it */
+    struct span span = {0, 0};
+    uint32_t last = 0; /* the row that has the text of the span */
+
     (void)count;
     FOR_ROWS(e, row)
     {
+        const int64_t v = eval_wall(e, type, TIME(0));
         char text[512];
         struct civil c;
 
-        civil_of(e, &e->where->args[0]->type, &args[0], row, &c);
+        if (span_has(&span, v)) {
+            RESULT(struct mill_view, out)[row] = RESULT(struct mill_view, out)[last];
+            continue;
+        }
+        civil_from_time(v, nanos, &c);
         eval_text(e, out, row, text, format_time(TEXT(&args[1], row), &c, text, sizeof text));
+        last = row;
+        if (length > 0)
+            span_move(&span, v, length);
     }
 }
 
