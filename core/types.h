@@ -68,19 +68,35 @@ struct mill_type type_wall(const struct mill_type *time); /* TIMESTAMP(p) of TIM
 /* Fields of a ROW and of the ROWs in it; 0 of other types. */
 uint32_t type_fields_below(const struct mill_type *type);
 
-/* Views over bytes that must outlive them. */
+/* Views over bytes that must outlive them. Made in two registers: loads of sizes that need no call, and that overlap where
+ * the length is none of them. */
 static inline struct mill_view view_of(const char *data, uint32_t length)
 {
-    struct mill_view v = {.length = length};
+    struct mill_view v;
+    uint64_t first = 0, rest = 0, last = 0;
 
-    if (length <= 12) {
-        memset(v.inlined, 0, 12);
-        if (length > 0)
-            memcpy(v.inlined, data, length);
-    } else {
-        memcpy(v.far.prefix, data, 4);
-        v.far.data = data;
+    if (length > 12) {
+        memcpy(&first, data, 4);
+        rest = (uint64_t)(uintptr_t)data;
+    } else if (length >= 8) {
+        memcpy(&first, data, 4);
+        memcpy(&rest, data + length - 8, 8);
+        rest >>= (12 - length) * 8;
+    } else if (length >= 4) {
+        memcpy(&first, data, 4);
+        memcpy(&rest, data + length - 4, 4);
+        rest >>= (8 - length) * 8;
+    } else if (length > 0) {
+        memcpy(&first, data, 1);
+        memcpy(&rest, data + length / 2, 1);
+        memcpy(&last, data + length - 1, 1);
+        first |= rest << length / 2 * 8 | last << (length - 1) * 8;
+        rest = 0;
     }
+    first = first << 32 | length;
+    _Static_assert(sizeof v == 16 && sizeof data == 8, "a view is two words");
+    memcpy(&v, &first, 8);
+    memcpy((char *)&v + 8, &rest, 8);
     return v;
 }
 static inline bool view_equal(const struct mill_view *a, const struct mill_view *b)

@@ -38,6 +38,11 @@ struct mk_table {
                           uint32_t *positions);
     /* Bytes equal to @a. */
     size_t (*count_byte)(const char *bytes, size_t length, char a);
+    /* Where @word of @n bytes, one at least, first stands in @text; NULL: nowhere. */
+    const char *(*find_text)(const char *text, size_t length, const char *word, size_t n);
+    /* Part @index, from 0, of @text between bytes equal to @separator. False: there are fewer. */
+    bool (*split_part)(const char *text, size_t length, char separator, uint32_t index,
+                       size_t *begin, size_t *end);
     /* Bit maps of JSON text, bit i & 63 of word i / 64 for byte i, (@length + 63) / 64 words each; bits behind @length
      * are 0. @stops: what ends a run of plain string bytes, '"', '\\' and all below 0x20. @marks: '"', '{', '}', '[', ']' and
      * all below 0x20. True: a byte is 0x80 or more. Nothing past @length is read. */

@@ -1,5 +1,6 @@
 /* kernels/text_avx2.c - the kernels with AVX2: 32 bytes at a time. Built with -march=x86-64-v3. */
 #include "kernels/csv.h"
+#include "kernels/search.h"
 #include "kernels/slice.h"
 #include "kernels/utf8.h"
 #include "kernels/values.h"
@@ -151,6 +152,8 @@ const struct mk_table mk_avx2 = {.isa = "avx2",
                                  .agg = &mk_agg_avx2,
                                  .find_any3 = find_any3_avx2,
                                  .count_byte = count_byte_avx2,
+                                 .find_text = mk_find_text_avx2,
+                                 .split_part = mk_split_part_avx2,
                                  .json_marks = json_marks_avx2,
                                  .utf8_valid = utf8_valid_avx2,
                                  .select = mk_select_avx2,

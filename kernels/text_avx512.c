@@ -1,5 +1,6 @@
 /* kernels/text_avx512.c - the kernels with AVX-512 BW: 64 bytes at a time. Built with its own flags. */
 #include "kernels/csv.h"
+#include "kernels/search.h"
 #include "kernels/slice.h"
 #include "kernels/utf8.h"
 #include "kernels/values.h"
@@ -118,6 +119,7 @@ static void bounds_i64_avx512(const int64_t *values, size_t count, int64_t *leas
     {                                                                                              \
         .isa = name, .agg = &mk_agg_avx512, .find_any3 = find_any3_avx512,                         \
         .count_byte = count_byte_avx512, .json_marks = json_marks_avx512,                          \
+        .find_text = mk_find_text_avx512, .split_part = mk_split_part_avx512,                      \
         .utf8_valid = utf8_valid_avx512, .select = mk_select_avx512, .compare = mk_compare_avx512, \
         .arith = mk_arith_avx512, .csv_marks = marks, .parse_i64 = mk_parse_i64_avx512,            \
         .parse_number = mk_parse_number_avx512, .parse_time = mk_parse_time_avx512,                \

@@ -1,5 +1,6 @@
 /* kernels/text_scalar.c - the definition of the kernels, on any processor. */
 #include "kernels/csv.h"
+#include "kernels/search.h"
 #include "kernels/slice.h"
 #include "kernels/utf8.h"
 #include "kernels/values.h"
@@ -60,6 +61,8 @@ const struct mk_table mk_scalar = {.isa = "scalar",
                                    .agg = &mk_agg_scalar,
                                    .find_any3 = find_any3_scalar,
                                    .count_byte = count_byte_scalar,
+                                   .find_text = mk_find_text_scalar,
+                                   .split_part = mk_split_part_scalar,
                                    .json_marks = json_marks_scalar,
                                    .utf8_valid = utf8_valid_scalar,
                                    .select = mk_select_scalar,

@@ -64,6 +64,66 @@ Test(kernels, count_byte_equals_a_loop)
             }
 }
 
+/* Texts of two letters, so that words begin at many places. @n 40: longer than what the kernels compare themselves. */
+Test(kernels, find_text_equals_memmem)
+{
+    static const size_t sizes[] = {1, 2, 3, 5, 16, 31, 32, 33, 40};
+    const struct mk_table *room[4];
+    const struct mk_table *const *tables = mk_usable(room);
+    unsigned seed = 3;
+
+    for (size_t t = 0; tables[t] != NULL; t++)
+        for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++)
+            for (size_t length = 0; length <= 150; length++) {
+                const size_t n = sizes[k];
+                char *text = malloc(length > 0 ? length : 1), word[40];
+
+                for (size_t i = 0; i < length; i++)
+                    text[i] = next(&seed) % 4 == 0 ? 'b' : 'a';
+                for (size_t i = 0; i < n; i++)
+                    word[i] = next(&seed) % 4 == 0 ? 'b' : 'a';
+                if (n <= length && next(&seed) % 2 == 0)
+                    memcpy(word, text + next(&seed) % (length - n + 1), n);
+                cr_assert_eq(tables[t]->find_text(text, length, word, n),
+                             memmem(text, length, word, n), "%s: %zu in %zu", tables[t]->isa, n,
+                             length);
+                free(text);
+            }
+}
+
+Test(kernels, split_part_equals_a_loop)
+{
+    const struct mk_table *room[4];
+    const struct mk_table *const *tables = mk_usable(room);
+    unsigned seed = 5;
+
+    for (size_t t = 0; tables[t] != NULL; t++)
+        for (size_t length = 0; length <= 200; length++)
+            for (uint32_t index = 0; index < 12; index++) {
+                char *text = malloc(length > 0 ? length : 1);
+                size_t begin = 0, end = 0, at_begin = 0, at_end;
+                uint32_t parts = 0;
+                bool there;
+
+                for (size_t i = 0; i < length; i++)
+                    text[i] = next(&seed) % (1 + length / 4) == 0 ? '/' : 'a';
+                for (at_end = 0; at_end < length; at_end++) {
+                    if (text[at_end] != '/')
+                        continue;
+                    if (parts == index)
+                        break;
+                    parts++;
+                    at_begin = at_end + 1;
+                }
+                there = tables[t]->split_part(text, length, '/', index, &begin, &end);
+                cr_assert_eq(there, parts == index, "%s: part %u of %zu bytes", tables[t]->isa,
+                             index, length);
+                cr_assert(!there || (begin == at_begin && end == at_end),
+                          "%s: part %u of %zu bytes", tables[t]->isa, index, length);
+                free(text);
+            }
+}
+
 Test(kernels, bounds_equal_a_loop)
 {
     const struct mk_table *room[MK_TABLES + 1];

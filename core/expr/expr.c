@@ -396,9 +396,9 @@ bool returns(struct call *c, enum mill_kind kind)
 /* ---- calls ---- */
 
 static const struct function *const tables[] = {functions_operators, functions_text,
-                                                functions_math,      functions_time,
-                                                functions_pattern,   functions_digest,
-                                                functions_coding};
+                                                functions_search,    functions_math,
+                                                functions_time,      functions_pattern,
+                                                functions_digest,    functions_coding};
 
 void functions_each(void (*each)(void *user, const char *name, const char *signature,
                                  const char *description, const char *category),

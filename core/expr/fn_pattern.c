@@ -112,7 +112,7 @@ EVAL(regexp_extract)
             search(e, r, TEXT(&args[0], row), 0, (uint32_t)group, &begin, &end, row) != 1)
             eval_null(e, out, row);
         else
-            eval_text(e, out, row, DATA(0) + begin, end - begin);
+            eval_slice(out, row, DATA(0) + begin, end - begin);
     }
 }
 

@@ -47,13 +47,6 @@ static bool text_ints(struct call *c)
     return returns(c, MILL_VARCHAR);
 }
 
-static bool text_text_int(struct call *c)
-{
-    if (!resolve_text(c, 0) || !resolve_text(c, 1))
-        return false;
-    return (c->count < 3 || resolve_int(c, 2)) && returns(c, MILL_VARCHAR);
-}
-
 static bool text_int_text(struct call *c)
 {
     return resolve_text(c, 0) && resolve_int(c, 1) && resolve_text(c, 2) &&
@@ -68,13 +61,41 @@ static bool texts_int_to_int(struct call *c)
 
 /* ---- characters ---- */
 
+#define EACH_BYTE(n) (0x0101010101010101ull * (n))
+
+static inline uint64_t load8(const char *p)
+{
+    uint64_t v;
+
+    memcpy(&v, p, 8);
+    return v;
+}
+
 static uint32_t characters(const char *text, size_t bytes)
 {
     uint32_t n = 0;
+    size_t i = 0;
 
-    for (size_t i = 0; i < bytes; i++)
+    for (; i + 8 <= bytes; i += 8) { /* bytes but 10...... */
+        const uint64_t v = load8(text + i);
+
+        n += (uint32_t)__builtin_popcountll((~v | v << 1) & EACH_BYTE(0x80));
+    }
+    for (; i < bytes; i++)
         n += ((unsigned char)text[i] & 0xc0) != 0x80;
     return n;
+}
+
+/* Of a text in its view: what stands behind it is 0. */
+static inline uint32_t short_characters(const struct mill_view *v)
+{
+    uint64_t first, rest;
+
+    memcpy(&first, v, 8);
+    memcpy(&rest, (const char *)v + 8, 8);
+    first >>= 32;
+    return (uint32_t)__builtin_popcountll((~first | first << 1) & EACH_BYTE(0x80)) +
+           (uint32_t)__builtin_popcountll((~rest | rest << 1) & EACH_BYTE(0x80)) - (16 - v->length);
 }
 
 /* Byte offset of character @n (from 0), at most bytes. */
@@ -82,6 +103,8 @@ static size_t offset_of(const char *text, size_t bytes, int64_t n)
 {
     size_t i = 0;
 
+    for (; n >= 8 && i + 8 <= bytes && (load8(text + i) & EACH_BYTE(0x80)) == 0; i += 8)
+        n -= 8;
     for (; i < bytes; i++)
         if (((unsigned char)text[i] & 0xc0) != 0x80 && n-- == 0)
             break;
@@ -97,7 +120,13 @@ EVAL(char_length)
 {
     (void)count;
     FOR_ROWS(e, row)
-    RESULT(int32_t, out)[row] = (int32_t)characters(DATA(0), BYTES(0));
+    {
+        const struct mill_view *v = TEXT(&args[0], row);
+
+        RESULT(int32_t, out)
+        [row] =
+            (int32_t)(v->length <= 12 ? short_characters(v) : characters(v->far.data, v->length));
+    }
 }
 
 /* Case of ASCII and of two-byte Latin and Greek and Cyrillic letters whose case pairs are one apart by a constant. */
@@ -119,17 +148,62 @@ static void change_case(char *text, size_t bytes, bool upper)
     }
 }
 
+/* The bytes of @v that are letters of the other case, as 0x20 each; @v is ASCII. */
+static inline uint64_t other_case(uint64_t v, bool upper)
+{
+    const uint64_t from = upper ? EACH_BYTE(0x80 - 'a') : EACH_BYTE(0x80 - 'A');
+    const uint64_t behind = upper ? EACH_BYTE(0x7f - 'z') : EACH_BYTE(0x7f - 'Z');
+
+    return ((v + from) & ~(v + behind) & EACH_BYTE(0x80)) >> 2;
+}
+
+static void copy_cased(char *to, const char *from, size_t bytes, bool upper)
+{
+    size_t i = 0;
+
+    for (; i + 8 <= bytes; i += 8) {
+        uint64_t v = load8(from + i);
+
+        if ((v & EACH_BYTE(0x80)) != 0)
+            break;
+        v ^= other_case(v, upper);
+        memcpy(to + i, &v, 8);
+    }
+    memcpy(to + i, from + i, bytes - i);
+    change_case(to + i, bytes - i, upper);
+}
+
+/* A short ASCII text in its view, two words: what stands behind it is 0. */
+static inline bool view_cased(struct mill_view *v, bool upper)
+{
+    uint64_t first, rest;
+
+    memcpy(&first, v, 8);
+    memcpy(&rest, (const char *)v + 8, 8);
+    if (((first >> 32 | rest) & EACH_BYTE(0x80)) != 0)
+        return false;
+    first ^= other_case(first >> 32, upper) << 32;
+    rest ^= other_case(rest, upper);
+    memcpy(v, &first, 8);
+    memcpy((char *)v + 8, &rest, 8);
+    return true;
+}
+
 static void cased(struct eval *e, const struct column *args, struct column *out, bool upper)
 {
     FOR_ROWS(e, row)
     {
-        char *copy = eval_bytes(e, BYTES(0));
+        struct mill_view v = *TEXT(&args[0], row);
+        char *copy;
 
-        if (copy == NULL)
-            return;
-        memcpy(copy, DATA(0), BYTES(0));
-        change_case(copy, BYTES(0), upper);
-        RESULT(struct mill_view, out)[row] = view_of(copy, BYTES(0));
+        if (v.length > 12 || !view_cased(&v, upper)) {
+            copy = eval_bytes(e, v.length);
+            if (copy == NULL)
+                return;
+            copy_cased(copy, mill_view_data(&v), v.length, upper);
+            v = view_of(copy, v.length);
+        }
+        RESULT(struct mill_view, out)[row] = v;
     }
 }
 
@@ -166,23 +240,36 @@ EVAL(initcap)
     }
 }
 
+static inline char *put_text(char *to, const struct mill_view *v)
+{
+    const char *from = mill_view_data(v);
+
+    if (v->length <= 12) /* room for 12 */
+        memcpy(to, from, 12);
+    else
+        memcpy(to, from, v->length);
+    return to + v->length;
+}
+
+/* One piece of memory for the texts of all rows. */
 EVAL(concat)
 {
+    size_t bytes = 16;
+    char *next;
+
+    for (uint32_t a = 0; a < count; a++)
+        FOR_ROWS(e, row)
+    bytes += BYTES(a);
+    next = eval_bytes(e, bytes);
+    if (next == NULL)
+        return;
     FOR_ROWS(e, row)
     {
-        size_t bytes = 0, at = 0;
-        char *text;
+        char *text = next;
 
         for (uint32_t a = 0; a < count; a++)
-            bytes += BYTES(a);
-        text = eval_bytes(e, bytes);
-        if (text == NULL)
-            return;
-        for (uint32_t a = 0; a < count; a++) {
-            memcpy(text + at, DATA(a), BYTES(a));
-            at += BYTES(a);
-        }
-        RESULT(struct mill_view, out)[row] = view_of(text, (uint32_t)bytes);
+            next = put_text(next, TEXT(&args[a], row));
+        RESULT(struct mill_view, out)[row] = view_of(text, (uint32_t)(next - text));
     }
 }
 
@@ -240,7 +327,7 @@ EVAL(substring)
         }
         begin = offset_of(text, BYTES(0), min_i64(from, all));
         end = begin + offset_of(text + begin, BYTES(0) - begin, length);
-        eval_text(e, out, row, text + begin, end - begin);
+        eval_slice(out, row, text + begin, end - begin);
     }
 }
 
@@ -248,7 +335,7 @@ EVAL(left)
 {
     (void)count;
     FOR_ROWS(e, row)
-    eval_text(e, out, row, DATA(0), INT(1) > 0 ? offset_of(DATA(0), BYTES(0), INT(1)) : 0);
+    eval_slice(out, row, DATA(0), INT(1) > 0 ? offset_of(DATA(0), BYTES(0), INT(1)) : 0);
 }
 
 EVAL(right)
@@ -260,13 +347,13 @@ EVAL(right)
         const int64_t n = max_i64(0, min_i64(all, INT(1)));
         const size_t begin = offset_of(DATA(0), BYTES(0), all - n);
 
-        eval_text(e, out, row, DATA(0) + begin, BYTES(0) - begin);
+        eval_slice(out, row, DATA(0) + begin, BYTES(0) - begin);
     }
 }
 
 /* TRIM('BOTH' | 'LEADING' | 'TRAILING', characters, s) */
-static void trim_row(struct eval *e, struct column *out, uint32_t row, const struct mill_view *s,
-                     const char *set, size_t set_bytes, bool leading, bool trailing)
+static void trim_row(struct column *out, uint32_t row, const struct mill_view *s, const char *set,
+                     size_t set_bytes, bool leading, bool trailing)
 {
     const char *text = mill_view_data(s), *end = text + s->length;
 
@@ -274,7 +361,7 @@ static void trim_row(struct eval *e, struct column *out, uint32_t row, const str
         text++;
     while (trailing && text < end && memchr(set, end[-1], set_bytes) != NULL)
         end--;
-    eval_text(e, out, row, text, (size_t)(end - text));
+    eval_slice(out, row, text, (size_t)(end - text));
 }
 
 EVAL(trim)
@@ -284,28 +371,28 @@ EVAL(trim)
     {
         const char how = DATA(0)[0];
 
-        trim_row(e, out, row, TEXT(&args[2], row), DATA(1), BYTES(1), how != 'T', how != 'L');
+        trim_row(out, row, TEXT(&args[2], row), DATA(1), BYTES(1), how != 'T', how != 'L');
     }
 }
 
 EVAL(btrim)
 {
     FOR_ROWS(e, row)
-    trim_row(e, out, row, TEXT(&args[0], row), count > 1 ? DATA(1) : " ", count > 1 ? BYTES(1) : 1,
+    trim_row(out, row, TEXT(&args[0], row), count > 1 ? DATA(1) : " ", count > 1 ? BYTES(1) : 1,
              true, true);
 }
 
 EVAL(ltrim)
 {
     FOR_ROWS(e, row)
-    trim_row(e, out, row, TEXT(&args[0], row), count > 1 ? DATA(1) : " ", count > 1 ? BYTES(1) : 1,
+    trim_row(out, row, TEXT(&args[0], row), count > 1 ? DATA(1) : " ", count > 1 ? BYTES(1) : 1,
              true, false);
 }
 
 EVAL(rtrim)
 {
     FOR_ROWS(e, row)
-    trim_row(e, out, row, TEXT(&args[0], row), count > 1 ? DATA(1) : " ", count > 1 ? BYTES(1) : 1,
+    trim_row(out, row, TEXT(&args[0], row), count > 1 ? DATA(1) : " ", count > 1 ? BYTES(1) : 1,
              false, true);
 }
 
@@ -472,53 +559,6 @@ EVAL(rpad)
     pad(e, args, out, false);
 }
 
-/* SPLIT_INDEX(s, separator, n): from 0; empty parts count; outside: NULL. */
-EVAL(split_index)
-{
-    (void)count;
-    FOR_ROWS(e, row)
-    {
-        const char *text = DATA(0), *end = text + BYTES(0), *stop;
-        int32_t n = INT(2);
-
-        if (n < 0 || BYTES(1) == 0) {
-            eval_null(e, out, row);
-            continue;
-        }
-        for (;; text = stop + BYTES(1)) {
-            stop = find(text, (size_t)(end - text), DATA(1), BYTES(1));
-            if (n-- == 0 || stop == NULL)
-                break;
-        }
-        if (n >= 0)
-            eval_null(e, out, row);
-        else
-            eval_text(e, out, row, text, (size_t)((stop != NULL ? stop : end) - text));
-    }
-}
-
-/* How many characters of s are c (NEXMark q14). */
-EVAL(count_char)
-{
-    (void)count;
-    FOR_ROWS(e, row)
-    {
-        const char *text = DATA(0), *end = text + BYTES(0), *at;
-        int64_t n = 0;
-
-        while (BYTES(1) > 0 && (at = find(text, (size_t)(end - text), DATA(1), BYTES(1))) != NULL) {
-            n++;
-            text = at + BYTES(1);
-        }
-        RESULT(int64_t, out)[row] = n;
-    }
-}
-
-static bool resolve_count_char(struct call *c)
-{
-    return text_to_int(c) && returns(c, MILL_BIGINT);
-}
-
 EVAL(ascii)
 {
     (void)count;
@@ -604,58 +644,6 @@ EVAL(translate)
             i += n;
         }
         RESULT(struct mill_view, out)[row] = view_of(text, (uint32_t)(next - text));
-    }
-}
-
-/* ---- patterns ---- */
-
-/* % any characters, _ one character; @escape makes the next one plain. Linear in text x 1 by greedy restarts at
- * the last %. */
-static bool like(const char *s, const char *s_end, const char *p, const char *p_end, int escape)
-{
-    const char *back_p = NULL, *back_s = NULL;
-
-    for (;;) {
-        bool plain = false;
-
-        if (p < p_end && *p == '%' && escape != '%') {
-            back_p = ++p;
-            back_s = s;
-            continue;
-        }
-        if (s == s_end && p == p_end)
-            return true;
-        if (p < p_end && (unsigned char)*p == escape && p + 1 < p_end) {
-            p++;
-            plain = true;
-        }
-        if (s < s_end && p < p_end && !plain && *p == '_') {
-            do
-                s++;
-            while (s < s_end && ((unsigned char)*s & 0xc0) == 0x80);
-            p++;
-            continue;
-        }
-        if (s < s_end && p < p_end && *s == *p) {
-            s++;
-            p++;
-            continue;
-        }
-        if (back_p == NULL || back_s >= s_end)
-            return false;
-        s = ++back_s;
-        p = back_p;
-    }
-}
-
-EVAL(eval_like)
-{
-    FOR_ROWS(e, row)
-    {
-        const int escape = count > 2 && BYTES(2) > 0 ? (unsigned char)DATA(2)[0] : -1;
-
-        RESULT(uint8_t, out)
-        [row] = like(DATA(0), DATA(0) + BYTES(0), DATA(1), DATA(1) + BYTES(1), escape);
     }
 }
 
@@ -875,18 +863,12 @@ const struct function functions_text[] =
       FN_MAY_NULL, text_int_text, lpad},
      {"RPAD", "RPAD(s, n, fill)", "s filled or cut to n characters at its right", S, 3, 3,
       FN_MAY_NULL, text_int_text, rpad},
-     {"SPLIT_INDEX", "SPLIT_INDEX(s, separator, n)", "part n of s, from 0; outside: NULL", S, 3, 3,
-      FN_MAY_NULL, text_text_int, split_index},
-     {"COUNT_CHAR", "COUNT_CHAR(s, c)", "how often c stands in s", S, 2, 2, 0, resolve_count_char,
-      count_char},
      {"ASCII", "ASCII(s)", "code of the first character", S, 1, 1, 0, text_to_int, ascii},
      {"CHR", "CHR(n)", "character of a code", S, 1, 1, 0, resolve_chr, chr},
      {"OVERLAY", "OVERLAY(s PLACING t FROM n [FOR m])", "m characters of s from n replaced by t", S,
       3, 4, 0, resolve_overlay, overlay},
      {"TRANSLATE", "TRANSLATE(s, from, to)", "each character of from replaced by its partner in to",
       S, 3, 3, 0, text_to_text, translate},
-     {"LIKE", "s LIKE pattern [ESCAPE c]", "% stands for any characters, _ for one", S, 2, 3, 0,
-      text_to_boolean, eval_like},
      {"TO_BASE64", "TO_BASE64(s)", "s in base 64", S, 1, 1, 0, text_to_text, to_base64},
      {"FROM_BASE64", "FROM_BASE64(s)", "the text of a base 64 form; not base 64: NULL", S, 1, 1,
       FN_MAY_NULL, text_to_text, from_base64},

@@ -58,8 +58,8 @@ struct function {
 };
 
 /* Tables; name NULL ends one. Several entries of one name are overloads, tried in order. */
-extern const struct function functions_operators[], functions_text[], functions_math[],
-    functions_time[], functions_pattern[], functions_digest[], functions_coding[];
+extern const struct function functions_operators[], functions_text[], functions_search[],
+    functions_math[], functions_time[], functions_pattern[], functions_digest[], functions_coding[];
 
 /* ---- for eval ---- */
 #define FOR_ROWS(e, row)                                                                           \
@@ -93,6 +93,11 @@ void eval_bad(struct eval *e, uint32_t row, const char *reason);
 void eval_null(struct eval *e, struct column *out, uint32_t row);
 /* Puts text into the batch and the result; without memory the run ends. */
 void eval_text(struct eval *e, struct column *out, uint32_t row, const char *text, size_t bytes);
+/* A part of an argument's text: not copied, the argument's bytes live as long as the result. */
+static inline void eval_slice(struct column *out, uint32_t row, const char *text, size_t bytes)
+{
+    RESULT(struct mill_view, out)[row] = view_of(text, (uint32_t)bytes);
+}
 /* The compiled pattern of e->where's call, kept by the program while the pattern stays the same; a pattern that is not
  * valid makes a bad row and NULL. */
 struct regex *eval_regex(struct eval *e, const char *pattern, size_t bytes, uint32_t row);
@@ -101,6 +106,12 @@ const struct zone *eval_zone(struct eval *e, const char *name, size_t bytes, uin
 char *eval_bytes(struct eval *e, size_t bytes); /* in the batch, or NULL (then the run ends) */
 
 const struct mk_table *program_kernels(const struct program *program); /* NULL when folding */
+static inline const struct mk_table *eval_kernels(const struct eval *e)
+{
+    const struct mk_table *kernels = program_kernels(e->program);
+
+    return kernels != NULL ? kernels : &mk_scalar;
+}
 /* Whether a call is a comparison that the kernel select() knows. */
 bool compare_kernel(const struct expr *e, enum mk_kind *kind, enum mk_compare *how);
 
