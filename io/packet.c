@@ -671,8 +671,10 @@ static inline bool decode_plain(struct packet *p)
 
 static inline bool is_tunnel_port(uint32_t sport, uint32_t dport)
 {
-    return (dport == 4789) | (dport == 8472) | (dport == 6081) | (dport == 2152) | (dport == 3544) |
-           (dport == 1701) | (sport == 2152) | (sport == 3544);
+    const int to = (dport == 4789) | (dport == 8472) | (dport == 6081) | (dport == 2152) |
+                   (dport == 3544) | (dport == 1701);
+
+    return (to | (sport == 2152) | (sport == 3544)) != 0;
 }
 
 /* Without a branch on the protocol, which nobody can foretell. */
@@ -689,7 +691,7 @@ uint16_t packet_plain(const struct capture_record *r)
     header = d[46] >> 4 << 2;
     tcp = (d[PLAIN_PROTO] == 6) & (header >= 20) & (header + 20 <= length);
     udp = (d[PLAIN_PROTO] == 17) & (length >= 28) & (be16(d + 38) >= 8) &
-          !is_tunnel_port(be16(d + PLAIN_SPORT), be16(d + PLAIN_DPORT));
+          (int)!is_tunnel_port(be16(d + PLAIN_SPORT), be16(d + PLAIN_DPORT));
     return (uint16_t)((PACKET_HAS_ETH | PACKET_HAS_ETHERTYPE | PACKET_HAS_IP | PACKET_HAS_IP_ID |
                        PACKET_HAS_L4 | PACKET_HAS_PORTS | (tcp ? PACKET_HAS_TCP : 0)) &
                       -(int)(tcp | udp));
