@@ -52,4 +52,6 @@ python3 bench/bench_read.py 256
 python3 bench/bench_json_window.py 500000
 python3 bench/bench_start.py
 "$B/bench_ring" 10 || [ $? = 77 ]
-"$B/bench/bench_kernels" --benchmark_min_time=0.02 --benchmark_repetitions=5 --benchmark_report_aggregates_only=true
+"$B/bench/bench_kernels" --benchmark_min_time=0.02 --benchmark_repetitions=5 --benchmark_report_aggregates_only=true \
+    --benchmark_out="$dir/kernels.json" --benchmark_out_format=json > /dev/null
+python3 bench/kernel_table.py "$dir/kernels.json"
