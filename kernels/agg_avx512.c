@@ -270,10 +270,11 @@ static void compress_parts(const uint64_t *hashes, size_t count, uint32_t parts,
     begin[parts] = n;
 }
 
+/* With 8 parts one pass for each is slower than the plain loops (0.85 of their rate), with 6 it is faster (1.2). */
 static void partition_avx512(const uint64_t *hashes, size_t count, uint32_t parts, uint32_t *begin,
                              uint16_t *rows)
 {
-    if (parts <= 8)
+    if (parts <= 6)
         compress_parts(hashes, count, parts, begin, rows);
     else
         mk_agg_scalar.partition(hashes, count, parts, begin, rows);
