@@ -161,6 +161,10 @@ $(BUILD)/bench_memory: bench/bench_memory.c $(LIB)
 $(BUILD)/bench_expr: bench/bench_expr.c $(LIB)
 	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE -O2 -Wall -Wextra -I. -o $@ $< $(LIB) $(LIBS)
 
+$(BUILD)/bench_bare: bench/bench_bare.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE $(ARCH) -O2 -Wall -Wextra -o $@ $< -lm
+
 $(BUILD)/bench_json: bench/bench_json.c bench/simdjson_shim.cc $(LIB)
 	@tools/install-packages.sh bench
 	$(Q)$(CXX) -std=c++17 -O2 -march=native -Wall -c -o $@.o bench/simdjson_shim.cc
@@ -169,7 +173,7 @@ $(BUILD)/bench_json: bench/bench_json.c bench/simdjson_shim.cc $(LIB)
 $(BUILD)/bench_ring: bench/bench_ring.c $(LIB)
 	$(Q)$(CC) $(CPPFLAGS) -std=gnu17 $(ARCH) -O2 -Wall -Wextra -o $@ $< $(LIB) $(LIBS)
 
-bench: all $(BUILD)/bench_memory $(BUILD)/bench_expr $(BUILD)/bench_ring $(BUILD)/bench_json $(BENCHES:%=$(BUILD)/bench/%)       ## measure the engine on generated data, answers checked
+bench: all $(BUILD)/bench_bare $(BUILD)/bench_memory $(BUILD)/bench_expr $(BUILD)/bench_ring $(BUILD)/bench_json $(BENCHES:%=$(BUILD)/bench/%)       ## measure the engine on generated data, answers checked
 	@BUILD=$(BUILD) bench/run.sh
 
 install: all                           ## to PREFIX (default /usr/local)

@@ -42,6 +42,7 @@ done | sort -n | awk '{t[NR] = $1; b = $2} END {printf "csv without output, 1 sh
 cat "$dir"/peer.* | sort | sed -n 3p
 B=${BUILD:-build}
 export MILL_COMMAND=$M
+"$B/bench_bare" "${MILLION_ROWS:-10}"
 "$B/bench_memory" "${MILLION_ROWS:-10}"
 "$B/bench_expr" 1000
 python3 bench/peers/duckdb.py 20 1 || [ $? = 77 ]
