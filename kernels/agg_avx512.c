@@ -16,6 +16,7 @@ take_sources(const struct mk_fold *f, struct shape shape, size_t i, __m512i x)
 {
     const uint32_t n = shape.sources > 0 ? shape.sources : f->source_count;
 
+#pragma GCC unroll 2
     for (uint32_t s = 0; s < n; s++)
         x = _mm512_mask_broadcastq_epi64(x, f->sources[s].words,
                                          _mm_loadl_epi64(
@@ -24,8 +25,9 @@ take_sources(const struct mk_fold *f, struct shape shape, size_t i, __m512i x)
 }
 
 static inline __attribute__((always_inline)) void
-fold_rows(const struct mk_fold *f, char *const *states, size_t count, struct shape shape)
+fold_rows(const struct mk_fold *what, char *const *states, size_t count, struct shape shape)
 {
+    const struct mk_fold copy = *what, *f = &copy; /* no store changes it: it stays in registers */
     const __m512i ones = _mm512_maskz_set1_epi64(f->ones, 1);
     const __m512i seen = _mm512_maskz_set1_epi64(1, (int64_t)f->seen);
     const __m512i step = _mm512_set1_epi64((int64_t)f->step);
@@ -72,11 +74,79 @@ fold_rows(const struct mk_fold *f, char *const *states, size_t count, struct sha
     }
 }
 
+/* One sum of doubles in words 3 (total) and 4, its step in word 1 and all else in the upper half: the layout of most sets. Two
+ * halves of 256 bits, which three ports take, where words of 512 have two. */
+static bool is_split(const struct mk_fold *f)
+{
+    const uint8_t others = f->ones | f->add | f->least | f->most;
+
+    return f->roll && f->real == 1 << 4 && f->step_word == 1 && f->low == 0 && (others & 0x0f) == 0;
+}
+
+static inline __attribute__((always_inline)) __m256i
+take_upper(const struct mk_fold *f, uint32_t sources, size_t i, __m256i x)
+{
+#pragma GCC unroll 2
+    for (uint32_t s = 0; s < sources; s++)
+        x = _mm256_mask_broadcastq_epi64(x, (__mmask8)(f->sources[s].words >> 4),
+                                         _mm_loadl_epi64(
+                                             (const __m128i *)(f->sources[s].values + i)));
+    return x;
+}
+
+static inline __attribute__((always_inline)) void
+fold_split(const struct mk_fold *what, char *const *states, size_t count, uint32_t sources)
+{
+    const struct mk_fold copy = *what, *f = &copy;
+    const __m256i ones = _mm256_maskz_set1_epi64((__mmask8)(f->ones >> 4), 1);
+    const __m256i step = _mm256_set1_epi64x((int64_t)f->step);
+    const __m256i head = _mm256_set_epi64x(0, 0, (int64_t)f->step, (int64_t)f->seen);
+    const __m256i head_kept = _mm256_set_epi64x(-1, -1, 0, -1);
+    const __m256i not_sum = _mm256_set_epi64x(-1, -1, -1, 0);
+    const __m256i nothing = _mm256_castpd_si256(_mm256_set1_pd(-0.0));
+    const __mmask8 sums = (__mmask8)((f->ones | f->add) >> 4), sum = 1, total = 8;
+    const __mmask8 least = (__mmask8)(f->least >> 4), most = (__mmask8)(f->most >> 4);
+
+    for (size_t i = 0; i < count; i++) {
+        char *at = states[i] + f->at;
+        const __m256i lower = _mm256_loadu_si256((const __m256i *)at);
+        const __m256i upper = _mm256_loadu_si256((const __m256i *)(at + 32));
+        const __m256i own = _mm256_broadcastq_epi64(_mm_loadl_epi64((const __m128i *)(at + 8)));
+        /* all ones: the sum is of this step */
+        const __m256i same = _mm256_cmpeq_epi64(own, step);
+        const __m256i x = take_upper(f, sources, i, ones);
+        const __m256i ended =
+            _mm256_ternarylogic_epi64(same, _mm256_broadcastq_epi64(_mm256_castsi256_si128(upper)),
+                                      nothing, 0xac); /* same ? nothing : sum */
+        const __m256i s = _mm256_ternarylogic_epi64(_mm256_or_si256(same, not_sum), upper, nothing,
+                                                    0xca); /* same ? sum : nothing */
+        __m256d l = _mm256_castsi256_pd(lower), d = _mm256_castsi256_pd(s);
+        __m256i r;
+
+        l = _mm256_mask_add_pd(l, total, l, _mm256_castsi256_pd(ended));
+        d = _mm256_mask_add_pd(d, sum, d, _mm256_castsi256_pd(x));
+        r = _mm256_castpd_si256(d);
+        r = _mm256_mask_add_epi64(r, sums, r, x);
+        r = _mm256_mask_min_epi64(r, least, r, x);
+        r = _mm256_mask_max_epi64(r, most, r, x);
+        _mm256_storeu_si256((__m256i *)at,
+                            _mm256_ternarylogic_epi64(_mm256_castpd_si256(l), head_kept, head,
+                                                      0xea)); /* (l & kept) | head */
+        _mm256_storeu_si256((__m256i *)(at + 32), r);
+    }
+}
+
 static void fold_avx512(const struct mk_fold *f, char *const *states, size_t count)
 {
     const bool real = f->real != 0 || f->roll, wide = f->low != 0;
 
-    if (real && wide)
+    if (is_split(f) && f->source_count == 1)
+        fold_split(f, states, count, 1);
+    else if (is_split(f) && f->source_count == 2)
+        fold_split(f, states, count, 2);
+    else if (is_split(f))
+        fold_split(f, states, count, f->source_count);
+    else if (real && wide)
         fold_rows(f, states, count, (struct shape){true, true, 0});
     else if (wide && f->source_count == 1)
         fold_rows(f, states, count, (struct shape){false, true, 1});

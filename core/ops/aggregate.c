@@ -173,9 +173,13 @@ static void lay_out(struct agg_set *set, const struct agg_spec *specs)
         }
     }
     lines = in_lines(set);
-    for (uint32_t i = 0; i < set->count; i++) {
+    for (uint32_t k = 0; k < 2 * set->count; k++) {
+        const uint32_t i = k % set->count;
         struct agg_slot *slot = &set->slots[i];
 
+        /* float sums first: in words 3 and 4 of a line one is folded by halves */
+        if ((lines && slot->acc == ACC_FSUM) != (k < set->count))
+            continue;
         if (lines && at % 64 == 56 && (slot->acc == ACC_FSUM || slot->acc == ACC_SUM128))
             at += 8;
         slot->at = at;
