@@ -8,6 +8,7 @@ struct csv_options {
     char delimiter, quote, escape; /* quote '\0': none; escape '\0': a doubled quote only */
     const char *null_literal;      /* or NULL: an empty field that is not text is NULL */
     bool comments, ignore_errors, skip_first;
+    bool bare; /* neither delimiter nor quote can stand in a number, time or boolean */
 };
 
 /* Reads the csv.* options. */

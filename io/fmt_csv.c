@@ -21,6 +21,12 @@ static int one_character(const struct options *options, const char *key, char fa
     return MILL_OK;
 }
 
+static bool in_numbers(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '+' ||
+           c == '-' || c == '.' || c == ':' || c == ' ';
+}
+
 int csv_options_read(const struct options *options, struct csv_options *out,
                      struct mill_error *error)
 {
@@ -38,6 +44,7 @@ int csv_options_read(const struct options *options, struct csv_options *out,
     if (no_quote)
         out->quote = '\0';
     out->null_literal = option_text(options, "csv.null-literal", NULL);
+    out->bare = !in_numbers(out->delimiter) && !in_numbers(out->quote);
     return MILL_OK;
 }
 
@@ -139,8 +146,9 @@ static void put_text(struct text_buffer *to, const char *text, size_t length,
     const char quote = o->quote != '\0' ? o->quote : '"';
     bool quoted = length == 0;
 
-    for (size_t i = 0; i < length && !quoted; i++)
-        quoted = text[i] == o->delimiter || text[i] == quote || text[i] == '\n' || text[i] == '\r';
+    for (size_t i = 0; i < length; i++)
+        quoted |=
+            (text[i] == o->delimiter) | (text[i] == quote) | (text[i] == '\n') | (text[i] == '\r');
     if (!quoted) {
         text_put(to, text, length);
         return;
@@ -186,7 +194,10 @@ static void put_value(struct text_buffer *to, const struct column *c, const stru
     if (type->kind == MILL_BOOLEAN)
         for (size_t i = 0; i < n; i++)
             text[i] = (char)(text[i] | 32); /* true, false */
-    put_text(to, text, n, o);
+    if (o->bare)
+        text_put(to, text, n);
+    else
+        put_text(to, text, n, o);
 }
 
 void csv_write_rows(struct text_buffer *to, const struct batch *batch,

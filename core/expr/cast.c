@@ -81,6 +81,22 @@ static size_t row_text(const struct column *c, const struct mill_type *type, uin
     return n;
 }
 
+static size_t integer_text(int64_t value, char *to, size_t room)
+{
+    uint64_t v = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    char digits[24], *end = digits + sizeof digits, *next = end;
+
+    CHECK(room >= sizeof digits);
+    do {
+        *--next = (char)('0' + v % 10);
+        v /= 10;
+    } while (v > 0);
+    if (value < 0)
+        *--next = '-';
+    memcpy(to, next, (size_t)(end - next));
+    return (size_t)(end - next);
+}
+
 size_t value_text(const struct column *c, const struct mill_type *type, uint32_t row, char *to,
                   size_t room)
 {
@@ -124,8 +140,7 @@ size_t value_text_in(const struct column *c, const struct mill_type *type, uint3
         return (size_t)snprintf(to, room, "%s%d-%02d", m < 0 ? "-" : "+", abs(m) / 12, abs(m) % 12);
     }
     case MILL_ROW: return row_text(c, type, row, zone, to, room);
-    default:
-        return (size_t)snprintf(to, room, "%lld", (long long)integer_at(c, type_phys(type), r));
+    default: return integer_text(integer_at(c, type_phys(type), r), to, room);
     }
 }
 

@@ -361,19 +361,11 @@ bool decimal_from_double(double value, uint32_t precision, uint32_t scale, int12
 
 /* ---- shortest text of two digits and more that reads back the same, in Java's form (as since JDK 19) ---- */
 
-static size_t java_form(const char *shortest, char *to)
+/* @n digits, the first before the point, times 10^@exponent. */
+static size_t java_digits(bool negative, const char *digits, int n, int exponent, char *to)
 {
-    /* shortest: [-]d[.ddd]e[+-]dd */
-    const char *e = strchr(shortest, 'e');
-    const int exponent = atoi(e + 1);
-    const bool negative = shortest[0] == '-';
-    char digits[40];
-    int n = 0;
     char *next = to;
 
-    for (const char *c = shortest + negative; c < e; c++)
-        if (*c != '.')
-            digits[n++] = *c;
     while (n > 1 && digits[n - 1] == '0')
         n--;
     if (negative)
@@ -405,6 +397,52 @@ static size_t java_form(const char *shortest, char *to)
     memcpy(next, digits + 1, (size_t)(n - 1));
     next += n - 1;
     return (size_t)(next - to) + (size_t)sprintf(next, "E%d", exponent);
+}
+
+/* @shortest: [-]d[.ddd]e[+-]dd */
+static size_t java_form(const char *shortest, char *to)
+{
+    const char *e = strchr(shortest, 'e');
+    const bool negative = shortest[0] == '-';
+    char digits[40];
+    int n = 0;
+
+    for (const char *c = shortest + negative; c < e; c++)
+        if (*c != '.')
+            digits[n++] = *c;
+    return java_digits(negative, digits, n, atoi(e + 1), to);
+}
+
+/* Up to 15 (@single: 6) digits, whose decimal number is the only one of so few that reads back as @v, 1e-3 or more: a
+ * quotient of two exact numbers is rounded once, as reading is. 0: there is none, or @v is too great to look. */
+static int few_digits(double v, bool single, char digits[24], int *exponent)
+{
+    static const double tens[] = {1,    1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8, 1e9,
+                                  1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18};
+    const double most = single ? 1e6 : 1e15;
+    const int places_most = single ? 10 : 18;
+
+    for (int places = 0; places <= places_most && v * tens[places] < most - 0.5; places++) {
+        uint64_t m = (uint64_t)(v * tens[places] + 0.5);
+        char all[24];
+        int n = 0;
+
+        if (single ? (float)m / (float)tens[places] != (float)v : (double)m / tens[places] != v)
+            continue;
+        for (; m > 0; m /= 10)
+            all[n++] = (char)('0' + m % 10);
+        for (int i = 0; i < n; i++)
+            digits[i] = all[n - 1 - i];
+        *exponent = n - 1 - places;
+        return n;
+    }
+    return 0;
+}
+
+/* Whether few_digits() knows all numbers of so few digits that could be @v. */
+static bool is_handy(double v, bool single)
+{
+    return v >= 1e-3 && v < (single ? 1e6 : 1e15);
 }
 
 static size_t special_form(double value, char *to)
@@ -439,12 +477,16 @@ static bool next_decimal(char *text)
 
 size_t double_format(double value, char *to, size_t room)
 {
-    char text[48];
+    const bool handy = is_handy(fabs(value), false);
+    char text[48], few[24];
+    int exponent, n;
 
     CHECK(room >= 48);
     if (!isfinite(value) || value == 0)
         return special_form(value, to);
-    for (int digits = 1; digits < 17; digits++) {
+    if (handy && (n = few_digits(fabs(value), false, few, &exponent)) > 0)
+        return java_digits(value < 0, few, n, exponent, to);
+    for (int digits = handy ? 15 : 1; digits < 17; digits++) {
         snprintf(text, sizeof text, "%.*e", digits, value);
         /* above a power of two there is more room than below: not only the nearest decimal may do */
         if (strtod(text, NULL) == value || (next_decimal(text) && strtod(text, NULL) == value))
@@ -455,12 +497,16 @@ size_t double_format(double value, char *to, size_t room)
 
 size_t float_format(float value, char *to, size_t room)
 {
-    char text[48];
+    const bool handy = is_handy(fabs((double)value), true);
+    char text[48], few[24];
+    int exponent, n;
 
     CHECK(room >= 48);
     if (!isfinite(value) || value == 0)
         return special_form((double)value, to);
-    for (int digits = 1; digits < 9; digits++) {
+    if (handy && (n = few_digits(fabs((double)value), true, few, &exponent)) > 0)
+        return java_digits(value < 0, few, n, exponent, to);
+    for (int digits = handy ? 6 : 1; digits < 9; digits++) {
         snprintf(text, sizeof text, "%.*e", digits, (double)value);
         if (strtof(text, NULL) == value || (next_decimal(text) && strtof(text, NULL) == value))
             break;
