@@ -85,6 +85,8 @@ struct mk_table {
                       uint64_t *other);
     /* *least and *most of @count values, @count > 0. */
     void (*bounds_i64)(const int64_t *values, size_t count, int64_t *least, int64_t *most);
+    /* before[i] = the greatest of @least and values[0 .. i), not in place. Gives the greatest of @least and all. */
+    int64_t (*running_max_i64)(const int64_t *values, size_t count, int64_t least, int64_t *before);
     /* starts[i] = the greatest bound of @grid that is not above times[i]; INT64_MIN where that lies below it. In place
      * is allowed. */
     void (*slice_starts)(const struct mk_grid *grid, const int64_t *times, size_t count,

@@ -148,6 +148,17 @@ static void bounds_i64_avx2(const int64_t *values, size_t count, int64_t *least,
     }
 }
 
+/* Only a kernel of AVX-512 is faster than the loop. */
+static int64_t running_max_i64_avx2(const int64_t *values, size_t count, int64_t least,
+                                    int64_t *before)
+{
+    for (size_t i = 0; i < count; i++) {
+        before[i] = least;
+        least = values[i] > least ? values[i] : least;
+    }
+    return least;
+}
+
 const struct mk_table mk_avx2 = {.isa = "avx2",
                                  .agg = &mk_agg_avx2,
                                  .find_any3 = find_any3_avx2,
@@ -165,4 +176,5 @@ const struct mk_table mk_avx2 = {.isa = "avx2",
                                  .parse_time = mk_parse_time_avx2,
                                  .scale_f64 = mk_scale_f64_avx2,
                                  .bounds_i64 = bounds_i64_avx2,
+                                 .running_max_i64 = running_max_i64_avx2,
                                  .slice_starts = mk_slice_starts_avx2};

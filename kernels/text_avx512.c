@@ -115,6 +115,33 @@ static void bounds_i64_avx512(const int64_t *values, size_t count, int64_t *leas
     *most = _mm512_reduce_max_epi64(high);
 }
 
+/* Within eight values by three steps of doubled distance; what came before is one broadcast value. */
+static int64_t running_max_i64_avx512(const int64_t *values, size_t count, int64_t least,
+                                      int64_t *before)
+{
+    const __m512i lowest = _mm512_set1_epi64(INT64_MIN);
+    __m512i so_far = _mm512_set1_epi64(least);
+    size_t i = 0;
+
+    for (; i + 8 <= count; i += 8) {
+        __m512i v = _mm512_loadu_si512(values + i);
+
+        mk_ahead(values + i);
+        v = _mm512_max_epi64(v, _mm512_alignr_epi64(v, lowest, 7));
+        v = _mm512_max_epi64(v, _mm512_alignr_epi64(v, lowest, 6));
+        v = _mm512_max_epi64(v, _mm512_alignr_epi64(v, lowest, 4));
+        _mm512_storeu_si512(before + i,
+                            _mm512_max_epi64(so_far, _mm512_alignr_epi64(v, lowest, 7)));
+        so_far = _mm512_max_epi64(so_far, _mm512_permutexvar_epi64(_mm512_set1_epi64(7), v));
+    }
+    least = _mm_cvtsi128_si64(_mm512_castsi512_si128(so_far));
+    for (; i < count; i++) {
+        before[i] = least;
+        least = values[i] > least ? values[i] : least;
+    }
+    return least;
+}
+
 #define TABLE(name, marks)                                                                         \
     {                                                                                              \
         .isa = name, .agg = &mk_agg_avx512, .find_any3 = find_any3_avx512,                         \
@@ -124,7 +151,7 @@ static void bounds_i64_avx512(const int64_t *values, size_t count, int64_t *leas
         .arith = mk_arith_avx512, .csv_marks = marks, .parse_i64 = mk_parse_i64_avx512,            \
         .parse_number = mk_parse_number_avx512, .parse_time = mk_parse_time_avx512,                \
         .scale_f64 = mk_scale_f64_avx512, .bounds_i64 = bounds_i64_avx512,                         \
-        .slice_starts = mk_slice_starts_avx512                                                     \
+        .running_max_i64 = running_max_i64_avx512, .slice_starts = mk_slice_starts_avx512          \
     }
 const struct mk_table mk_avx512 = TABLE("avx512", mk_csv_marks_avx512);
 const struct mk_table mk_avx512vbmi2 = TABLE("avx512vbmi2", mk_csv_marks_avx512vbmi2);

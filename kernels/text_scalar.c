@@ -57,6 +57,16 @@ static void bounds_i64_scalar(const int64_t *values, size_t count, int64_t *leas
     }
 }
 
+static int64_t running_max_i64_scalar(const int64_t *values, size_t count, int64_t least,
+                                      int64_t *before)
+{
+    for (size_t i = 0; i < count; i++) {
+        before[i] = least;
+        least = values[i] > least ? values[i] : least;
+    }
+    return least;
+}
+
 const struct mk_table mk_scalar = {.isa = "scalar",
                                    .agg = &mk_agg_scalar,
                                    .find_any3 = find_any3_scalar,
@@ -74,4 +84,5 @@ const struct mk_table mk_scalar = {.isa = "scalar",
                                    .parse_time = mk_parse_time_scalar,
                                    .scale_f64 = mk_scale_f64_scalar,
                                    .bounds_i64 = bounds_i64_scalar,
+                                   .running_max_i64 = running_max_i64_scalar,
                                    .slice_starts = mk_slice_starts_scalar};

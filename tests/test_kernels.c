@@ -68,7 +68,7 @@ Test(kernels, count_byte_equals_a_loop)
 Test(kernels, find_text_equals_memmem)
 {
     static const size_t sizes[] = {1, 2, 3, 5, 16, 31, 32, 33, 40};
-    const struct mk_table *room[4];
+    const struct mk_table *room[MK_TABLES + 1];
     const struct mk_table *const *tables = mk_usable(room);
     unsigned seed = 3;
 
@@ -93,7 +93,7 @@ Test(kernels, find_text_equals_memmem)
 
 Test(kernels, split_part_equals_a_loop)
 {
-    const struct mk_table *room[4];
+    const struct mk_table *room[MK_TABLES + 1];
     const struct mk_table *const *tables = mk_usable(room);
     unsigned seed = 5;
 
@@ -158,6 +158,37 @@ static int64_t slice_start(int64_t offset, int64_t width, int64_t time)
     const __int128 start = (__int128)time - rest;
 
     return start < INT64_MIN ? INT64_MIN : (int64_t)start;
+}
+
+Test(kernels, running_max_equals_a_loop)
+{
+    static const int64_t least[] = {INT64_MIN, -5, 0, 1ll << 40, INT64_MAX};
+    const struct mk_table *room[MK_TABLES + 1];
+    const struct mk_table *const *tables = mk_usable(room);
+    uint64_t seed = 23;
+
+    for (size_t length = 0; length <= 70; length++)
+        for (size_t start = 0; start < 3; start++)
+            for (size_t k = 0; k < sizeof least / sizeof *least; k++) {
+                int64_t values[80], before[80];
+
+                for (size_t i = 0; i < length; i++) {
+                    seed = seed * 6364136223846793005ull + 1442695040888963407ull;
+                    values[start + i] = (int64_t)seed >> (seed >> 58);
+                }
+                for (size_t t = 0; tables[t] != NULL; t++) {
+                    int64_t most = least[k];
+                    const int64_t all =
+                        tables[t]->running_max_i64(values + start, length, least[k], before);
+
+                    for (size_t i = 0; i < length; i++) {
+                        cr_assert_eq(before[i], most, "%s: length %zu, %zu", tables[t]->isa, length,
+                                     i);
+                        most = values[start + i] > most ? values[start + i] : most;
+                    }
+                    cr_assert_eq(all, most, "%s: length %zu", tables[t]->isa, length);
+                }
+            }
 }
 
 /* Times around @near: close, 2^49 to 2^52 away, at the ends of int64, on bounds and beside them. */

@@ -98,6 +98,33 @@ static bool drop_bad_times(struct source_op *s, struct batch *batch, const struc
     return true;
 }
 
+/* take_watermarks() for a batch without a selection, some of whose rows may be behind. */
+static bool take_running(struct source_op *s, struct batch *batch, const int64_t *marks,
+                         int64_t mark_delay, const int64_t *times, int64_t *g_step)
+{
+    int64_t *before = arena_alloc(&batch->bytes, batch->capacity * sizeof *before);
+    const int64_t g = *g_step;
+    uint32_t row = 0;
+
+    if (before == NULL)
+        return false;
+    *g_step = s->op.context->kernels->running_max_i64(marks, batch->rows,
+                                                      mark_delay == 0 ? g : TIME_MIN, before);
+    if (mark_delay != 0) {
+        for (uint32_t i = 0; i < batch->rows; i++)
+            before[i] = max_i64(g, time_add(before[i], -mark_delay));
+        *g_step = max_i64(g, time_add(*g_step, -mark_delay));
+    }
+    while (row < batch->rows && times[row] > time_add(before[row], s->unit))
+        row++;
+    if (row == batch->rows)
+        return true;
+    for (uint32_t k = 0; k < row; k++)
+        before[k] = TIME_MIN;
+    batch->behind = before;
+    return true;
+}
+
 /* g before each row, from running maxima of the watermark values of the live rows. */
 static bool take_watermarks(struct source_op *s, struct batch *batch, const int64_t *marks,
                             int64_t mark_delay, const int64_t *times, int64_t *g_step)
@@ -125,6 +152,7 @@ static bool take_watermarks(struct source_op *s, struct batch *batch, const int6
             *g_step = max_i64(g, time_add(most, -mark_delay));
             return true;
         }
+        return take_running(s, batch, marks, mark_delay, times, g_step);
     }
     for (uint32_t i = 0; i < batch->live; i++) {
         const uint32_t row = batch_row(batch, i);
