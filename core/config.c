@@ -72,6 +72,14 @@ static int io_resolve(struct mill_config *to, const struct env *env, struct mill
     return MILL_OK;
 }
 
+static int idle_check(const char *idle, struct mill_error *error)
+{
+    if (idle == NULL || strcmp(idle, "park") == 0 || strcmp(idle, "yield") == 0 ||
+        strcmp(idle, "spin") == 0)
+        return MILL_OK;
+    return mill_fail(error, MILL_E_OPTION, 0, 0, "idle is '%s', need spin, yield or park", idle);
+}
+
 const struct env *config_env(const struct mill_config *config)
 {
     const bool has = config != NULL && config->struct_bytes == sizeof *config;
@@ -101,7 +109,7 @@ int config_resolve(const struct mill_config *from, const struct env *env, struct
         to->isa = env->run.variable(env->self, "MILL_ISA");
     if (to->io == NULL)
         to->io = env->run.variable(env->self, "MILL_IO");
-    if (io_resolve(to, env, error) != MILL_OK)
+    if (idle_check(to->idle, error) != MILL_OK || io_resolve(to, env, error) != MILL_OK)
         return error != NULL ? error->code : MILL_E_OPTION;
     if (to->roundtrip_seed == 0) {
         const char *seed = env->run.variable(env->self, "MILL_ROUNDTRIP");

@@ -3,6 +3,7 @@
 #include "core/config.h"
 #include "core/engine.h"
 #include "core/plan/plan.h"
+#include "core/results.h"
 #include "core/shard/job.h"
 #include "core/sql/ast.h"
 #include "core/zone.h"
@@ -46,11 +47,7 @@ struct mill_query {
     _Atomic(struct job *) job;
     at_u32 stop; /* the job reads it */
     bool done;
-    /* results kept for mill_poll(): handed out in order, each until the next call */
-    struct batch *results, **results_last, *polled;
-    struct mill_batch view;
-    struct arena view_arena;
-    at_u32 result_guard;
+    struct results results;
 };
 
 /* ---- arguments ---- */
@@ -165,6 +162,12 @@ void mill_engine_close(mill_engine *engine)
     heap_close(&heap);
 }
 
+void mill_engine_warm(mill_engine *engine, bool warm)
+{
+    if (engine != NULL)
+        at_store_relaxed(&engine->budget.warm, warm);
+}
+
 static int variable_add(struct mill_engine *engine, const char *name, const char *value,
                         struct mill_error *error)
 {
@@ -229,8 +232,7 @@ static struct mill_query *query_new(struct mill_engine *engine,
     if (callbacks != NULL)
         query->callbacks = *callbacks;
     arena_open(&query->arena, &engine->heap);
-    arena_open(&query->view_arena, &engine->heap);
-    query->results_last = &query->results;
+    results_open(&query->results, &engine->heap);
     query->next = engine->queries;
     engine->queries = query;
     return query;
@@ -246,14 +248,7 @@ static void query_free(struct mill_query *query)
     *at = query->next;
     if (at_load_relaxed(&query->job) != NULL)
         job_free(at_load_relaxed(&query->job));
-    batch_free(query->polled);
-    while (query->results != NULL) {
-        struct batch *batch = query->results;
-
-        query->results = batch->next;
-        batch_free(batch);
-    }
-    arena_close(&query->view_arena);
+    results_close(&query->results);
     arena_close(&query->arena);
     heap_free(&engine->heap, query, sizeof *query);
 }
@@ -298,99 +293,32 @@ static int query_plan(struct mill_query *query, const struct ast_statement *stat
 
 /* ---- results ---- */
 
-static struct mill_column *public_columns(struct arena *arena, const struct column *columns,
-                                          uint32_t count)
-{
-    struct mill_column *out = arena_array(arena, struct mill_column, count);
-
-    for (uint32_t i = 0; out != NULL && i < count; i++) {
-        out[i].values = columns[i].values;
-        out[i].validity = columns[i].validity;
-        if (columns[i].child_count > 0) {
-            out[i].children = public_columns(arena, columns[i].children, columns[i].child_count);
-            if (out[i].children == NULL)
-                return NULL;
-        }
-    }
-    return out;
-}
-
-/* Live rows of @batch as plain columns: no selection, no constants. */
-static struct batch *result_copy(struct mill_query *query, const struct batch *batch,
-                                 const struct mill_schema *schema)
-{
-    struct batch *copy = batch_new(&query->engine->heap, batch->live, schema->field_count);
-    uint16_t rows[BATCH_ROWS_MAX];
-
-    if (copy == NULL || !batch_own_columns(copy, schema)) {
-        batch_free(copy);
-        return NULL;
-    }
-    for (uint32_t i = 0; i < batch->live; i++)
-        rows[i] = (uint16_t)batch_row(batch, i);
-    if (batch_append(copy, batch, rows, batch->live, schema) != (int)batch->live) {
-        batch_free(copy);
-        return NULL;
-    }
-    return copy;
-}
-
-static bool show(struct mill_query *query, const struct batch *batch)
-{
-    arena_reset(&query->view_arena);
-    query->view = (struct mill_batch){.rows = batch->rows,
-                                      .column_count = batch->column_count,
-                                      .columns = public_columns(&query->view_arena, batch->columns,
-                                                                batch->column_count)};
-    return query->view.columns != NULL;
-}
-
 static int query_on_batch(void *user, const struct batch *batch, const struct mill_schema *schema)
 {
     struct mill_query *query = user;
+    const struct mill_batch *shown;
     struct batch *copy;
-    int code = ON_BATCH_NO_MEMORY;
+    int code;
 
     if (batch->live == 0)
         return 0;
-    copy = result_copy(query, batch, schema);
+    copy = results_copy(&query->results, batch, schema);
     if (copy == NULL)
         return ON_BATCH_NO_MEMORY;
-    if (query->callbacks.on_batch != NULL) {
-        if (show(query, copy))
-            code = query->callbacks.on_batch(query->callbacks.user, query, &query->view);
-        batch_free(copy);
-        return code;
+    if (query->callbacks.on_batch == NULL) {
+        results_put(&query->results, copy);
+        return 0;
     }
-    while (at_exchange_acquire(&query->result_guard, 1) != 0)
-        cpu_relax();
-    *query->results_last = copy;
-    query->results_last = &copy->next;
-    at_store_release(&query->result_guard, 0);
-    return 0;
+    shown = results_show(&query->results, copy);
+    code = shown != NULL ? query->callbacks.on_batch(query->callbacks.user, query, shown)
+                         : ON_BATCH_NO_MEMORY;
+    results_return(&query->results, copy);
+    return code;
 }
 
 const struct mill_batch *mill_poll(mill_query *query)
 {
-    struct batch *batch;
-
-    if (query == NULL)
-        return NULL;
-    batch_free(query->polled);
-    query->polled = NULL;
-    while (at_exchange_acquire(&query->result_guard, 1) != 0)
-        cpu_relax();
-    batch = query->results;
-    if (batch != NULL) {
-        query->results = batch->next;
-        if (query->results == NULL)
-            query->results_last = &query->results;
-    }
-    at_store_release(&query->result_guard, 0);
-    if (batch == NULL)
-        return NULL;
-    query->polled = batch;
-    return show(query, batch) ? &query->view : NULL;
+    return query != NULL ? results_poll(&query->results) : NULL;
 }
 
 const struct mill_schema *mill_query_schema(const mill_query *query)
@@ -733,6 +661,17 @@ int mill_lend(mill_input *input, const struct mill_batch *batches, size_t count,
     if (input == NULL || (batches == NULL && count > 0))
         return missing(error, "mill_lend", input == NULL ? "input" : "batches");
     return memory_input_lend(input, batches, count, repeat, error);
+}
+
+int mill_input_pull(mill_input *input, void (*pull)(void *user, mill_input *input), void *user,
+                    struct mill_error *error)
+{
+    struct mill_error local;
+
+    error = error_begin(error, &local);
+    if (input == NULL)
+        return missing(error, "mill_input_pull", "input");
+    return memory_input_pull(input, pull, user, error);
 }
 
 void mill_input_end(mill_input *input)

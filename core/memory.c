@@ -109,6 +109,8 @@ void *heap_alloc(struct heap *heap, size_t bytes)
         if (memory == NULL)
             at_store_relaxed(&heap->budget->denied, bytes);
     }
+    ASSERT(at_load_relaxed(&heap->budget->warm) == 0);
+    at_add_relaxed(&heap->budget->allocations, 1);
     if (memory != NULL)
         heap->used += bytes;
     else

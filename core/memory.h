@@ -20,8 +20,10 @@ struct budget {
     uint64_t limit;
     OWN_LINE at_u64 used;
     at_u64 peak;
-    at_u64 refused; /* bytes over the limit, the last time */
-    at_u64 denied;  /* bytes that the machine did not have, the last time */
+    at_u64 refused;     /* bytes over the limit, the last time */
+    at_u64 denied;      /* bytes that the machine did not have, the last time */
+    at_u64 allocations; /* made since the engine was opened */
+    at_u32 warm;        /* warm-up is over: a debug build stops at the next allocation */
 };
 
 struct heap {

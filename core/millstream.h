@@ -168,8 +168,9 @@ struct mill_config {
     uint32_t run_ahead;    /* K, steps, > look_back, to 1024 */
     uint64_t memory_limit; /* bytes of state and buffers; 0: 80 % of the machine's memory */
     bool pin;              /* bind shards to cpus when there are enough */
-    const char *isa; /* "scalar", "avx2", "avx512", "avx512vbmi2"; NULL: MILL_ISA or the best */
-    const char *io;  /* "uring", "posix", "auto"; NULL: MILL_IO, or auto */
+    const char *isa;  /* "scalar", "avx2", "avx512", "avx512vbmi2"; NULL: MILL_ISA or the best */
+    const char *io;   /* "uring", "posix", "auto"; NULL: MILL_IO, or auto */
+    const char *idle; /* a shard without work: "spin", "yield", "park"; NULL: park */
     uint64_t roundtrip_seed; /* not 0: state to bytes and back at random steps (tests) */
     uint64_t seed;           /* of RAND(), UUID() and hash tables; 0: 1 */
     const struct env *env;   /* NULL: the real world; tests give a simulated one */
@@ -183,6 +184,9 @@ MILL_API void mill_config_init(struct mill_config *config);
 MILL_API mill_engine *mill_engine_open(const struct mill_config *config, struct mill_error *error);
 /* With all its queries and inputs. NULL, and inside a callback: nothing happens. */
 MILL_API void mill_engine_close(mill_engine *engine);
+/* Says that the warm-up is over (@warm) or begins again: in a build with MILL_DEBUG=1 the engine stops the process with the place of an
+ * allocation from then on; other builds only count (mill_stats.allocations). From any thread; NULL: nothing happens. */
+MILL_API void mill_engine_warm(mill_engine *engine, bool warm);
 
 /* ---- statements ------------------------------------------------------------------------ */
 
@@ -263,6 +267,11 @@ MILL_API int mill_push(mill_input *input, const struct mill_batch *batch, struct
  * (0: not at all). The query waits for more rows until mill_input_end(). MILL_E_STATE: a second time, or after mill_input_end(). */
 MILL_API int mill_lend(mill_input *input, const struct mill_batch *batches, size_t count,
                        uint32_t repeat, struct mill_error *error);
+/* Has @pull called whenever the query finds no rows queued, on the thread of the shard that is about to read, one at a time: it pushes what
+ * there is (mill_push(), mill_input_end()) and returns at once. So rows come from a queue of the caller's own without a thread between.
+ * NULL: no more. Before the query runs: MILL_E_STATE afterwards. @user must outlive the query. */
+MILL_API int mill_input_pull(mill_input *input, void (*pull)(void *user, mill_input *input),
+                             void *user, struct mill_error *error);
 /* No more rows will come: without it a query over the table does not end. A second time, and for NULL: nothing happens. */
 MILL_API void mill_input_end(mill_input *input);
 
@@ -276,6 +285,7 @@ struct mill_stats {
     uint64_t state_bytes, peak_bytes;
     uint64_t ring_reads;  /* reads of files that went through io_uring; 0: all others */
     int64_t watermark_us; /* least over the sources, idle splits left out; INT64_MIN: none yet */
+    uint64_t allocations; /* by the engine since it was opened: stands still once warmed up */
     uint32_t shard_count;
     double seconds; /* since the start of the run */
     char holding

@@ -3,6 +3,7 @@
  * Uses the public header and nothing else of the library. Nothing but data goes to standard output.
  */
 #include "core/millstream.h"
+#include "tools/bench_latency.h"
 #include "tools/gen.h"
 #include "tools/files.h"
 #include "tools/print.h"
@@ -69,6 +70,16 @@ static const struct {
      "info FILE                  format, rows, times, disorder, a CREATE TABLE\n"
      "       millstream info --verify FILE         checks all checksums of a columnar file\n",
      NULL},
+    {"bench",
+     "bench latency [--query filter|count|tumble] [--rate ROWS_A_SECOND] [--rows N] [--shards N]\n"
+     "                      [--driver turns|threads] [--idle spin|yield|park] [--find P99_US]\n"
+     "                      [--hgrm FILE] [--json FILE]\n",
+     "rows one by one at fixed times, latency from the intended time; an empty loop stands "
+     "beside.\n"
+     "--driver: the caller's thread makes the turns, or the engine's threads run (2 shards: "
+     "always).\n"
+     "--find: the highest rate whose p99 is at most so many microseconds.\n"
+     "--hgrm: percentiles as HdrHistogram's plotters read them.\n"},
     {"functions", "functions                  lists the built-in functions\n", NULL},
     {"version", "version                    version, instruction set, cpus\n", NULL},
     {"help", "help [VERB]                this, or how VERB is called\n", NULL},
@@ -743,23 +754,24 @@ static int verb_explain(int count, char **args)
     return verb_script(explain_script, count, args);
 }
 
+static int verb_bench(int count, char **args)
+{
+    if (count > 0 && strcmp(args[0], "latency") == 0)
+        return bench_latency(count - 1, args + 1);
+    return bad_usage("bench measures latency, not", count > 0 ? args[0] : "nothing");
+}
+
 int main(int count, char **args)
 {
     static const struct {
         const char *name;
         int (*call)(int count, char **args);
-    } verbs[] = {{"run", verb_run},
-                 {"check", verb_check},
-                 {"explain", verb_explain},
-                 {"convert", convert_main},
-                 {"info", info_main},
-                 {"gen", gen_main},
-                 {"functions", verb_functions},
-                 {"version", verb_version},
-                 {"help", verb_help},
-                 {"--version", verb_version},
-                 {"--help", verb_help},
-                 {"-h", verb_help}};
+    } verbs[] =
+        {{"run", verb_run},         {"check", verb_check},         {"explain", verb_explain},
+         {"convert", convert_main}, {"info", info_main},           {"gen", gen_main},
+         {"bench", verb_bench},     {"functions", verb_functions}, {"version", verb_version},
+         {"help", verb_help},       {"--version", verb_version},   {"--help", verb_help},
+         {"-h", verb_help}};
     const size_t all = sizeof verbs / sizeof *verbs;
     const char *verb = count > 1 ? args[1] : "", *names[sizeof verbs / sizeof *verbs];
 

@@ -22,6 +22,7 @@
 
 #define TURN_BATCHES 4u
 #define CHUNK_ROWS 1024u
+#define SPARE_CONTENTS 4096u
 
 /* Rows instead of aggregates: what a pane or a firing holds. */
 struct held_rows {
@@ -86,6 +87,8 @@ struct count_op {
     bool ending, gathered, sorted;
     struct fired *fired;
     uint32_t fired_count, fired_room, next, next_row;
+    void *spare; /* contents of fired windows, to be used again */
+    uint32_t spare_count;
     struct arena order_bytes;
     uint16_t late[BATCH_ROWS_MAX];
     uint32_t late_count;
@@ -220,6 +223,34 @@ static void drop_panes(struct count_op *c, struct counted *k, uint32_t count, bo
 
 /* ---- windows ---- */
 
+/* A spare piece of memory for a content begins with the next one's address. */
+static size_t content_room(const struct count_op *c)
+{
+    return c->content_bytes > sizeof(void *) ? c->content_bytes : sizeof(void *);
+}
+
+static void *content_take(struct count_op *c)
+{
+    void *content = c->spare;
+
+    if (content == NULL)
+        return heap_alloc(c->op.heap, content_room(c));
+    memcpy(&c->spare, content, sizeof c->spare);
+    c->spare_count--;
+    return content;
+}
+
+static void content_return(struct count_op *c, void *content)
+{
+    if (c->spare_count == SPARE_CONTENTS) {
+        heap_free(c->op.heap, content, content_room(c));
+        return;
+    }
+    memcpy(content, &c->spare, sizeof c->spare);
+    c->spare = content;
+    c->spare_count++;
+}
+
 static struct fired *fired_new(struct count_op *c)
 {
     struct heap *heap = c->op.heap;
@@ -234,7 +265,7 @@ static struct fired *fired_new(struct count_op *c)
         c->fired = grown;
         c->fired_room = room;
     }
-    c->fired[c->fired_count] = (struct fired){.content = heap_alloc(heap, c->content_bytes)};
+    c->fired[c->fired_count] = (struct fired){.content = content_take(c)};
     return c->fired[c->fired_count].content != NULL ? &c->fired[c->fired_count] : NULL;
 }
 
@@ -648,12 +679,11 @@ static void firing_end(struct count_op *c)
 {
     for (uint32_t i = 0; i < c->fired_count; i++) {
         content_close(c, c->fired[i].content);
-        heap_free(c->op.heap, c->fired[i].content, c->content_bytes);
+        content_return(c, c->fired[i].content);
     }
     c->fired_count = c->next = c->next_row = 0;
     c->sorted = false;
-    arena_close(&c->order_bytes);
-    arena_open(&c->order_bytes, c->op.heap);
+    arena_reset(&c->order_bytes);
 }
 
 /* ---- the end of a step ---- */
@@ -869,6 +899,8 @@ static void count_close(struct op *op)
     if (c->set != NULL)
         agg_set_free(c->set);
     heap_free(heap, c->timers, c->timer_room * sizeof *c->timers);
+    while (c->spare_count > 0)
+        heap_free(heap, content_take(c), content_room(c));
     heap_free(heap, c->fired, c->fired_room * sizeof *c->fired);
     key_layout_close(&c->keys);
     key_batch_close(&c->batch_keys);

@@ -406,6 +406,17 @@ static void front_decode(struct shard *shard)
     }
 }
 
+/* Before the end: what the step's rows were. */
+static void front_rows_ended(struct shard *shard)
+{
+    struct front *front = &shard->front;
+
+    front->ending = true;
+    front->entry->wm_max = front->g;
+    front->entry->rows = front->rows;
+    stage_set_after(shard, &shard->stages[0], front->entry);
+}
+
 /* The end of the step in stage 0: unions, partial aggregates, exchanges flush in order. */
 static void front_end(struct shard *shard)
 {
@@ -441,6 +452,7 @@ static void front_begin(struct shard *shard)
         shard_fail(shard);
 }
 
+/* One batch at most; a step of one batch begins and ends in the same turn. */
 uint32_t front_turn(struct shard *shard)
 {
     struct front *front = &shard->front;
@@ -458,18 +470,14 @@ uint32_t front_turn(struct shard *shard)
         default: stage->blocked = false;
         }
     }
-    if (!front->begun) {
+    if (!front->begun)
         front_begin(shard);
-    } else if (front->decoding) {
+    if (front->decoding && shard->error.code == MILL_OK)
         front_decode(shard);
-    } else {
-        if (!front->ending) {
-            front->ending = true;
-            front->entry->wm_max = front->g;
-            front->entry->rows = front->rows;
-            stage_set_after(shard, stage, front->entry);
-        }
-        front_end(shard);
-    }
+    if (front->decoding || stage->blocked || shard->error.code != MILL_OK)
+        return 1;
+    if (!front->ending)
+        front_rows_ended(shard);
+    front_end(shard);
     return 1;
 }

@@ -109,6 +109,9 @@ struct job *job_new(const struct job_config *config, struct mill_error *error)
     job->env = env;
     job->kernels = config->kernels;
     job->config = *config->config;
+    job->crowded = job->config.shard_count > job->env->run.cpu_count(job->env->self);
+    if (job->config.idle != NULL && job->config.idle[0] != 'p')
+        job->idle = job->config.idle[0] == 's' ? IDLE_SPIN : IDLE_YIELD;
     job->plan = config->plan;
     job->budget = config->budget;
     job->shard_count = config->config->shard_count;
@@ -469,6 +472,7 @@ void job_stats(const struct job *job, struct mill_stats *out)
     }
     stats_holder(job, out);
     out->steps = at_load_relaxed(&job->cut_count);
+    out->allocations = at_load_relaxed(&job->budget->allocations);
     out->state_bytes = at_load_relaxed(&job->budget->used);
     out->peak_bytes = at_load_relaxed(&job->budget->peak);
     out->seconds = (double)(now - job->start_mono_ns) / 1e9;

@@ -201,6 +201,8 @@ struct shard {
 
 enum job_state { JOB_NEW, JOB_RUNNING, JOB_ENDED };
 
+enum idle { IDLE_PARK, IDLE_YIELD, IDLE_SPIN };
+
 struct job {
     const struct env *env;
     const struct mk_table *kernels;
@@ -218,6 +220,8 @@ struct job {
     struct source_run *sources;
     uint32_t source_count, initial_splits;
     bool inline_only, has_processing_time;
+    bool crowded; /* more shards than cpus */
+    enum idle idle;
     int64_t start_clock_ns, start_mono_ns, end_mono_ns;
     at_u32 state;    /* enum job_state */
     uint64_t driver; /* thread that makes the turns */
@@ -371,6 +375,8 @@ int memory_input_push(struct mill_input *input, const struct mill_batch *batch,
                       struct mill_error *error);
 int memory_input_lend(struct mill_input *input, const struct mill_batch *batches, size_t count,
                       uint32_t repeat, struct mill_error *error);
+int memory_input_pull(struct mill_input *input, void (*pull)(void *, struct mill_input *),
+                      void *user, struct mill_error *error);
 void memory_input_end(struct mill_input *input);
 
 #endif

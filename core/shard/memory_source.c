@@ -4,33 +4,9 @@
  * position = row number. A step is what is queued, at most step_rows rows.
  * Threads: one pusher, beside the engine's shards.
  */
-#include "core/shard/job.h"
+#include "core/shard/memory_input.h"
 
-#define QUEUE_SLOTS 4096u
-#define QUEUED_ROWS_MAX (1u << 22)
-
-/* One block of rows: a copied batch (owned) or a lent one. */
-struct block {
-    struct block *next; /* of a piece's list */
-    const struct mill_batch *lent;
-    uint32_t rows;
-    struct batch *owned; /* columns in table order */
-};
-
-struct mill_input {
-    const struct env *env;
-    struct heap *heap; /* shared */
-    struct heap own_heap;
-    struct budget *budget;
-    const struct mill_schema *schema;
-    struct ring queue;  /* of struct block */
-    at_u64 queued_rows; /* pushed and not yet cut */
-    at_u32 ended;
-    const struct mill_batch *lent;
-    size_t lent_count;
-    uint32_t lent_repeat;
-    at_u32 lending; /* lent, lent_count, lent_repeat are set */
-};
+#define SMALL_ROWS 64u /* blocks of no more rows are put together */
 
 struct memory_run {
     struct source source;
@@ -54,199 +30,6 @@ struct memory_decoder {
     uint64_t left;
 };
 
-/* ---- the pushing end ---- */
-
-struct mill_input *memory_input_new(const struct env *env, struct budget *budget,
-                                    const struct mill_schema *schema)
-{
-    struct heap heap;
-    struct mill_input *input;
-
-    heap_open_shared(&heap, env, budget);
-    input = heap_zalloc(&heap, sizeof *input);
-    if (input == NULL) {
-        heap_close(&heap);
-        return NULL;
-    }
-    input->own_heap = heap;
-    input->heap = &input->own_heap;
-    input->env = env;
-    input->schema = schema;
-    if (!ring_open(&input->queue, input->heap, QUEUE_SLOTS, 0)) {
-        memory_input_free(input);
-        return NULL;
-    }
-    return input;
-}
-
-static void block_free(struct heap *heap, struct block *block)
-{
-    batch_free(block->owned);
-    heap_free(heap, block, sizeof *block);
-}
-
-void memory_input_free(struct mill_input *input)
-{
-    struct heap heap;
-    struct block *block;
-
-    if (input == NULL)
-        return;
-    while (input->queue.slots != NULL && (block = ring_pop(&input->queue)) != NULL)
-        block_free(input->heap, block);
-    ring_close(&input->queue, input->heap);
-    heap = input->own_heap;
-    heap_free(&heap, input, sizeof *input);
-    heap_close(&heap);
-}
-
-static struct column column_view(struct arena *arena, const struct mill_column *c,
-                                 const struct mill_type *type)
-{
-    struct column out = {.values = (void *)c->values, .validity = (uint64_t *)c->validity};
-
-    if (type->kind != MILL_ROW)
-        return out;
-    out.child_count = type->field_count;
-    out.children = arena_array(arena, struct column, type->field_count);
-    for (uint32_t i = 0; out.children != NULL && i < type->field_count; i++)
-        out.children[i] = column_view(arena, &c->children[i], &type->fields[i].type);
-    return out;
-}
-
-/* Rows first .. first + rows of @batch as a copy. */
-static struct batch *copy_rows(struct mill_input *input, const struct mill_batch *batch,
-                               uint32_t first, uint32_t rows)
-{
-    const struct mill_schema *schema = input->schema;
-    struct batch *copy = batch_new(input->heap, rows, schema->field_count);
-    struct batch *view = batch_new(input->heap, 1, schema->field_count);
-    uint16_t list[BATCH_ROWS_MAX];
-    bool ok = copy != NULL && view != NULL && batch_own_columns(copy, schema);
-
-    for (uint32_t i = 0; ok && i < schema->field_count; i++)
-        view->columns[i] = column_view(&view->bytes, &batch->columns[i], &schema->fields[i].type);
-    for (uint32_t i = 0; i < rows; i++)
-        list[i] = (uint16_t)(first + i);
-    ok = ok && batch_append(copy, view, list, rows, schema) == (int)rows;
-    batch_free(view);
-    if (ok)
-        return copy;
-    batch_free(copy);
-    return NULL;
-}
-
-static int push_rows(struct mill_input *input, const struct mill_batch *batch, uint32_t first,
-                     uint32_t rows, struct mill_error *error)
-{
-    struct block *block = heap_zalloc(input->heap, sizeof *block);
-
-    if (block != NULL) {
-        block->rows = rows;
-        block->owned = copy_rows(input, batch, first, rows);
-    }
-    if (block == NULL || block->owned == NULL) {
-        heap_free(input->heap, block, sizeof *block);
-        return mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory to queue %u rows", rows);
-    }
-    if (!ring_push(&input->queue, block)) {
-        block_free(input->heap, block);
-        return mill_fail(error, MILL_E_MEMORY, 0, 0,
-                         "the table's queue is full (%u batches): run the query, then push again",
-                         QUEUE_SLOTS);
-    }
-    at_add_relaxed(&input->queued_rows, rows);
-    return MILL_OK;
-}
-
-/* @fields are the table's, or those of one of its ROWs. */
-static int check_columns(const struct mill_column *columns, const struct mill_field *fields,
-                         uint32_t count, struct mill_error *error)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        const bool nested = fields[i].type.kind == MILL_ROW;
-
-        if (nested ? columns[i].children == NULL : columns[i].values == NULL)
-            return mill_fail(error, MILL_E_ARGUMENT, 0, 0, "the %s of column %s are NULL",
-                             nested ? "children" : "values", fields[i].name);
-        if (nested && check_columns(columns[i].children, fields[i].type.fields,
-                                    fields[i].type.field_count, error) != MILL_OK)
-            return MILL_E_ARGUMENT;
-    }
-    return MILL_OK;
-}
-
-static int check_batch(const struct mill_input *input, const struct mill_batch *batch,
-                       struct mill_error *error)
-{
-    const struct mill_schema *schema = input->schema;
-
-    if (batch->column_count != schema->field_count)
-        return mill_fail(error, MILL_E_ARGUMENT, 0, 0, "the batch has %u columns, the table %u",
-                         batch->column_count, schema->field_count);
-    if (batch->rows == 0)
-        return MILL_OK;
-    if (batch->columns == NULL)
-        return mill_fail(error, MILL_E_ARGUMENT, 0, 0, "the batch's columns are NULL");
-    for (uint32_t i = 0; batch->row_kinds != NULL && i < batch->rows; i++)
-        if (batch->row_kinds[i] != 0)
-            return mill_fail(error, MILL_E_UNSUPPORTED, 0, 0,
-                             "row %u has row kind %d: a memory table takes inserts (0) only", i,
-                             batch->row_kinds[i]);
-    return check_columns(batch->columns, schema->fields, schema->field_count, error);
-}
-
-int memory_input_push(struct mill_input *input, const struct mill_batch *batch,
-                      struct mill_error *error)
-{
-    if (at_load_relaxed(&input->ended) != 0)
-        return mill_fail(error, MILL_E_STATE, 0, 0, "the input has been ended; nothing can follow");
-    if (check_batch(input, batch, error) != MILL_OK)
-        return error->code;
-    if (batch->rows > UINT16_MAX)
-        return mill_fail(error, MILL_E_ARGUMENT, 0, 0,
-                         "a pushed batch may have 65535 rows, this one has %u", batch->rows);
-    if (at_load_relaxed(&input->queued_rows) + batch->rows > QUEUED_ROWS_MAX)
-        return mill_fail(error, MILL_E_MEMORY, 0, 0,
-                         "the table's queue is full (%u rows): run the query, then push again",
-                         QUEUED_ROWS_MAX);
-    for (uint32_t first = 0; first < batch->rows; first += BATCH_ROWS_MAX) {
-        const int code =
-            push_rows(input, batch, first, min_u32(BATCH_ROWS_MAX, batch->rows - first), error);
-
-        if (code != MILL_OK)
-            return code;
-    }
-    return MILL_OK;
-}
-
-int memory_input_lend(struct mill_input *input, const struct mill_batch *batches, size_t count,
-                      uint32_t repeat, struct mill_error *error)
-{
-    uint64_t rows = 0;
-
-    if (at_load_relaxed(&input->ended) != 0)
-        return mill_fail(error, MILL_E_STATE, 0, 0, "the input has been ended; nothing can follow");
-    if (at_load_relaxed(&input->lending) != 0)
-        return mill_fail(error, MILL_E_STATE, 0, 0, "a table has already been lent to this input");
-    for (size_t i = 0; i < count; i++) {
-        if (check_batch(input, &batches[i], error) != MILL_OK)
-            return error->code;
-        rows += batches[i].rows;
-    }
-    input->lent = batches;
-    input->lent_count = count;
-    input->lent_repeat = rows > 0 ? repeat : 0;
-    /* R7, with A7 in memory_cut() */
-    at_store_release(&input->lending, 1);
-    return MILL_OK;
-}
-
-void memory_input_end(struct mill_input *input)
-{
-    at_store_release(&input->ended, 1);
-}
-
 /* ---- the source ---- */
 
 static int memory_open(const struct source_config *config, struct source **out,
@@ -263,6 +46,8 @@ static int memory_open(const struct source_config *config, struct source **out,
     run->heap = config->heap;
     run->step_rows = config->step_rows;
     *out = &run->source;
+    if (run->input != NULL)
+        at_store_relaxed(&run->input->read, 1);
     if (run->input == NULL)
         return mill_fail(error, MILL_E_STATE, 0, 0,
                          "table %s has connector 'memory', but nobody has opened its input "
@@ -333,6 +118,8 @@ static enum cut memory_cut(struct source *source, uint32_t split, struct piece *
     (void)error;
     if (cut_lent(run, piece))
         return CUT_DATA;
+    if (input->pull != NULL && !ended && ring_peek(&input->queue) == NULL)
+        input->pull(input->pull_user, input);
     while ((block = ring_peek(&input->queue)) != NULL &&
            (rows == 0 || rows + block->rows <= run->step_rows)) {
         ring_pop(&input->queue);
@@ -422,13 +209,38 @@ static bool lend_column(struct batch *batch, struct column *out, const void *val
     return out->children != NULL;
 }
 
+/* Pushes of a few rows each that have queued up become one batch. */
+static int decode_small_blocks(struct memory_decoder *d, struct batch *out,
+                               struct mill_error *error)
+{
+    const struct mill_schema *schema = &d->node->source.decoded;
+    bool ok = batch_own_columns(out, schema);
+
+    while (ok && d->block != NULL && d->block->rows <= SMALL_ROWS &&
+           d->block->rows <= out->capacity - out->rows) {
+        ok =
+            batch_append(out, d->block->owned, NULL, d->block->rows, schema) == (int)d->block->rows;
+        d->left -= d->block->rows;
+        d->block = d->block->next;
+    }
+    if (!ok)
+        return -mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory to read a memory table");
+    out->place = NULL; /* the caller sets them */
+    out->live = out->rows;
+    return d->left > 0;
+}
+
 static int memory_decode(struct decoder *decoder, struct batch *out, struct mill_error *error)
 {
     struct memory_decoder *d = (struct memory_decoder *)decoder;
     const struct mill_schema *schema = &d->node->source.decoded;
+    const bool small = d->block != NULL && d->row == 0 && d->block->next != NULL &&
+                       d->block->rows + d->block->next->rows <= min_u32(SMALL_ROWS, out->capacity);
     const uint32_t in_block = d->block != NULL ? d->block->rows : d->lent->rows;
     const uint32_t rows = (uint32_t)min_u64(d->left, min_u32(out->capacity, in_block - d->row));
 
+    if (small)
+        return decode_small_blocks(d, out, error);
     for (uint32_t i = 0; i < schema->field_count; i++) {
         const struct mill_column *lent = d->block != NULL ? NULL : &d->lent->columns[i];
         const struct column *own = d->block != NULL ? &d->block->owned->columns[i] : NULL;
@@ -456,14 +268,7 @@ static int memory_decode(struct decoder *decoder, struct batch *out, struct mill
 
 static void memory_release(struct source *source, struct piece *piece)
 {
-    struct block *block = piece->hold;
-
-    while (block != NULL) {
-        struct block *next = block->next;
-
-        block_free(((struct memory_run *)source)->input->heap, block);
-        block = next;
-    }
+    memory_input_home(((struct memory_run *)source)->input, piece->hold);
     piece->hold = NULL;
 }
 

@@ -390,6 +390,8 @@ uint32_t shard_turn(struct shard *shard)
     } else {
         shard_release_pieces(shard, false);
         work += shard_cut(shard);
+        if (shard->front.active)
+            work += front_turn(shard);
         shard_publish(shard);
         if (work == 0)
             work += shard_pump(shard);
@@ -400,18 +402,17 @@ uint32_t shard_turn(struct shard *shard)
     return work;
 }
 
-/* Spin, then yield, then sleep a little; with more shards than cpus nobody spins. */
+/* Spin, then yield, then sleep a little, as far as the configuration allows; with more shards than cpus nobody spins. */
 void shard_idle(struct shard *shard)
 {
     struct job *job = shard->job;
     const struct env *env = job->env;
-    const bool crowded = job->shard_count > env->run.cpu_count(env->self);
 
     if (shard->idle_turns == 0)
         return;
-    if (!crowded && shard->idle_turns < SPIN_TURNS)
+    if (!job->crowded && (shard->idle_turns < SPIN_TURNS || job->idle == IDLE_SPIN))
         cpu_relax();
-    else if (shard->idle_turns < YIELD_TURNS)
+    else if (shard->idle_turns < YIELD_TURNS || job->idle != IDLE_PARK)
         env->run.yield(env->self);
     else
         env->run.park(env->self, (uint32_t *)&shard->parked, 0, PARK_NS);

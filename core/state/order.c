@@ -3,6 +3,9 @@
 
 #include <stdlib.h>
 
+#define SPARE_BLOCKS 8u
+#define SPARE_REFS_MAX 65536u
+
 /* ---- blocks ---- */
 
 /* Values that no operator reads are never copied in: they stand as zeros. */
@@ -18,17 +21,41 @@ static void zero_columns(struct column *columns, const struct mill_field *fields
     }
 }
 
-static struct order_block *block_new(struct order *order)
+static void block_free(struct order *order, struct order_block *block)
 {
-    struct order_block *block = heap_zalloc(order->heap, sizeof *block);
+    batch_free(block->rows);
+    heap_free(order->heap, block, sizeof *block);
+}
 
+/* A spare one, or a new one; its batch is empty. */
+static struct order_block *block_take(struct order *order)
+{
+    struct order_block *block = order->spare_blocks;
+
+    if (block != NULL) {
+        order->spare_blocks = block->next;
+        order->spare_count--;
+        batch_reset(block->rows, order->schema->field_count);
+        return block;
+    }
+    block = heap_zalloc(order->heap, sizeof *block);
     if (block == NULL)
         return NULL;
     block->rows = batch_new(order->heap, order->block_rows, order->schema->field_count);
-    if (block->rows == NULL || !batch_own_columns(block->rows, order->schema)) {
-        if (block->rows != NULL)
-            batch_free(block->rows);
-        heap_free(order->heap, block, sizeof *block);
+    if (block->rows != NULL)
+        return block;
+    heap_free(order->heap, block, sizeof *block);
+    return NULL;
+}
+
+static struct order_block *block_new(struct order *order)
+{
+    struct order_block *block = block_take(order);
+
+    if (block == NULL)
+        return NULL;
+    if (!batch_own_columns(block->rows, order->schema)) {
+        block_free(order, block);
         return NULL;
     }
     zero_columns(block->rows->columns, order->schema->fields, order->schema->field_count,
@@ -42,8 +69,13 @@ void order_drop(struct order *order, struct order_block *block)
     CHECK(block->shares > 0);
     if (--block->shares > 0)
         return;
-    batch_free(block->rows);
-    heap_free(order->heap, block, sizeof *block);
+    if (order->spare_count == SPARE_BLOCKS) {
+        block_free(order, block);
+        return;
+    }
+    block->next = order->spare_blocks;
+    order->spare_blocks = block;
+    order->spare_count++;
 }
 
 /* The block that takes the next row. */
@@ -70,14 +102,32 @@ static int64_t last_time(const struct order_run *run)
     return run->refs[run->end - 1].time;
 }
 
-static void run_free(struct order *order, struct order_run *run)
+static void refs_free(struct order *order, struct order_run *run)
 {
     heap_free(order->heap, run->refs, run->capacity * sizeof *run->refs);
     *run = (struct order_run){0};
 }
 
+/* A stream in order fills and empties one run again and again: its memory stays. */
+static void run_free(struct order *order, struct order_run *run)
+{
+    if (run->capacity > order->spare_run.capacity && run->capacity <= SPARE_REFS_MAX) {
+        const struct order_run kept = {.refs = run->refs, .capacity = run->capacity};
+
+        refs_free(order, &order->spare_run);
+        order->spare_run = kept;
+        *run = (struct order_run){0};
+        return;
+    }
+    refs_free(order, run);
+}
+
 static bool run_append(struct order *order, struct order_run *run, const struct order_ref *ref)
 {
+    if (run->capacity == 0 && order->spare_run.capacity > 0) {
+        *run = order->spare_run;
+        order->spare_run = (struct order_run){0};
+    }
     if (run->end == run->capacity && run->first > run->capacity / 2) {
         memmove(run->refs, run->refs + run->first, (run->end - run->first) * sizeof *run->refs);
         run->end -= run->first;
@@ -290,6 +340,14 @@ void order_close(struct order *order)
     }
     if (order->open != NULL)
         order_drop(order, order->open);
+    while (order->spare_blocks != NULL) {
+        struct order_block *next = order->spare_blocks->next;
+
+        block_free(order, order->spare_blocks);
+        order->spare_blocks = next;
+    }
+    refs_free(order, &order->spare_run);
+    order->spare_count = 0;
     order->open = NULL;
     order->run_count = 0;
     order->rows = 0;

@@ -20,6 +20,7 @@
 struct order_block {
     struct batch *rows; /* owned columns; place of each row */
     uint64_t shares;
+    struct order_block *next; /* of the spare ones */
 };
 
 struct order_ref {
@@ -44,7 +45,10 @@ struct order {
     uint32_t heads[ORDER_RUNS]; /* a heap of runs by their first reference, while merging */
     uint32_t head_count;
     bool merging;
-    uint64_t rows, arrivals; /* waiting; ever */
+    uint64_t rows, arrivals;          /* waiting; ever */
+    struct order_block *spare_blocks; /* to be filled again, */
+    uint32_t spare_count;
+    struct order_run spare_run; /* and references without a run */
 };
 
 void order_open(struct order *order, struct heap *heap, const struct mill_schema *schema,
