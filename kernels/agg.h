@@ -47,6 +47,13 @@ struct mk_buckets {
     bool far;       /* larger than the caches: prefetch */
 };
 
+/* An array by key: ids[key - base] of keys from base to base + room - 1; 0: no such group. */
+struct mk_index {
+    const uint32_t *ids;
+    int64_t base;
+    uint32_t room;
+};
+
 static inline uint64_t mk_hash_word(int64_t word, uint64_t seed)
 {
     uint64_t h = ((uint64_t)word ^ seed) * 0x9e3779b97f4a7c15u;
@@ -70,6 +77,11 @@ struct mk_agg {
     /* ids[i] = the id of keys[i] if it stands in its first bucket, else 0. Returns how many are 0. */
     size_t (*probe_i64)(const struct mk_buckets *buckets, const int64_t *keys, size_t count,
                         uint32_t *ids);
+    /* ids[i] = the id of keys[i], 0 where it has none. Returns how many are 0. */
+    size_t (*index_i64)(const struct mk_index *index, const int64_t *keys, size_t count,
+                        uint32_t *ids);
+    /* out[i] = states + (ids[i] - 1) * bytes; no id is 0. */
+    void (*states_of)(const uint32_t *ids, size_t count, char *states, uint32_t bytes, char **out);
     /* out[i] = mk_mix(values[i] ^ seed). */
     void (*hash_i64)(const int64_t *values, size_t count, uint64_t seed, uint64_t *out);
     /* inout[i] = mk_mix(inout[i] * 31 + hashes[i]): one more column of a key. */
@@ -78,6 +90,9 @@ struct mk_agg {
     void (*order_f64)(const double *values, size_t count, int64_t *out);
     /* Adds value i to lanes[(first + i) % 8], in order. */
     void (*sum_lanes_f64)(const double *values, size_t count, size_t first, double lanes[8]);
+    /* The same, and bounds[0] and [1] = least and greatest of what order_f64() gives; count > 0. */
+    void (*sum_bounds_f64)(const double *values, size_t count, size_t first, double lanes[8],
+                           int64_t bounds[2]);
     /* halves[0] = sum of the low 32 bits as unsigned, halves[1] = sum of the high 32 bits as signed. */
     void (*sum_i64)(const int64_t *values, size_t count, int64_t halves[2]);
     /* Positions 0 .. count-1 grouped by part, ascending in each: begin[p] .. begin[p + 1] of @rows for the part p =

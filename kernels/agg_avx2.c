@@ -63,6 +63,30 @@ static inline __m256i mix(__m256i x)
     return _mm256_xor_si256(x, _mm256_srli_epi64(x, 33));
 }
 
+/* Gathering four ids at once gains nothing over loading them. */
+static size_t index_i64_avx2(const struct mk_index *index, const int64_t *keys, size_t count,
+                             uint32_t *ids)
+{
+    return mk_agg_scalar.index_i64(index, keys, count, ids);
+}
+
+static void states_of_avx2(const uint32_t *ids, size_t count, char *states, uint32_t bytes,
+                           char **out)
+{
+    const __m256i base = _mm256_set1_epi64x((int64_t)(uintptr_t)states);
+    const __m256i width = _mm256_set1_epi64x(bytes), one = _mm256_set1_epi64x(1);
+    size_t i = 0;
+
+    for (; i + 4 <= count; i += 4) {
+        const __m256i id = _mm256_cvtepu32_epi64(_mm_loadu_si128((const __m128i *)(ids + i)));
+
+        _mm256_storeu_si256((__m256i *)(out + i),
+                            _mm256_add_epi64(base,
+                                             _mm256_mul_epu32(_mm256_sub_epi64(id, one), width)));
+    }
+    mk_agg_scalar.states_of(ids + i, count - i, states, bytes, out + i);
+}
+
 static void hash_i64_avx2(const int64_t *values, size_t count, uint64_t seed, uint64_t *out)
 {
     const __m256i s = _mm256_set1_epi64x((int64_t)seed);
@@ -93,22 +117,23 @@ static void hash_join_avx2(const uint64_t *hashes, size_t count, uint64_t *inout
         inout[i] = mk_mix(inout[i] * 31 + hashes[i]);
 }
 
+static inline __m256i order_of(__m256d v)
+{
+    const __m256i bits = _mm256_castpd_si256(v);
+    const __m256i sign = _mm256_cmpgt_epi64(_mm256_setzero_si256(), bits);
+    const __m256i key = _mm256_xor_si256(bits, _mm256_srli_epi64(sign, 1));
+
+    return _mm256_blendv_epi8(key, _mm256_set1_epi64x(0x7ff8000000000000),
+                              _mm256_castpd_si256(_mm256_cmp_pd(v, v, _CMP_UNORD_Q)));
+}
+
 static void order_f64_avx2(const double *values, size_t count, int64_t *out)
 {
-    const __m256i nan = _mm256_set1_epi64x(0x7ff8000000000000);
     size_t i = 0;
 
     for (; i + 4 <= count; i += 4) {
-        const __m256d v = _mm256_loadu_pd(values + i);
-        const __m256i bits = _mm256_castpd_si256(v);
-        const __m256i sign = _mm256_cmpgt_epi64(_mm256_setzero_si256(), bits);
-        const __m256i key = _mm256_xor_si256(bits, _mm256_srli_epi64(sign, 1));
-
         mk_ahead(values + i);
-        _mm256_storeu_si256((__m256i *)(out + i),
-                            _mm256_blendv_epi8(key, nan,
-                                               _mm256_castpd_si256(
-                                                   _mm256_cmp_pd(v, v, _CMP_UNORD_Q))));
+        _mm256_storeu_si256((__m256i *)(out + i), order_of(_mm256_loadu_pd(values + i)));
     }
     mk_agg_scalar.order_f64(values + i, count - i, out + i);
 }
@@ -130,6 +155,40 @@ static void sum_lanes_f64_avx2(const double *values, size_t count, size_t first,
     _mm256_storeu_pd(lanes + 4, b);
     for (; i < count; i++)
         lanes[(first + i) % 8] += values[i];
+}
+
+static inline __m256i lesser(__m256i a, __m256i b)
+{
+    return _mm256_blendv_epi8(a, b, _mm256_cmpgt_epi64(a, b));
+}
+
+static inline __m256i greater(__m256i a, __m256i b)
+{
+    return _mm256_blendv_epi8(a, b, _mm256_cmpgt_epi64(b, a));
+}
+
+static void sum_bounds_f64_avx2(const double *values, size_t count, size_t first, double lanes[8],
+                                int64_t bounds[2])
+{
+    const size_t whole = count / 4 * 4;
+    __m256i low = _mm256_set1_epi64x(INT64_MAX), high = _mm256_set1_epi64x(INT64_MIN);
+    int64_t lows[4], highs[4];
+    double nothing[8] = {0};
+
+    sum_lanes_f64_avx2(values, count, first, lanes);
+    for (size_t i = 0; i < whole; i += 4) {
+        const __m256i key = order_of(_mm256_loadu_pd(values + i));
+
+        low = lesser(low, key);
+        high = greater(high, key);
+    }
+    _mm256_storeu_si256((__m256i *)lows, low);
+    _mm256_storeu_si256((__m256i *)highs, high);
+    mk_agg_scalar.sum_bounds_f64(values + whole, count - whole, 0, nothing, bounds);
+    for (int i = 0; i < 4; i++) {
+        bounds[0] = lows[i] < bounds[0] ? lows[i] : bounds[0];
+        bounds[1] = highs[i] > bounds[1] ? highs[i] : bounds[1];
+    }
 }
 
 static void sum_i64_avx2(const int64_t *values, size_t count, int64_t halves[2])
@@ -213,5 +272,8 @@ const struct mk_agg mk_agg_avx2 = {.fold = fold_avx2,
                                    .hash_join = hash_join_avx2,
                                    .order_f64 = order_f64_avx2,
                                    .sum_lanes_f64 = sum_lanes_f64_avx2,
+                                   .sum_bounds_f64 = sum_bounds_f64_avx2,
+                                   .index_i64 = index_i64_avx2,
+                                   .states_of = states_of_avx2,
                                    .sum_i64 = sum_i64_avx2,
                                    .partition = partition_avx2};

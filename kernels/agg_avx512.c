@@ -223,6 +223,42 @@ static size_t probe_i64_avx512(const struct mk_buckets *t, const int64_t *keys, 
     return missing;
 }
 
+static size_t index_i64_avx512(const struct mk_index *index, const int64_t *keys, size_t count,
+                               uint32_t *ids)
+{
+    const __m512i base = _mm512_set1_epi64(index->base), room = _mm512_set1_epi64(index->room);
+    size_t missing = 0;
+
+    for (size_t i = 0; i < count; i += 8) {
+        const __mmask8 m = tail_mask(count - i);
+        const __m512i at = _mm512_sub_epi64(_mm512_maskz_loadu_epi64(m, keys + i), base);
+        const __mmask8 inside = _mm512_mask_cmplt_epu64_mask(m, at, room);
+        const __m256i id =
+            _mm512_mask_i64gather_epi32(_mm256_setzero_si256(), inside, at, index->ids, 4);
+
+        mk_ahead(keys + i);
+        _mm256_mask_storeu_epi32(ids + i, m, id);
+        missing += (size_t)__builtin_popcount(_mm256_mask_testn_epi32_mask(m, id, id));
+    }
+    return missing;
+}
+
+static void states_of_avx512(const uint32_t *ids, size_t count, char *states, uint32_t bytes,
+                             char **out)
+{
+    const __m512i base = _mm512_set1_epi64((int64_t)(uintptr_t)states);
+    const __m512i width = _mm512_set1_epi64(bytes), one = _mm512_set1_epi64(1);
+
+    for (size_t i = 0; i < count; i += 8) {
+        const __mmask8 m = tail_mask(count - i);
+        const __m512i id = _mm512_cvtepu32_epi64(_mm256_maskz_loadu_epi32(m, ids + i));
+
+        _mm512_mask_storeu_epi64(out + i, m,
+                                 _mm512_add_epi64(base, _mm512_mul_epu32(_mm512_sub_epi64(id, one),
+                                                                         width)));
+    }
+}
+
 static inline __m512i mix(__m512i x)
 {
     x = _mm512_xor_si512(x, _mm512_srli_epi64(x, 33));
@@ -258,21 +294,22 @@ static void hash_join_avx512(const uint64_t *hashes, size_t count, uint64_t *ino
     }
 }
 
+static inline __m512i order_of(__m512d v)
+{
+    const __m512i bits = _mm512_castpd_si512(v);
+    const __m512i key = _mm512_xor_si512(bits, _mm512_srli_epi64(_mm512_srai_epi64(bits, 63), 1));
+
+    return _mm512_mask_mov_epi64(key, _mm512_cmp_pd_mask(v, v, _CMP_UNORD_Q),
+                                 _mm512_set1_epi64(0x7ff8000000000000));
+}
+
 static void order_f64_avx512(const double *values, size_t count, int64_t *out)
 {
-    const __m512i nan = _mm512_set1_epi64(0x7ff8000000000000);
-
     for (size_t i = 0; i < count; i += 8) {
         const __mmask8 m = tail_mask(count - i);
-        const __m512d v = _mm512_maskz_loadu_pd(m, values + i);
-        const __m512i bits = _mm512_castpd_si512(v);
-        const __m512i key =
-            _mm512_xor_si512(bits, _mm512_srli_epi64(_mm512_srai_epi64(bits, 63), 1));
 
         mk_ahead(values + i);
-        _mm512_mask_storeu_epi64(out + i, m,
-                                 _mm512_mask_mov_epi64(key, _mm512_cmp_pd_mask(v, v, _CMP_UNORD_Q),
-                                                       nan));
+        _mm512_mask_storeu_epi64(out + i, m, order_of(_mm512_maskz_loadu_pd(m, values + i)));
     }
 }
 
@@ -292,6 +329,35 @@ static void sum_lanes_f64_avx512(const double *values, size_t count, size_t firs
         sum = _mm512_mask_add_pd(sum, m, sum, _mm512_maskz_loadu_pd(m, values + i));
     }
     _mm512_storeu_pd(lanes, sum);
+}
+
+static void sum_bounds_f64_avx512(const double *values, size_t count, size_t first, double lanes[8],
+                                  int64_t bounds[2])
+{
+    __m512i low = _mm512_set1_epi64(INT64_MAX), high = _mm512_set1_epi64(INT64_MIN);
+    const size_t turn = first % 8;
+    double turned[16];
+    __m512d sum;
+
+    /* lane k of the loop is lane (first + k) % 8 */
+    memcpy(turned, lanes, 64);
+    memcpy(turned + 8, lanes, 64);
+    sum = _mm512_loadu_pd(turned + turn);
+    for (size_t i = 0; i < count; i += 8) {
+        const __mmask8 m = tail_mask(count - i);
+        const __m512d v = _mm512_maskz_loadu_pd(m, values + i);
+        const __m512i key = order_of(v);
+
+        mk_ahead(values + i);
+        sum = _mm512_mask_add_pd(sum, m, sum, v);
+        low = _mm512_mask_min_epi64(low, m, low, key);
+        high = _mm512_mask_max_epi64(high, m, high, key);
+    }
+    _mm512_storeu_pd(turned, sum);
+    memcpy(lanes + turn, turned, (8 - turn) * sizeof *lanes);
+    memcpy(lanes, turned + 8 - turn, turn * sizeof *lanes);
+    bounds[0] = _mm512_reduce_min_epi64(low);
+    bounds[1] = _mm512_reduce_max_epi64(high);
 }
 
 static void sum_i64_avx512(const int64_t *values, size_t count, int64_t halves[2])
@@ -356,5 +422,8 @@ const struct mk_agg mk_agg_avx512 = {.fold = fold_avx512,
                                      .hash_join = hash_join_avx512,
                                      .order_f64 = order_f64_avx512,
                                      .sum_lanes_f64 = sum_lanes_f64_avx512,
+                                     .sum_bounds_f64 = sum_bounds_f64_avx512,
+                                     .index_i64 = index_i64_avx512,
+                                     .states_of = states_of_avx512,
                                      .sum_i64 = sum_i64_avx512,
                                      .partition = partition_avx512};

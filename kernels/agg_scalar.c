@@ -133,6 +133,28 @@ static size_t probe_i64_scalar(const struct mk_buckets *t, const int64_t *keys, 
     return missing;
 }
 
+static size_t index_i64_scalar(const struct mk_index *index, const int64_t *keys, size_t count,
+                               uint32_t *ids)
+{
+    size_t missing = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        const uint64_t at = (uint64_t)keys[i] - (uint64_t)index->base;
+
+        mk_ahead(keys + i);
+        ids[i] = at < index->room ? index->ids[at] : 0;
+        missing += ids[i] == 0;
+    }
+    return missing;
+}
+
+static void states_of_scalar(const uint32_t *ids, size_t count, char *states, uint32_t bytes,
+                             char **out)
+{
+    for (size_t i = 0; i < count; i++)
+        out[i] = states + (size_t)(ids[i] - 1) * bytes;
+}
+
 static void hash_i64_scalar(const int64_t *values, size_t count, uint64_t seed, uint64_t *out)
 {
     for (size_t i = 0; i < count; i++)
@@ -160,6 +182,21 @@ static void sum_lanes_f64_scalar(const double *values, size_t count, size_t firs
 {
     for (size_t i = 0; i < count; i++)
         lanes[(first + i) % 8] += values[i];
+}
+
+static void sum_bounds_f64_scalar(const double *values, size_t count, size_t first, double lanes[8],
+                                  int64_t bounds[2])
+{
+    bounds[0] = INT64_MAX;
+    bounds[1] = INT64_MIN;
+    for (size_t i = 0; i < count; i++) {
+        int64_t key;
+
+        order_f64_scalar(values + i, 1, &key);
+        lanes[(first + i) % 8] += values[i];
+        bounds[0] = key < bounds[0] ? key : bounds[0];
+        bounds[1] = key > bounds[1] ? key : bounds[1];
+    }
 }
 
 static void sum_i64_scalar(const int64_t *values, size_t count, int64_t halves[2])
@@ -190,8 +227,11 @@ static void partition_scalar(const uint64_t *hashes, size_t count, uint32_t part
 const struct mk_agg mk_agg_scalar = {.fold = fold_scalar,
                                      .probe_i64 = probe_i64_scalar,
                                      .hash_i64 = hash_i64_scalar,
+                                     .index_i64 = index_i64_scalar,
+                                     .states_of = states_of_scalar,
                                      .hash_join = hash_join_scalar,
                                      .order_f64 = order_f64_scalar,
                                      .sum_lanes_f64 = sum_lanes_f64_scalar,
+                                     .sum_bounds_f64 = sum_bounds_f64_scalar,
                                      .sum_i64 = sum_i64_scalar,
                                      .partition = partition_scalar};

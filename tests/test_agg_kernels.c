@@ -294,6 +294,32 @@ Test(agg_kernels, doubles_order_like_their_keys)
             }
 }
 
+/* Sums as sum_lanes_f64(), bounds by comparing the doubles themselves: NaN is greatest, -0.0 before 0.0. */
+static void check_sum_bounds(const struct mk_table *t, const double *reals, size_t count,
+                             size_t first, const double naive[8])
+{
+    double lanes[8] = {1, -2, 3, -0.0, 5, 6, 7, 1e18};
+    const double *least = reals, *most = reals;
+    int64_t bounds[2], keys[2];
+
+    if (count == 0)
+        return;
+    for (const double *v = reals; v < reals + count; v++) {
+        const bool zeros = *v == 0 && *least == 0, also = *v == 0 && *most == 0;
+
+        if (zeros ? signbit(*v) > signbit(*least) : *v < *least || (isnan(*least) && !isnan(*v)))
+            least = v;
+        if (also ? signbit(*v) < signbit(*most) : *v > *most || (isnan(*v) && !isnan(*most)))
+            most = v;
+    }
+    mk_scalar.agg->order_f64(least, 1, &keys[0]);
+    mk_scalar.agg->order_f64(most, 1, &keys[1]);
+    t->agg->sum_bounds_f64(reals, count, first, lanes, bounds);
+    cr_assert_eq(memcmp(lanes, naive, sizeof lanes), 0, "%s: lanes, %zu", t->isa, count);
+    cr_assert_eq(bounds[0], keys[0], "%s: least of %zu", t->isa, count);
+    cr_assert_eq(bounds[1], keys[1], "%s: most of %zu", t->isa, count);
+}
+
 Test(agg_kernels, sums_equal_a_loop)
 {
     const struct mk_table *room[MK_TABLES + 1];
@@ -321,10 +347,58 @@ Test(agg_kernels, sums_equal_a_loop)
                 tables[t]->agg->sum_lanes_f64(reals + start, count, start * 3, lanes);
                 cr_assert_eq(memcmp(lanes, naive, sizeof lanes), 0, "%s: %zu from %zu",
                              tables[t]->isa, count, start);
+                check_sum_bounds(tables[t], reals + start, count, start * 3, naive);
                 tables[t]->agg->sum_i64(integers + start, count, halves);
                 cr_assert((__int128)halves[1] * ((int64_t)1 << 32) + halves[0] == sum,
                           "%s: %zu from %zu", tables[t]->isa, count, start);
             }
+}
+
+Test(agg_kernels, index_finds_what_it_holds)
+{
+    const struct mk_table *room[MK_TABLES + 1];
+    const struct mk_table *const *tables = mk_usable(room);
+    uint32_t by_key[50], got[141];
+    int64_t keys[141];
+    char *states[141], memory[1];
+    uint64_t state = 9;
+
+    for (uint32_t k = 0; k < 50; k++)
+        by_key[k] = k % 7 == 3 ? 0 : 1000 + k;
+    for (int round = 0; round < 2; round++) {
+        const struct mk_index index = {by_key, round == 0 ? -20 : INT64_MIN, 50};
+
+        for (size_t t = 0; tables[t] != NULL; t++)
+            for (size_t count = 0; count <= 140; count++) {
+                size_t missing = 0;
+
+                for (size_t i = 0; i < count; i++) /* below, in and above the range, and far away */
+                    keys[i] = i % 13 == 12 ? INT64_MAX - (int64_t)i
+                                           : (int64_t)((uint64_t)index.base + next(&state) % 60 -
+                                                       (round == 0 ? 5 : 0));
+                got[count] = 77;
+                const size_t said = tables[t]->agg->index_i64(&index, keys, count, got);
+
+                for (size_t i = 0; i < count; i++) {
+                    uint32_t id = 0;
+
+                    for (uint32_t k = 0; k < 50; k++)
+                        if (keys[i] == (int64_t)((uint64_t)index.base + k))
+                            id = by_key[k];
+                    missing += id == 0;
+                    cr_assert_eq(got[i], id, "%s: key %lld", tables[t]->isa, (long long)keys[i]);
+                    got[i] = id != 0 ? id : 4000000000u;
+                }
+                cr_assert_eq(said, missing, "%s: %zu keys", tables[t]->isa, count);
+                cr_assert_eq(got[count], 77, "%s: behind the end", tables[t]->isa);
+                states[count] = memory;
+                tables[t]->agg->states_of(got, count, memory, 4096, states);
+                for (size_t i = 0; i < count; i++)
+                    cr_assert_eq((uint64_t)(uintptr_t)states[i],
+                                 (uint64_t)(uintptr_t)memory + (got[i] - 1ull) * 4096);
+                cr_assert_eq(states[count], memory, "%s: behind the end", tables[t]->isa);
+            }
+    }
 }
 
 Test(agg_kernels, partition_keeps_the_order_of_each_part)

@@ -327,6 +327,31 @@ static void mark_seen(const struct agg_block *b, uint32_t number)
         *agg_seen(b->states[i], number) |= bit;
 }
 
+/* A column of doubles as it stands: sum and bounds in one pass over it. False: not such a slot. */
+static bool add_doubles(struct agg_set *set, const struct agg_slot *slot, const struct agg_block *b)
+{
+    const struct mk_agg *kernels = set->kernels->agg;
+    const struct column *column = &b->batch->columns[slot->spec.arg];
+    const double *values = (const double *)column->values + b->rows[0];
+    char *at = b->states[0] + slot->at;
+    double nothing[AGG_LANES] = {0};
+    double *lanes = slot->acc == ACC_FSUM ? (double *)at + 1 : nothing;
+    const bool bounded = set->bounded_arg == slot->spec.arg;
+
+    if (slot->phys != PHYS_F64 || !b->contiguous || column->constant)
+        return false;
+    if (bounded && slot->acc == ACC_FSUM)
+        kernels->sum_lanes_f64(values, b->count, b->lane[0], lanes);
+    else if (!bounded)
+        kernels->sum_bounds_f64(values, b->count, b->lane[0], lanes, set->bounds);
+    set->bounded_arg = slot->spec.arg;
+    if (slot->acc == ACC_MIN64)
+        I64_AT = min_i64(I64_AT, set->bounds[0]);
+    else if (slot->acc == ACC_MAX64)
+        I64_AT = max_i64(I64_AT, set->bounds[1]);
+    return true;
+}
+
 /* Numbers of one state, none left out: whole arrays at a time. False: not such a slot. */
 static bool add_whole(struct agg_set *set, const struct agg_slot *slot, const struct agg_block *b)
 {
@@ -337,6 +362,8 @@ static bool add_whole(struct agg_set *set, const struct agg_slot *slot, const st
 
     if (!b->one || !agg_slot_folds(slot) || (slot->acc == ACC_FSUM && set->lanes == 1))
         return false;
+    if (add_doubles(set, slot, b))
+        return true;
     values = agg_block_values(set, slot, b);
     if (values == NULL)
         return false;
@@ -454,6 +481,7 @@ static bool add_block(struct agg_set *set, struct agg_block *b)
 
     b->marked = takes_all(set, b->batch);
     set->source_count = 0;
+    set->bounded_arg = -1;
     if (!b->one && set->fold_lines > 0)
         folded = agg_fold_block(set, b);
     else if (set->step_at != 0 && b->one)
@@ -469,16 +497,6 @@ static bool add_block(struct agg_set *set, struct agg_block *b)
     return true;
 }
 
-static const uint16_t *block_rows(struct agg_set *set, const uint16_t *rows, uint32_t first,
-                                  uint32_t count)
-{
-    if (rows != NULL)
-        return rows + first;
-    for (uint32_t i = 0; i < count; i++)
-        set->rows[i] = (uint16_t)(first + i);
-    return set->rows;
-}
-
 bool agg_add(struct agg_set *set, void *const *states, const struct batch *batch,
              const uint16_t *rows, uint32_t count)
 {
@@ -486,7 +504,7 @@ bool agg_add(struct agg_set *set, void *const *states, const struct batch *batch
         const uint32_t n = min_u32(AGG_BLOCK, count - i);
         struct agg_block b = {.batch = batch,
                               .states = (char *const *)states + i,
-                              .rows = block_rows(set, rows, i, n),
+                              .rows = (rows != NULL ? rows : set->rows_in_turn) + i,
                               .lane = set->lane,
                               .count = n,
                               .contiguous = rows == NULL};
@@ -508,7 +526,7 @@ bool agg_add_one(struct agg_set *set, void *state, const struct batch *batch, co
         const uint32_t n = min_u32(AGG_BLOCK, count - i);
         struct agg_block b = {.batch = batch,
                               .states = states,
-                              .rows = block_rows(set, rows, i, n),
+                              .rows = (rows != NULL ? rows : set->rows_in_turn) + i,
                               .lane = set->lane,
                               .count = n,
                               .one = true,

@@ -83,9 +83,11 @@ struct agg_set {
     uint32_t fold_lines;       /* 0: slot by slot */
     uint64_t overflows;
     /* Scratch of one block. */
-    uint16_t rows[AGG_BLOCK], kept_rows[AGG_BLOCK], zeros[AGG_BLOCK];
+    uint16_t rows_in_turn[BATCH_ROWS_MAX], kept_rows[AGG_BLOCK], zeros[AGG_BLOCK];
     char *kept[AGG_BLOCK];
     uint8_t lane[AGG_BLOCK], kept_lane[AGG_BLOCK], lanes_in_turn[AGG_BLOCK + AGG_LANES];
+    int32_t bounded_arg; /* doubles of the block whose order keys have these bounds; -1: none */
+    int64_t bounds[2];
     uint32_t source_count;
     struct agg_source sources[MK_FOLD_WORDS];
     int64_t scratch[MK_FOLD_WORDS + 1][AGG_BLOCK];

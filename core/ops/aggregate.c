@@ -245,6 +245,8 @@ struct agg_set *agg_set_new(struct heap *heap, const struct mk_table *kernels,
     }
     for (uint32_t i = 0; i < COUNT_OF(set->lanes_in_turn); i++)
         set->lanes_in_turn[i] = (uint8_t)(i % AGG_LANES);
+    for (uint32_t i = 0; i < BATCH_ROWS_MAX; i++)
+        set->rows_in_turn[i] = (uint16_t)i;
     lay_out(set, specs);
     set->blank = heap_alloc(heap, set->state_bytes);
     if (set->blank == NULL) {

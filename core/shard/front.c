@@ -205,12 +205,15 @@ static const int64_t *believable(struct source_op *s, struct batch *batch, const
     const struct step_entry *entry = s->shard->front.entry;
     const int64_t scale = s->nanos ? 1000 : 1;
     const int64_t limit = time_add(entry->clock_us * scale, FAR_FUTURE_US * scale + delay);
-    int64_t least, most, *kept;
+    int64_t *kept;
 
     if (!s->shard->job->sources[entry->source].source->vtable->live || batch->rows == 0)
         return marks;
-    s->op.context->kernels->bounds_i64(marks, batch->rows, &least, &most);
-    if (most <= limit)
+    if (batch->bounded != marks) {
+        s->op.context->kernels->bounds_i64(marks, batch->rows, &batch->least, &batch->greatest);
+        batch->bounded = marks;
+    }
+    if (batch->greatest <= limit)
         return marks;
     kept = arena_alloc(&batch->bytes, batch->capacity * sizeof *kept);
     for (uint32_t row = 0; kept != NULL && row < batch->rows; row++)

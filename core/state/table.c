@@ -342,6 +342,10 @@ static bool lookup_narrow(struct table *table, const int64_t *keys, uint32_t cou
     int64_t least, most;
 
     if (table->buckets == 0) {
+        const struct mk_index index = {table->index, table->index_base, table->index_room};
+
+        if (table->index != NULL && kernels->agg->index_i64(&index, keys, count, ids) == 0)
+            return true;
         kernels->bounds_i64(keys, count, &least, &most);
         if (!fit_index(table, least, most, count))
             return false;
@@ -438,8 +442,8 @@ bool table_lookup(struct table *table, const struct key_batch *keys, const uint1
             __builtin_prefetch(states[i], 1);
         }
     else
-        for (uint32_t i = 0; i < count; i++)
-            states[i] = table->states + (ids[i] - 1) * bytes;
+        table->layout->kernels->agg->states_of(ids, count, table->states, table->state_bytes,
+                                               (char **)states);
     return true;
 }
 
