@@ -8,6 +8,7 @@
 #define SLAB_BYTES ((size_t)4 << 20)
 #define READ_BYTES ((size_t)1 << 20)
 #define READY_PARTS 4u /* of one of a few files: enough, and warm in the cache */
+#define WAKE_PARTS 2u  /* fewer are left: the reader is woken */
 #define SPARE_MAX 16u
 #define OPEN_FILES_MAX 256u
 #define EXPANSION_MAX 10000u /* of a compressed file; more is taken for a bomb */
@@ -527,13 +528,16 @@ uint32_t reader_pump(struct reader *r)
 struct part *reader_take(struct reader *r, struct read_file *f, uint32_t *ended)
 {
     struct part *part;
+    uint32_t left;
 
     /* first whether it has ended, then the ring: parts before the end are seen (A9) */
     *ended = at_load_acquire(&f->ended);
     part = ring_pop(&f->ready);
     if (part == NULL && *ended == 0 && at_load_relaxed(&f->asked) == 0)
         at_store_relaxed(&f->asked, 1);
-    if (r->thread != NULL && at_load_relaxed(&r->parked) != 0) {
+    /* while there are parts it may sleep: waking it costs more than cutting one */
+    left = at_load_relaxed(&f->ready.tail) - at_load_relaxed(&f->ready.head);
+    if (r->thread != NULL && left < WAKE_PARTS && at_load_relaxed(&r->parked) != 0) {
         at_store_relaxed(&r->parked, 0);
         r->env->run.wake(r->env->self, (uint32_t *)&r->parked);
     }
