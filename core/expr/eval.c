@@ -4,6 +4,7 @@
  * CASE compute a side only on the rows where it matters.
  */
 #include "core/expr/functions.h"
+#include "core/expr/twins.h"
 
 #include <stdio.h>
 
@@ -13,6 +14,7 @@ struct program {
     struct expr *const *expressions; /* copied list */
     struct expr **list;
     uint32_t count;
+    struct twins twins;
     struct pattern *patterns;
     struct arena zones_in; /* opened with the first zone */
     struct named_zone *zones;
@@ -51,6 +53,11 @@ struct program *program_new(struct heap *heap, const struct mk_table *kernels,
     p->heap = heap;
     p->kernels = kernels;
     p->count = count;
+    if (!twins_open(&p->twins, heap, p->list, count)) {
+        program_free(p);
+        mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory for an expression");
+        return NULL;
+    }
     return p;
 }
 
@@ -66,6 +73,7 @@ void program_free(struct program *p)
     }
     if (p->zones_in.heap != NULL)
         arena_close(&p->zones_in);
+    twins_close(&p->twins, p->heap);
     heap_free(p->heap, p->list, (p->count + 1) * sizeof *p->list);
     heap_free(p->heap, p, sizeof *p);
 }
@@ -241,6 +249,11 @@ static bool strict_validity(struct eval *e, const struct column *args, uint32_t 
             no_memory(e);
             return false;
         }
+        if (e->rows == NULL && !args[a].constant) {
+            for (uint32_t w = 0; w < (e->count + 63) / 64; w++)
+                out->validity[w] &= args[a].validity[w];
+            continue;
+        }
         for (uint32_t i = 0; i < e->count; i++)
             if (!column_valid(&args[a], row_at(e, i)))
                 column_set_null(out, row_at(e, i));
@@ -257,16 +270,19 @@ static void strict_run(struct eval *e, const struct expr *x, const struct column
     uint16_t *some;
     uint32_t n = 0;
 
-    if (out->validity == NULL) {
+    if (out->validity == NULL || (rows == NULL && takes_any_bits(x))) {
         x->function->eval(e, args, x->arg_count, out);
         return;
     }
     some = row_list(e);
     if (some == NULL)
         return;
-    for (uint32_t i = 0; i < count; i++)
-        if (column_valid(out, row_at(e, i)))
-            some[n++] = (uint16_t)row_at(e, i);
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t row = row_at(e, i);
+
+        some[n] = (uint16_t)row;
+        n += column_valid(out, row);
+    }
     e->rows = some;
     e->count = n;
     x->function->eval(e, args, x->arg_count, out);
@@ -353,7 +369,10 @@ static void eval_on(struct eval *e, const struct expr *x, const uint16_t *rows, 
 
     e->rows = rows;
     e->count = count;
+    e->depth++;
     eval_node(e, x, out);
+    e->depth--;
+    twins_forget(&e->program->twins, e->depth);
     e->rows = all;
     e->count = all_count;
 }
@@ -376,10 +395,15 @@ static void eval_logic(struct eval *e, const struct expr *x, struct column *out)
         const uint32_t row = row_at(e, i);
 
         RESULT(uint8_t, out)[row] = decides;
-        if (!column_valid(&left, row) || VALUE(uint8_t, &left, row) != decides)
-            open[n++] = (uint16_t)row;
+        open[n] = (uint16_t)row;
+        n += !column_valid(&left, row) || VALUE(uint8_t, &left, row) != decides;
     }
     eval_on(e, x->args[1], open, n, &right);
+    if (left.validity == NULL && right.validity == NULL) {
+        for (uint32_t i = 0; i < n && e->code == MILL_OK; i++)
+            RESULT(uint8_t, out)[open[i]] = VALUE(uint8_t, &right, open[i]) != 0;
+        return;
+    }
     for (uint32_t i = 0; i < n && e->code == MILL_OK; i++) {
         const uint32_t row = open[i];
         const bool right_valid = column_valid(&right, row);
@@ -393,13 +417,15 @@ static void eval_logic(struct eval *e, const struct expr *x, struct column *out)
     }
 }
 
+#define COPY_ROWS(type)                                                                            \
+    for (uint32_t i = 0; i < count; i++)                                                           \
+        RESULT(type, out)[rows[i]] = VALUE(type, from, rows[i]);                                   \
+    break
 /* Copies the rows of @from into @out, which has room for all. */
 static void copy_rows(struct eval *e, struct column *out, const struct column *from,
                       const struct mill_type *type, const uint16_t *rows, uint32_t count)
 {
-    const uint32_t width = type_width(type);
-
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; from->validity != NULL && i < count; i++)
         if (!column_valid(from, rows[i]))
             eval_null(e, out, rows[i]);
     if (type->kind == MILL_ROW) {
@@ -407,9 +433,13 @@ static void copy_rows(struct eval *e, struct column *out, const struct column *f
             copy_rows(e, &out->children[f], &from->children[f], &type->fields[f].type, rows, count);
         return;
     }
-    for (uint32_t i = 0; i < count; i++)
-        memcpy((char *)out->values + (size_t)rows[i] * width,
-               (const char *)from->values + (size_t)at_row(from, rows[i]) * width, width);
+    switch (type_width(type)) {
+    case 1: COPY_ROWS(uint8_t);
+    case 2: COPY_ROWS(uint16_t);
+    case 4: COPY_ROWS(uint32_t);
+    case 8: COPY_ROWS(uint64_t);
+    default: COPY_ROWS(struct mill_view); /* any 16 bytes */
+    }
 }
 
 /* A NULL ROW's fields are NULL. */
@@ -465,14 +495,18 @@ static void eval_case(struct eval *e, const struct expr *x, struct column *out)
         struct column when, then;
         uint32_t kept = 0, hit = 0;
 
-        eval_on(e, x->args[a], left, n, &when);
+        if (a == 0) /* all rows still: what it computes is kept for the others */
+            eval_node(e, x->args[a], &when);
+        else
+            eval_on(e, x->args[a], left, n, &when);
         for (uint32_t i = 0; i < n && e->code == MILL_OK; i++) {
-            const uint32_t row = left[i];
+            const uint16_t row = left[i];
+            const bool taken_here = column_valid(&when, row) && VALUE(uint8_t, &when, row) != 0;
 
-            if (column_valid(&when, row) && VALUE(uint8_t, &when, row) != 0)
-                taken[hit++] = (uint16_t)row;
-            else
-                left[kept++] = (uint16_t)row;
+            taken[hit] = row;
+            left[kept] = row;
+            hit += taken_here;
+            kept += !taken_here;
         }
         if (hit > 0 && e->code == MILL_OK) {
             eval_on(e, x->args[a + 1], taken, hit, &then);
@@ -539,11 +573,8 @@ static void eval_user(struct eval *e, const struct expr *x, struct column *out)
                             "the user function %s reported a failure", x->user->name);
 }
 
-static void eval_node(struct eval *e, const struct expr *x, struct column *out)
+static void compute(struct eval *e, const struct expr *x, struct column *out)
 {
-    *out = (struct column){0};
-    if (e->code != MILL_OK)
-        return;
     switch (x->kind) {
     case EXPR_COLUMN: *out = e->batch->columns[x->index]; return;
     case EXPR_LITERAL: *out = x->literal; return;
@@ -583,6 +614,23 @@ static void eval_node(struct eval *e, const struct expr *x, struct column *out)
     }
 }
 
+static void eval_node(struct eval *e, const struct expr *x, struct column *out)
+{
+    struct kept *kept;
+
+    *out = (struct column){0};
+    if (e->code != MILL_OK)
+        return;
+    kept = twins_of(&e->program->twins, x);
+    if (kept != NULL && kept->depth > 0) {
+        *out = kept->column;
+        return;
+    }
+    compute(e, x, out);
+    if (kept != NULL && e->code == MILL_OK)
+        *kept = (struct kept){*out, e->depth};
+}
+
 /* ---- whole programs ---- */
 
 static void drop_bad(struct batch *batch, const uint64_t *bad)
@@ -602,7 +650,9 @@ static void drop_bad(struct batch *batch, const uint64_t *bad)
 static struct eval eval_begin(struct program *p, struct batch *batch, struct eval_context *context,
                               struct mill_error *error)
 {
+    twins_forget(&p->twins, 0);
     return (struct eval){.program = p,
+                         .depth = 1,
                          .heap = p->heap,
                          .batch = batch,
                          .rows = batch->selection,

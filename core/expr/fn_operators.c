@@ -114,9 +114,12 @@ static bool resolve_compare(struct call *c)
     FOR_ROWS(e, row)                                                                               \
     RESULT(uint8_t, out)[row] = compare_decimals(e, args, row) op 0;                               \
     break
-#define COMPARE_TEXT(op)                                                                           \
+#define COMPARE_TEXT(how, op)                                                                      \
     FOR_ROWS(e, row)                                                                               \
-    RESULT(uint8_t, out)[row] = view_compare(TEXT(&args[0], row), TEXT(&args[1], row)) op 0;       \
+    RESULT(uint8_t, out)                                                                           \
+    [row] = how == MK_EQ   ? view_equal(TEXT(&args[0], row), TEXT(&args[1], row))                  \
+            : how == MK_NE ? !view_equal(TEXT(&args[0], row), TEXT(&args[1], row))                 \
+                           : view_compare(TEXT(&args[0], row), TEXT(&args[1], row)) op 0;          \
     break
 #define DEFINE_COMPARE(name, how, op)                                                              \
     static void name(struct eval *e, const struct column *args, uint32_t count,                    \
@@ -134,7 +137,7 @@ static bool resolve_compare(struct call *c)
         case PHYS_I128: COMPARE_DECIMALS(op);                                                      \
         case PHYS_F32: COMPARE_LOOP(float, op);                                                    \
         case PHYS_F64: COMPARE_LOOP(double, op);                                                   \
-        default: COMPARE_TEXT(op);                                                                 \
+        default: COMPARE_TEXT(how, op);                                                            \
         }                                                                                          \
     }
 DEFINE_COMPARE(compare_eq, MK_EQ, ==)
@@ -351,6 +354,17 @@ static void decimal_product(struct eval *e, const struct column *args, struct co
 DEFINE_WRAPPING(eval_plus, MK_ADD, +, decimal_sum(e, args, out, 1))
 DEFINE_WRAPPING(eval_minus, MK_SUB, -, decimal_sum(e, args, out, -1))
 DEFINE_WRAPPING(eval_times, MK_MUL, *, decimal_product(e, args, out))
+
+bool takes_any_bits(const struct expr *e)
+{
+    enum mk_compare how;
+    enum mk_kind kind;
+
+    if (e->kind != EXPR_CALL || !kernel_kind(&e->type, &kind))
+        return false;
+    return e->function->eval == eval_plus || e->function->eval == eval_minus ||
+           e->function->eval == eval_times || compare_kernel(e, &kind, &how);
+}
 
 #define DIVIDE(type, low, op, overflow)                                                            \
     FOR_ROWS(e, row)                                                                               \

@@ -20,6 +20,7 @@ struct eval {
     struct batch *batch;
     const uint16_t *rows; /* NULL: 0 .. count */
     uint32_t count;
+    uint32_t depth; /* 1: the batch's rows; more: some of them */
     struct eval_context *context;
     struct mill_error *error;
     int code;                 /* not 0: the run ends */
@@ -114,6 +115,8 @@ static inline const struct mk_table *eval_kernels(const struct eval *e)
 }
 /* Whether a call is a comparison that the kernel select() knows. */
 bool compare_kernel(const struct expr *e, enum mk_kind *kind, enum mk_compare *how);
+/* Whether a call is done by a kernel that takes any bits, those of NULL rows too. */
+bool takes_any_bits(const struct expr *e);
 
 /* ---- for resolve ---- */
 bool resolve_cast(struct call *call, uint32_t arg, const struct mill_type *to);
