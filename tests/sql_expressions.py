@@ -114,10 +114,19 @@ def strict(sql, type_, function, *args, shared=None):
 
 class Maker:
     def __init__(self, rng, columns):
-        self.rng, self.columns = rng, columns
+        self.rng, self.columns, self.made = rng, columns, {}
 
     def one(self, kind, depth):
-        """kind: number, exact (no DOUBLE), integer, boolean, text"""
+        """One of kind number, exact (no DOUBLE), integer, boolean, text; now and then one that stands elsewhere, too."""
+        made = self.made.setdefault(kind, [])
+        if made and self.rng.random() < 0.2:
+            return self.rng.choice(made[-8:])
+        node = self.another(kind, depth)
+        if len(node.sql) < 200:
+            made.append(node)
+        return node
+
+    def another(self, kind, depth):
         leaf = depth <= 0 or self.rng.random() < 0.15
         if kind == "boolean":
             return self.leaf(kind) if leaf and self.rng.random() < 0.3 else self.boolean(depth)
