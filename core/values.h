@@ -53,6 +53,8 @@ size_t decimal_format(int128 value, uint32_t scale, char *to, size_t room);
 double decimal_to_double(int128 value, uint32_t scale);
 bool decimal_from_double(double value, uint32_t precision, uint32_t scale, int128 *out);
 
+/* A number in decimal; @to has room for 32 bytes. Returns its length, 20 at most. */
+size_t integer_format(int64_t value, char *to);
 /* Java's Double.toString and Float.toString, as since JDK 19. */
 size_t double_format(double value, char *to, size_t room);
 size_t float_format(float value, char *to, size_t room);

@@ -55,6 +55,38 @@ static int64_t integer_at(const struct column *c, enum phys phys, uint32_t r)
     }
 }
 
+/* The 8 digits of a number below 10^8, the first in the lowest byte: halves, quarters, digits side by side. */
+static inline uint64_t digits8(uint32_t v)
+{
+    uint64_t x = v / 10000 | (uint64_t)(v % 10000) << 32, high;
+
+    high = (x * 10486 >> 20) & 0x7f0000007f; /* x / 100 */
+    x = high | (x - high * 100) << 16;
+    high = (x * 103 >> 10) & 0xf000f000f000f; /* x / 10 */
+    return (high | (x - high * 10) << 8) + 0x3030303030303030;
+}
+
+size_t integer_format(int64_t value, char *to)
+{
+    const uint64_t v = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    const uint64_t parts[] = {v / 10000000000000000, v / 100000000 % 100000000, v % 100000000};
+    uint32_t k = v >= 10000000000000000 ? 0 : v >= 100000000 ? 1 : 2;
+    uint64_t digits = digits8((uint32_t)parts[k]);
+    const uint32_t zeros =
+        parts[k] == 0 ? 7 : (uint32_t)__builtin_ctzll(digits ^ 0x3030303030303030) / 8;
+    size_t n = value < 0;
+
+    *to = '-';
+    digits >>= zeros * 8;
+    memcpy(to + n, &digits, 8);
+    n += 8 - zeros;
+    for (k++; k < 3; k++, n += 8) {
+        digits = digits8((uint32_t)parts[k]);
+        memcpy(to + n, &digits, 8);
+    }
+    return n;
+}
+
 static size_t interval_text(int64_t ns, char *to, size_t room)
 {
     const char *sign = ns < 0 ? "-" : "+";
@@ -79,22 +111,6 @@ static size_t row_text(const struct column *c, const struct mill_type *type, uin
     if (n + 1 < room)
         to[n++] = ')';
     return n;
-}
-
-static size_t integer_text(int64_t value, char *to, size_t room)
-{
-    uint64_t v = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
-    char digits[24], *end = digits + sizeof digits, *next = end;
-
-    CHECK(room >= sizeof digits);
-    do {
-        *--next = (char)('0' + v % 10);
-        v /= 10;
-    } while (v > 0);
-    if (value < 0)
-        *--next = '-';
-    memcpy(to, next, (size_t)(end - next));
-    return (size_t)(end - next);
 }
 
 size_t value_text(const struct column *c, const struct mill_type *type, uint32_t row, char *to,
@@ -140,7 +156,7 @@ size_t value_text_in(const struct column *c, const struct mill_type *type, uint3
         return (size_t)snprintf(to, room, "%s%d-%02d", m < 0 ? "-" : "+", abs(m) / 12, abs(m) % 12);
     }
     case MILL_ROW: return row_text(c, type, row, zone, to, room);
-    default: return integer_text(integer_at(c, type_phys(type), r), to, room);
+    default: CHECK(room >= 32); return integer_format(integer_at(c, type_phys(type), r), to);
     }
 }
 
@@ -341,15 +357,24 @@ static size_t utf8_prefix(const char *text, size_t bytes, uint32_t characters, u
     return i;
 }
 
+/* @lasts: the text lives as long as the result. */
 static void text_fit(struct eval *e, struct column *out, uint32_t row, const char *text,
-                     size_t bytes, const struct mill_type *to)
+                     size_t bytes, const struct mill_type *to, bool lasts)
 {
+    const bool pads = to->kind == MILL_CHAR || to->kind == MILL_BINARY;
     uint32_t found;
+
+    if (!pads && bytes <= to->length) {
+        if (lasts)
+            eval_slice(out, row, text, bytes);
+        else
+            eval_text(e, out, row, text, bytes);
+        return;
+    }
     const size_t kept = type_is_text(to) ? utf8_prefix(text, bytes, to->length, &found)
                                          : (found = (uint32_t)min_u64(bytes, to->length));
 
-    if ((to->kind == MILL_CHAR || to->kind == MILL_BINARY) && found < to->length &&
-        to->length < 1u << 20) {
+    if (pads && found < to->length && to->length < 1u << 20) {
         const size_t all = kept + (to->length - found);
         char *padded = eval_bytes(e, all);
 
@@ -410,7 +435,7 @@ static void cast_from_text(struct eval *e, const struct column *from,
     char reason[200], name[80], raw[60];
 
     if (type_is_text(to) || type_is_binary(to)) {
-        text_fit(e, out, row, text, v->length, to);
+        text_fit(e, out, row, text, v->length, to, true);
         return;
     }
     (void)from_type;
@@ -447,13 +472,86 @@ static void cast_one(struct eval *e, const struct column *from, const struct mil
         char text[4096];
 
         text_fit(e, out, row, text, value_text_in(from, from_type, row, e->zone, text, sizeof text),
-                 to);
+                 to, false);
     } else if (type_is_numeric(from_type) || from_type->kind == MILL_BOOLEAN) {
         const struct value v = value_read(from, from_type, at_row(from, row));
 
         number_write(e, &v, out, to, row);
     } else {
         time_cast(e, from, from_type, out, to, row);
+    }
+}
+
+/* All rows as they lie where all are asked for, else one by one. */
+#define CAST_LOOP(from_c, to_c, value)                                                             \
+    if (e->rows == NULL && !from->constant)                                                        \
+        for (uint32_t row = 0; row < e->count; row++) {                                            \
+            const from_c v = ((const from_c *)from->values)[row];                                  \
+                                                                                                   \
+            RESULT(to_c, out)[row] = (value);                                                      \
+        }                                                                                          \
+    else                                                                                           \
+        FOR_ROWS(e, row)                                                                           \
+        {                                                                                          \
+            const from_c v = VALUE(from_c, from, row);                                             \
+                                                                                                   \
+            RESULT(to_c, out)[row] = (value);                                                      \
+        }                                                                                          \
+    break
+#define CAST_FROM(from_c)                                                                          \
+    switch (to->kind) {                                                                            \
+    case MILL_INT: CAST_LOOP(from_c, int32_t, (int32_t)v);                                         \
+    case MILL_BIGINT: CAST_LOOP(from_c, int64_t, v);                                               \
+    case MILL_DOUBLE: CAST_LOOP(from_c, double, (double)v);                                        \
+    default: CAST_LOOP(from_c, int128, v *power); /* DECIMAL */                                    \
+    }                                                                                              \
+    break
+
+/* Casts of INT and BIGINT that cannot fail, of any bits: NULL rows too. False: it is none. */
+static bool cast_numbers(struct eval *e, const struct column *from,
+                         const struct mill_type *from_type, struct column *out,
+                         const struct mill_type *to)
+{
+    const bool wide = from_type->kind == MILL_BIGINT;
+    const bool holds = to->kind == MILL_DECIMAL && to->precision - to->scale >= (wide ? 19 : 10);
+    const int128 power = holds ? decimal_power(to->scale) : 1;
+
+    if ((from_type->kind != MILL_INT && !wide) ||
+        (to->kind != MILL_INT && to->kind != MILL_BIGINT && to->kind != MILL_DOUBLE && !holds))
+        return false;
+    FOR_ROWS(e, row)
+    {
+        if (from->validity == NULL)
+            break;
+        if (!column_valid(from, row))
+            eval_null(e, out, row);
+    }
+    switch (type_phys(from_type)) {
+    case PHYS_I32: CAST_FROM(int32_t);
+    default: CAST_FROM(int64_t);
+    }
+    return true;
+}
+
+static void integers_to_text(struct eval *e, const struct column *from,
+                             const struct mill_type *from_type, struct column *out)
+{
+    const enum phys phys = type_phys(from_type);
+
+    FOR_ROWS(e, row)
+    {
+        char text[32];
+        size_t n;
+
+        if (!column_valid(from, row)) {
+            eval_null(e, out, row);
+            continue;
+        }
+        n = integer_format(integer_at(from, phys, at_row(from, row)), text);
+        if (n <= 12)
+            eval_slice(out, row, text, n);
+        else
+            eval_text(e, out, row, text, n);
     }
 }
 
@@ -467,20 +565,10 @@ void cast_column(struct eval *e, const struct column *from, const struct mill_ty
             eval_null(e, out, row);
         return;
     }
-    /* the common widenings, without a branch per row */
-    if (from->validity == NULL && from_type->kind == MILL_INT && to->kind == MILL_BIGINT) {
-        FOR_ROWS(e, row)
-        RESULT(int64_t, out)[row] = VALUE(int32_t, from, row);
+    if (cast_numbers(e, from, from_type, out, to))
         return;
-    }
-    if (from_type->kind == MILL_BIGINT && to->kind == MILL_DECIMAL && to->precision >= 19 &&
-        to->scale == 0) {
-        FOR_ROWS(e, row)
-        {
-            RESULT(int128, out)[row] = VALUE(int64_t, from, row);
-            if (!column_valid(from, row))
-                eval_null(e, out, row);
-        }
+    if (type_is_integer(from_type) && to->kind == MILL_VARCHAR && to->length >= 20) {
+        integers_to_text(e, from, from_type, out);
         return;
     }
     FOR_ROWS(e, row)

@@ -34,6 +34,12 @@ bool decimal_fits(int128 value, uint32_t precision)
 
 static int128 divide_half_up(int128 value, int128 by)
 {
+    if (value == (int64_t)value && by <= INT64_MAX) { /* a division of 64 bits is much faster */
+        const int64_t q = (int64_t)value / (int64_t)by, r = (int64_t)value % (int64_t)by;
+        const int64_t twice = r < 0 ? -r : r;
+
+        return twice >= (int64_t)by - twice ? (value < 0 ? q - 1 : q + 1) : q;
+    }
     const int128 q = value / by, r = value % by;
     const int128 twice = r < 0 ? -r : r;
 

@@ -339,13 +339,23 @@ static void decimal_sum(struct eval *e, const struct column *args, struct column
 static void decimal_product(struct eval *e, const struct column *args, struct column *out)
 {
     const uint32_t scale = (uint32_t)e->where->args[0]->type.scale + e->where->args[1]->type.scale;
+    const bool rounds = scale != e->where->type.scale;
+    const int128 limit = decimal_power(e->where->type.precision);
 
     FOR_ROWS(e, row)
     {
+        const int128 x = VALUE(int128, &args[0], row), y = VALUE(int128, &args[1], row);
         int128 value = 0;
+
+        if (LIKELY(!rounds && x == (int64_t)x && y == (int64_t)y)) {
+            value = x * (int64_t)y; /* of 64 bits each: exact */
+            if (LIKELY(value < limit && value > -limit)) {
+                RESULT(int128, out)[row] = value;
+                continue;
+            }
+        }
         const bool ok =
-            decimal_multiply(VALUE(int128, &args[0], row), VALUE(int128, &args[1], row), scale,
-                             e->where->type.scale, e->where->type.precision, &value);
+            decimal_multiply(x, y, scale, e->where->type.scale, e->where->type.precision, &value);
 
         decimal_row(e, out, row, ok, value);
     }
