@@ -44,6 +44,16 @@ def text_functions(r, rows):
         n = r.randrange(-1, 8)
         out.append(("SPLIT_INDEX(s, '%s', %d)" % (separator, n), lambda s, x=separator, n=n: part(s, x, n)))
         out.append(("CAST(COUNT_CHAR(s, '%s') AS STRING)" % separator, lambda s, x=separator: str(s.count(x))))
+    for _ in range(16):
+        s = r.choice(rows)
+        at = r.randrange(len(s) + 1)
+        word = "".join("\\" + c if c in "." else c for c in s[at:at + r.randint(1, 4)]) or "ab"
+        pattern = r.choice(["", "", "^", "(a|^)", "(?:/|b|^)", "(B)", "(\\.|a)"]) + word + \
+            r.choice(["", "", "[^/]*", "([^/]*)", "(\\w+)", "\\d+", "([a-c]+)", "(.*)", "(?:[ab]*)", "([^a%]+)", "(x*)$", "?", "[^\\w.]+"])
+        compiled = re.compile(pattern, re.A)
+        g = r.randint(0, compiled.groups)
+        out.append(("REGEXP_EXTRACT(s, '%s', %d)" % (pattern, g), lambda s, p=compiled, g=g: (lambda m: m and m.group(g))(p.search(s))))
+        out.append(("CASE WHEN REGEXP(s, '%s') THEN 't' ELSE 'f' END" % pattern, lambda s, p=compiled: "t" if p.search(s) else "f"))
     start, length = r.randint(1, 20), r.randint(0, 30)
     out += [("LOWER(s)", lower), ("UPPER(s)", upper), ("CAST(CHAR_LENGTH(s) AS STRING)", lambda s: str(len(s))),
             ("SUBSTRING(s, %d, %d)" % (start, length), lambda s: s[start - 1:start - 1 + length]), ("LEFT(s, %d)" % length, lambda s: s[:length]),

@@ -1,5 +1,6 @@
 /* core/expr/fn_pattern.c - regular expressions: SIMILAR TO, REGEXP and its relatives. */
 #include "core/expr/functions.h"
+#include "core/expr/regex_plain.h"
 
 #include <stdio.h>
 
@@ -9,8 +10,14 @@
 static int search(struct eval *e, const struct regex *r, const struct mill_view *text, size_t from,
                   uint32_t group, size_t *begin, size_t *end, uint32_t row)
 {
-    const int found = regex_find(r, mill_view_data(text), text->length, from, group, begin, end);
+    const struct regex_plain *plain = from == 0 ? regex_as_plain(r) : NULL;
+    int found = PLAIN_UNKNOWN;
 
+    if (plain != NULL)
+        found = regex_plain_find(plain, eval_kernels(e), mill_view_data(text), text->length, group,
+                                 begin, end);
+    if (found == PLAIN_UNKNOWN)
+        found = regex_find(r, mill_view_data(text), text->length, from, group, begin, end);
     if (found == REGEX_TOO_HARD)
         eval_bad(e, row,
                  "the regular expression needs too many steps or too much memory on this text");

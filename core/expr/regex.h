@@ -19,6 +19,9 @@ extern "C" {
 struct regex;
 struct regex *regex_new(const char *pattern, size_t bytes, char *why, size_t why_bytes);
 void regex_free(struct regex *regex);
+/* For regex_plain_find(), where the pattern is of that form; else NULL. */
+struct regex_plain;
+const struct regex_plain *regex_as_plain(const struct regex *regex);
 uint32_t regex_groups(const struct regex *regex);
 /* Searches from @from; begin and end of group @group (0: the whole match). 0: no match, 1: match, 2: the group took
  * no part in it, REGEX_TOO_HARD. */

@@ -1,6 +1,7 @@
 // core/expr/regex_re2.cc - RE2 behind core/expr/regex.h, and PCRE2 for the patterns that RE2 refuses.
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "core/expr/regex.h"
+#include "core/expr/regex_plain.h"
 
 #include <cstdio>
 #include <memory>
@@ -58,6 +59,8 @@ int pcre_match(const pcre *p, const char *text, size_t bytes, size_t from, uint3
 struct regex {
     std::unique_ptr<re2::RE2> linear;
     std::unique_ptr<pcre> back; // when RE2 refuses
+    regex_plain plain;
+    bool is_plain; // RE2 takes it, and it is of that form
 };
 
 extern "C" struct regex *regex_new(const char *pattern, size_t bytes, char *why, size_t why_bytes)
@@ -69,8 +72,10 @@ extern "C" struct regex *regex_new(const char *pattern, size_t bytes, char *why,
     if (r == nullptr)
         return nullptr;
     r->linear.reset(new (std::nothrow) re2::RE2(re2::StringPiece(pattern, bytes), options));
-    if (r->linear != nullptr && r->linear->ok())
+    if (r->linear != nullptr && r->linear->ok()) {
+        r->is_plain = regex_plain_parse(pattern, bytes, &r->plain);
         return r;
+    }
     if (r->linear != nullptr)
         std::snprintf(why, why_bytes, "%s", r->linear->error().c_str());
     if (r->linear != nullptr && r->linear->error_code() != re2::RE2::ErrorPatternTooLarge)
@@ -86,6 +91,11 @@ extern "C" struct regex *regex_new(const char *pattern, size_t bytes, char *why,
 extern "C" void regex_free(struct regex *r)
 {
     delete r;
+}
+
+extern "C" const struct regex_plain *regex_as_plain(const struct regex *r)
+{
+    return r->is_plain ? &r->plain : nullptr;
 }
 
 extern "C" uint32_t regex_groups(const struct regex *r)
