@@ -50,7 +50,7 @@ TEST_FUZZ := $(patsubst tests/%.c,%,$(wildcard tests/fuzz_*.c))
 TEST_KIT := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/test_%.c tests/stress_%.c tests/fuzz_%.c tests/simulate.c,$(wildcard tests/*.c)))
 BENCHES := $(patsubst bench/%.cc,%,$(wildcard bench/bench_*.cc))
 
-.PHONY: all deps deps-test check test unit stress model sql-quick fuzz bench lint analyze ci demo help install clean
+.PHONY: FORCE all deps deps-test check test unit stress model sql-quick fuzz bench lint analyze ci demo help install clean
 .DEFAULT_GOAL := all
 .SECONDARY:
 
@@ -88,7 +88,17 @@ $(LIB): $(OBJ)
 	$(Q)ar rcs $@ $^
 $(SO): $(OBJ)
 	$(Q)$(CXX) $(OPT) -shared -Wl,-soname,libmillstream.so.0 -Wl,--exclude-libs,ALL -o $@ $^ $(LIBS)
-$(CMD): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tools/*.c)) $(LIB)
+# Queries and peers of millstream bench, and what its reports say of the build.
+$(GEN)/bench_files.c: $(wildcard bench/queries/*.sql) bench/peers/duckdb.py tools/embed.sh
+	@mkdir -p $(@D)
+	$(Q)tools/embed.sh $(filter-out %.sh,$^) > $@
+$(GEN)/bench_build.h: FORCE
+	@mkdir -p $(@D)
+	@printf '#define BENCH_COMMIT "%s"\n#define BENCH_FLAGS "%s"\n' "$$(git describe --always --dirty 2>/dev/null || echo unknown)" '$(OPT) $(ARCH)' > $@.new
+	@cmp -s $@ $@.new && rm $@.new || mv $@.new $@
+$(BUILD)/tools/bench_machine.o: $(GEN)/bench_build.h
+FORCE:
+$(CMD): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tools/*.c)) $(GEN)/bench_files.o $(LIB)
 	$(Q)$(CC) $(OPT) -o $@ $^ $(LIBS)
 
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(TEST_KIT) $(LIB)

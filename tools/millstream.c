@@ -3,7 +3,7 @@
  * Uses the public header and nothing else of the library. Nothing but data goes to standard output.
  */
 #include "core/millstream.h"
-#include "tools/bench_latency.h"
+#include "tools/bench.h"
 #include "tools/gen.h"
 #include "tools/files.h"
 #include "tools/print.h"
@@ -71,10 +71,21 @@ static const struct {
      "       millstream info --verify FILE         checks all checksums of a columnar file\n",
      NULL},
     {"bench",
-     "bench latency [--query filter|count|tumble] [--rate ROWS_A_SECOND] [--rows N] [--shards N]\n"
+     "bench [WORKLOAD|GROUP ...] [--list] [--rows N] [--shards 1,2] [--runs 5] [--peer duckdb]\n"
+     "                      [--json FILE] [--markdown FILE] [--svg FOLDER] [--no-pin] [--quiet]\n"
+     "       millstream bench --compare BEFORE.json AFTER.json\n"
+     "       millstream bench --from FILE.json [--markdown FILE] [--svg FOLDER]\n"
+     "       millstream bench latency [--query filter|count|tumble] [--rate ROWS_A_SECOND] [--rows "
+     "N] [--shards N]\n"
      "                      [--driver turns|threads] [--idle spin|yield|park] [--find P99_US]\n"
      "                      [--hgrm FILE] [--json FILE]\n",
-     "rows one by one at fixed times, latency from the intended time; an empty loop stands "
+     "measures workloads on generated data; answers are checked before a figure is printed.\n"
+     "--list: the workloads; with names their SQL too. --rows: 500000, 500k, 20M. --peer: DuckDB "
+     "on "
+     "the\nsame data in turn. --compare: exit 1 if something is slower beyond the spread of both.\n"
+     "--from: reports of a recorded run.\n"
+     "bench latency: rows one by one at fixed times, latency from the intended time; an empty loop "
+     "stands "
      "beside.\n"
      "--driver: the caller's thread makes the turns, or the engine's threads run (2 shards: "
      "always).\n"
@@ -754,13 +765,6 @@ static int verb_explain(int count, char **args)
     return verb_script(explain_script, count, args);
 }
 
-static int verb_bench(int count, char **args)
-{
-    if (count > 0 && strcmp(args[0], "latency") == 0)
-        return bench_latency(count - 1, args + 1);
-    return bad_usage("bench measures latency, not", count > 0 ? args[0] : "nothing");
-}
-
 int main(int count, char **args)
 {
     static const struct {
@@ -769,7 +773,7 @@ int main(int count, char **args)
     } verbs[] =
         {{"run", verb_run},         {"check", verb_check},         {"explain", verb_explain},
          {"convert", convert_main}, {"info", info_main},           {"gen", gen_main},
-         {"bench", verb_bench},     {"functions", verb_functions}, {"version", verb_version},
+         {"bench", bench_main},     {"functions", verb_functions}, {"version", verb_version},
          {"help", verb_help},       {"--version", verb_version},   {"--help", verb_help},
          {"-h", verb_help}};
     const size_t all = sizeof verbs / sizeof *verbs;

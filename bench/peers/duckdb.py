@@ -1,70 +1,66 @@
-#!/usr/bin/env python3
-"""DuckDB on the tables of bench_memory: million rows per second, median of five, one thread per shard asked for.
+"""DuckDB beside `millstream bench --peer duckdb`: a JSON list per line on standard input, a line back: ok ..., or what went wrong.
 
-usage: duckdb.py [MILLION_ROWS [THREADS [WORKLOAD...]]]. Needs the Python package duckdb (pip install duckdb, outside the repository);
-without it prints a message and ends with 77."""
-import statistics
+["table", NAME, KIND, PATH, ...]  raw columns named c0, c1, ... or by the workload's own setup; kinds as in tools/bench.h, texts as numbers
+["threads", N]      ["clear"]      ["execute", SQL]
+["run", SQL]        -> seconds; the rows stay in the table `result`
+["answer"]          -> rows of `result`, and by column i:SUM (whole numbers; of texts: their bytes; modulo 2^64) or r:SUM (reals)
+"""
+import json
 import sys
 import time
 
-sys.path = sys.path[1:]  # this script has the package's name
+sys.path = [p for p in sys.path if p]  # -c looks into the current folder first, which may hold a duckdb.py
 try:
     import duckdb
-except ImportError:
-    print('duckdb.py: skipped: the Python package duckdb is not there (pip install duckdb)')
-    sys.exit(77)
+    import numpy
+except ImportError as e:
+    print(e)
+    sys.exit(0)
 
-# key expressions over i, the row number, and r, a random 64-bit number: as bench_memory makes them
-KEYS = {
-    'unkeyed': None,
-    'dense100': '(r % 100)::BIGINT',
-    'random10k': '((r % 10000) * 2654435761)::BIGINT',
-    'dense10k': '(r % 10000)::BIGINT',
-    'zipf10k': None,
-    'random1m': '((r % 1000000) * 2654435761)::BIGINT',
-    'zipf1m': None,
-}
+TYPES = {'i': 'int32', 'l': 'int64', 'd': 'float64', 'f': 'float32', 'b': 'bool', 's': 'uint32'}
+connection = duckdb.connect()
 
 
-def zipf(con, rows, keys, exponent=1.1):
-    """Ranks by inversion of the harmonic sums, spread over 64 bits."""
-    con.execute(f'''CREATE TABLE z AS SELECT k, sum(power(k, -{exponent})) OVER (ORDER BY k) AS upto
-                    FROM (SELECT range AS k FROM range(1, {keys} + 1))''')
-    con.execute(f'''CREATE TABLE t AS SELECT (z.k * 2654435761)::BIGINT AS k, a.v, a.ts FROM (
-                    SELECT random() * (SELECT max(upto) FROM z) AS u, floor(random() * 16777216) AS v,
-                    (range * 100000 // {rows}) * 1000 AS ts FROM range({rows})) a ASOF JOIN z ON a.u <= z.upto ORDER BY a.ts''')
+def table(name, *columns):
+    raw = {f'c{n}': numpy.fromfile(path, TYPES[kind]) for n, (kind, path) in enumerate(zip(columns[::2], columns[1::2]))}
+    connection.execute(f'CREATE TABLE {name} AS SELECT * FROM raw')
 
 
-def measure(name, rows, threads):
-    con = duckdb.connect()
-    con.execute(f'SET threads = {threads}')
-    con.execute('SET preserve_insertion_order = true')
-    if name.startswith('zipf'):
-        zipf(con, rows, 10000 if name == 'zipf10k' else 1000000)
-    else:
-        key = KEYS[name] or '0::BIGINT'
-        con.execute(f'''CREATE TABLE t AS SELECT {key} AS k, floor(random() * 16777216) AS v, (range * 100000 // {rows}) * 1000 AS ts
-                        FROM (SELECT range, hash(range) % 2147483648 AS r FROM range({rows}))''')
-    group = 'ts // 10000000' + ('' if name == 'unkeyed' else ', k')
-    query = f'SELECT {group}, count(*) AS n, sum(v), min(v), max(v) FROM t GROUP BY {group}'
-    seconds = []
-    for _ in range(5):
-        begin = time.perf_counter()
-        con.execute(f'CREATE OR REPLACE TEMP TABLE result AS {query}')
-        seconds.append(time.perf_counter() - begin)
-    counted = con.execute('SELECT sum(n) FROM result').fetchone()[0]
-    assert counted == rows, f'{name}: DuckDB counted {counted} of {rows} rows'
-    print(f'duckdb {duckdb.__version__}, {name}, {threads} threads: median {rows / statistics.median(seconds) / 1e6:.1f} M rows/s '
-          f'(best {rows / min(seconds) / 1e6:.1f}, worst {rows / max(seconds) / 1e6:.1f})', flush=True)
+def clear():
+    for name, in connection.execute("SELECT table_name FROM duckdb_tables() WHERE NOT internal").fetchall():
+        connection.execute(f'DROP TABLE IF EXISTS "{name}"')
 
 
-def main():
-    rows = int(sys.argv[1] if len(sys.argv) > 1 else 20) * 1000000
-    threads = int(sys.argv[2] if len(sys.argv) > 2 else 1)
-    for name in sys.argv[3:] or KEYS:
-        if name not in KEYS:
-            sys.exit(f'duckdb.py: no workload {name}; there are {", ".join(KEYS)}')
-        measure(name, rows, threads)
+def threads(count):
+    connection.execute(f'SET threads = {count}')
 
 
-main()
+def execute(sql):
+    connection.execute(sql)
+
+
+def run(sql):
+    begin = time.perf_counter()
+    connection.execute(f'CREATE OR REPLACE TEMP TABLE result AS {sql}')
+    return f'{time.perf_counter() - begin:.9f}'
+
+
+def answer():
+    sums, kinds = [], []
+    for name, kind in ((c[0], str(c[1])) for c in connection.execute('DESCRIBE result').fetchall()):
+        real = kind in ('DOUBLE', 'FLOAT')
+        value = f'strlen("{name}")' if kind == 'VARCHAR' else f'epoch_us("{name}")' if kind == 'TIMESTAMP' else f'"{name}"'
+        sums.append(f'sum({value})')
+        kinds.append('r' if real else 'i')
+    row = connection.execute(f'SELECT count(*), {", ".join(sums)} FROM result').fetchone()
+    return ' '.join([str(row[0])] + [f'{k}:{v or 0.0!r}' if k == 'r' else f'{k}:{int(v or 0) % 2**64}' for k, v in zip(kinds, row[1:])])
+
+
+CALLS = {'table': table, 'clear': clear, 'threads': threads, 'execute': execute, 'run': run, 'answer': answer}
+print('ok', duckdb.__version__, flush=True)
+for line in sys.stdin:
+    name, *args = json.loads(line)
+    try:
+        print('ok', CALLS[name](*args) or '', flush=True)
+    except Exception as e:  # all of it goes to the command, which ends the run
+        print(' '.join(str(e).split()), flush=True)

@@ -1,0 +1,653 @@
+/* tools/bench_run.c - runs one workload: data, the answer, timed runs in turn with the peer's.
+ *
+ * Before the timed runs of each shard count one run that is not timed gives its whole answer, which is compared with the known one.
+ * Every timed run must give the same rows and the same sum of their values' bits as that one.
+ */
+#include "tools/bench.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/resource.h>
+#include <time.h>
+
+volatile sig_atomic_t bench_stopped;
+mill_query *volatile bench_running;
+
+double bench_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+double bench_cpu_seconds(void)
+{
+    struct rusage u;
+
+    getrusage(RUSAGE_SELF, &u);
+    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+           (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b);
+}
+
+struct bench_spread bench_spread_of(const double *samples, uint32_t count)
+{
+    double sorted[BENCH_RUNS_MAX];
+
+    memcpy(sorted, samples, count * sizeof *sorted);
+    qsort(sorted, count, sizeof *sorted, ascending);
+    return (struct bench_spread){.median = count % 2 == 1
+                                               ? sorted[count / 2]
+                                               : (sorted[count / 2 - 1] + sorted[count / 2]) / 2,
+                                 .min = sorted[0],
+                                 .max = sorted[count - 1]};
+}
+
+/* ---- one run of the engine ---- */
+
+struct once {
+    const struct bench_answer *expected;
+    struct bench_answer *answer; /* NULL: only the sum is wanted */
+    struct bench_sum sum;
+    const struct mill_schema *schema;
+    struct mill_stats stats;
+    double seconds, cpu_seconds;
+    bool schema_seen; /* rows came to on_batch */
+};
+
+static int on_batch(void *user, mill_query *query, const struct mill_batch *batch)
+{
+    struct once *o = user;
+
+    (void)query;
+    if (o->answer != NULL)
+        bench_answer_batch(o->answer, o->schema, batch);
+    bench_sum_batch(&o->sum, o->schema, batch);
+    return 0;
+}
+
+static int say(const struct bench_workload *w, const struct mill_error *error)
+{
+    fprintf(stderr, "millstream: bench: %s: %s\n", w->name, error->message);
+    if (error->excerpt[0] != '\0')
+        fprintf(stderr, "%s\n", error->excerpt);
+    return mill_exit_code(error->code);
+}
+
+static int lend(mill_engine *engine, const struct bench_table *t, struct mill_error *error)
+{
+    char *ddl = NULL;
+    mill_input *input = NULL;
+    int code;
+
+    if (asprintf(&ddl, "CREATE TABLE %s (%s) WITH ('connector' = 'memory');", t->name, t->columns) <
+        0)
+        abort();
+    code = mill_execute(engine, ddl, NULL, error);
+    free(ddl);
+    if (code == MILL_OK) {
+        input = mill_input_open(engine, t->name, error);
+        code = input == NULL ? error->code
+                             : mill_lend(input, t->batches, t->batch_count, t->repeat, error);
+    }
+    if (code == MILL_OK)
+        mill_input_end(input);
+    return code;
+}
+
+static mill_engine *open_engine(const struct bench *b, const struct bench_data *data,
+                                uint32_t shards, struct mill_error *error)
+{
+    struct mill_config config;
+    mill_engine *engine;
+    char rows[24];
+    int code;
+
+    mill_config_init(&config);
+    config.shard_count = shards;
+    config.pin = b->pin;
+    config.io = data->workload->io;
+    snprintf(rows, sizeof rows, "%" PRIu64, data->rows);
+    engine = mill_engine_open(&config, error);
+    if (engine == NULL)
+        return NULL;
+    code = mill_set_variable(engine, "ROWS", rows, error);
+    if (code == MILL_OK)
+        code = mill_set_variable(engine, "DIR", data->folder, error);
+    if (code == MILL_OK)
+        code = mill_set_variable(engine, "SINK", "'connector' = 'blackhole'", error);
+    if (code == MILL_OK && data->source != NULL)
+        code = mill_set_variable(engine, "SOURCE", data->source, error);
+    for (uint32_t i = 0; code == MILL_OK && i < data->table_count; i++)
+        code = lend(engine, &data->tables[i], error);
+    if (code == MILL_OK)
+        return engine;
+    mill_engine_close(engine);
+    return NULL;
+}
+
+/* Where the last statement of @sql begins: behind the last ';' outside of texts and comments that has something behind it. */
+static size_t last_statement(const char *sql)
+{
+    size_t begin = 0, next = 0;
+    bool pending = false;
+
+    for (size_t i = 0; sql[i] != '\0'; i++) {
+        if (sql[i] == '-' && sql[i + 1] == '-') {
+            i += strcspn(sql + i, "\n");
+            i -= sql[i] == '\0';
+            continue;
+        }
+        if (sql[i] == '/' && sql[i + 1] == '*') {
+            const char *end = strstr(sql + i + 2, "*/");
+
+            i = end != NULL ? (size_t)(end - sql) + 1 : strlen(sql) - 1;
+            continue;
+        }
+        if (strchr(" \t\r\n", sql[i]) != NULL)
+            continue;
+        if (pending && sql[i] != ';') {
+            begin = next;
+            pending = false;
+        }
+        if (sql[i] == '\'' || sql[i] == '`' || sql[i] == '"') {
+            const char *end = strchr(sql + i + 1, sql[i]);
+
+            i = end != NULL ? (size_t)(end - sql) : strlen(sql) - 1;
+        } else if (sql[i] == ';') {
+            next = i + 1;
+            pending = true;
+        }
+    }
+    return begin;
+}
+
+/* Behind INSERT INTO name; the same place where there is none. */
+static size_t skip_insert(const char *sql, size_t begin)
+{
+    size_t at = begin;
+
+    while (sql[at] != '\0' && strncasecmp(sql + at, "INSERT", 6) != 0) {
+        if (strncasecmp(sql + at, "SELECT", 6) == 0)
+            return begin;
+        at++;
+    }
+    if (sql[at] == '\0')
+        return begin;
+    for (int word = 0; word < 3; word++) {
+        at += strcspn(sql + at, " \t\r\n");
+        at += strspn(sql + at, " \t\r\n");
+    }
+    return at;
+}
+
+static bool is_insert(const char *sql)
+{
+    const size_t begin = last_statement(sql);
+
+    return skip_insert(sql, begin) != begin;
+}
+
+/* @sql with its last INSERT INTO ... SELECT as a SELECT. Free. */
+static char *as_select(const char *sql)
+{
+    const size_t begin = last_statement(sql);
+    char *text = NULL;
+
+    if (asprintf(&text, "%.*s\n%s", (int)begin, sql, sql + skip_insert(sql, begin)) < 0)
+        abort();
+    return text;
+}
+
+static void add_type(FILE *to, const struct mill_type *type)
+{
+    static const char *const names[] = {[MILL_BOOLEAN] = "BOOLEAN",
+                                        [MILL_TINYINT] = "TINYINT",
+                                        [MILL_SMALLINT] = "SMALLINT",
+                                        [MILL_INT] = "INT",
+                                        [MILL_BIGINT] = "BIGINT",
+                                        [MILL_FLOAT] = "FLOAT",
+                                        [MILL_DOUBLE] = "DOUBLE",
+                                        [MILL_CHAR] = "CHAR",
+                                        [MILL_VARCHAR] = "VARCHAR",
+                                        [MILL_BINARY] = "BINARY",
+                                        [MILL_VARBINARY] = "VARBINARY",
+                                        [MILL_DATE] = "DATE",
+                                        [MILL_TIME] = "TIME",
+                                        [MILL_TIMESTAMP] = "TIMESTAMP",
+                                        [MILL_TIMESTAMP_LTZ] = "TIMESTAMP_LTZ"};
+
+    if (type->kind == MILL_DECIMAL)
+        fprintf(to, "DECIMAL(%u, %u)", type->precision, type->scale);
+    else if (type->kind == MILL_ROW)
+        for (uint32_t f = 0; f < type->field_count; f++) {
+            fprintf(to, "%s`%s` ", f == 0 ? "ROW<" : ", ", type->fields[f].name);
+            add_type(to, &type->fields[f].type);
+            fputs(f + 1 == type->field_count ? ">" : "", to);
+        }
+    else if (type->kind >= sizeof names / sizeof *names || names[type->kind] == NULL)
+        fputs("STRING", to);
+    else
+        fputs(names[type->kind], to);
+    if (type->kind >= MILL_CHAR && type->kind <= MILL_VARBINARY)
+        fprintf(to, "(%u)", type->length);
+    if (type->kind >= MILL_TIME && type->kind <= MILL_TIMESTAMP_LTZ)
+        fprintf(to, "(%u)", type->precision);
+}
+
+/* @sql with its last SELECT put into a sink that drops its rows. Free. */
+static char *discarding(const struct bench *b, const struct bench_data *data, const char *sql,
+                        struct mill_error *error)
+{
+    const size_t begin = last_statement(sql);
+    mill_engine *engine = open_engine(b, data, 1, error);
+    mill_query *query = engine != NULL ? mill_prepare(engine, sql, NULL, error) : NULL;
+    const struct mill_schema *schema = mill_query_schema(query);
+    char *text = NULL;
+    size_t bytes = 0;
+    FILE *to = schema != NULL ? open_memstream(&text, &bytes) : NULL;
+
+    if (to != NULL) {
+        fprintf(to, "%.*s\nCREATE TABLE bench_discard (", (int)begin, sql);
+        for (uint32_t i = 0; i < schema->field_count; i++) {
+            fprintf(to, "%sc%u ", i > 0 ? ", " : "", i);
+            add_type(to, &schema->fields[i].type);
+        }
+        fprintf(to, ") WITH ('connector' = 'blackhole');\nINSERT INTO bench_discard %s",
+                sql + begin);
+        fclose(to);
+    }
+    mill_query_close(query);
+    mill_engine_close(engine);
+    return text;
+}
+
+static int run_once(const struct bench *b, const struct bench_data *data, const char *sql,
+                    uint32_t shards, struct once *o)
+{
+    const struct mill_callbacks callbacks = {.user = o, .on_batch = on_batch};
+    struct mill_error error = {0};
+    mill_engine *engine = open_engine(b, data, shards, &error);
+    mill_query *query = engine != NULL ? mill_prepare(engine, sql, &callbacks, &error) : NULL;
+    int code = query != NULL ? 0 : -1;
+
+    if (query != NULL) {
+        const double cpu = bench_cpu_seconds(), begin = bench_now();
+
+        o->schema = mill_query_schema(query);
+        bench_running = query;
+        code = mill_run(query, &error);
+        bench_running = NULL;
+        o->seconds = bench_now() - begin;
+        o->cpu_seconds = bench_cpu_seconds() - cpu;
+        mill_query_stats(query, &o->stats);
+        o->schema_seen = o->schema != NULL;
+        if (!o->schema_seen)
+            o->sum.rows = o->stats.rows_out;
+    }
+    mill_query_close(query);
+    mill_engine_close(engine);
+    o->schema = NULL;
+    if (bench_stopped != 0)
+        return 128 + bench_stopped;
+    return code == 0 ? 0 : say(data->workload, &error);
+}
+
+/* ---- the answer ---- */
+
+static void wrong(const struct bench_data *data, uint32_t shards, const char *source,
+                  const struct bench_answer *got, const struct bench_answer *expected)
+{
+    fprintf(stderr,
+            "millstream: bench: %s, %" PRIu64 " rows, %u shard%s: WRONG ANSWER\n"
+            "  got       %" PRIu64 " rows, digest %016" PRIx64 "%016" PRIx64 "\n"
+            "  expected  %" PRIu64 " rows, digest %016" PRIx64 "%016" PRIx64 " (%s)\n",
+            data->workload->name, data->rows, shards, shards == 1 ? "" : "s", got->rows,
+            (uint64_t)(got->digest >> 64), (uint64_t)got->digest, expected->rows,
+            (uint64_t)(expected->digest >> 64), (uint64_t)expected->digest, source);
+    for (uint32_t c = 0; c < got->column_count && c < BENCH_COLUMNS_MAX; c++)
+        if (c < expected->column_count && (got->sums[c].whole != expected->sums[c].whole ||
+                                           got->sums[c].real != expected->sums[c].real))
+            fprintf(stderr,
+                    "  column %u  its sum is %" PRId64 " and %.17g, expected %" PRId64
+                    " and %.17g\n",
+                    c + 1, (int64_t)got->sums[c].whole, got->sums[c].real,
+                    (int64_t)expected->sums[c].whole, expected->sums[c].real);
+}
+
+static bool same(const struct bench_answer *a, const struct bench_answer *b)
+{
+    return a->rows == b->rows && a->digest == b->digest;
+}
+
+/* The known answer, if there is one: *source says how, NULL that there is none. */
+static int know_answer(const struct bench *b, const struct bench_data *data,
+                       struct bench_answer *expected, const char **source)
+{
+    const struct bench_workload *w = data->workload;
+
+    *source = NULL;
+    if (w->answer != NULL) {
+        *source = "recomputed";
+        return w->answer(data, expected);
+    }
+    if (w->expected.source != NULL && w->expected.input_rows == data->rows) {
+        *source = w->expected.source;
+        expected->rows = w->expected.rows;
+        expected->digest = (unsigned __int128)w->expected.digest_high << 64 |
+                           (unsigned __int128)w->expected.digest_low;
+        return 0;
+    }
+    if (w->reference != NULL) {
+        struct once o = {.answer = expected};
+
+        *source = "another query for it";
+        return run_once(b, data, w->reference, 1, &o);
+    }
+    return 0;
+}
+
+/* @text with ${ROWS} and ${DIR} filled in. Free. */
+static char *filled_in(const struct bench_data *data, const char *text)
+{
+    char *out = NULL;
+    size_t bytes = 0;
+    FILE *to = open_memstream(&out, &bytes);
+
+    if (to == NULL)
+        abort();
+    while (*text != '\0')
+        if (strncmp(text, "${ROWS}", 7) == 0) {
+            fprintf(to, "%" PRIu64, data->rows);
+            text += 7;
+        } else if (strncmp(text, "${DIR}", 6) == 0) {
+            fputs(data->folder, to);
+            text += 6;
+        } else {
+            fputc(*text++, to);
+        }
+    fclose(to);
+    return out;
+}
+
+/* ---- data of one workload ---- */
+
+static int setup(const struct bench *b, struct bench_data *data)
+{
+    const struct bench_workload *w = data->workload;
+    const char *base = getenv("TMPDIR");
+    struct mill_error error = {0};
+    mill_engine *engine;
+    int code;
+
+    if (asprintf(&data->folder, "%s/millstream-bench-XXXXXX",
+                 base != NULL && base[0] != '\0' ? base : "/tmp") < 0)
+        abort();
+    if (mkdtemp(data->folder) == NULL) {
+        fprintf(stderr, "millstream: bench: cannot make a temporary folder %s: %s\n", data->folder,
+                strerror(errno));
+        free(data->folder);
+        data->folder = NULL;
+        return BENCH_EXIT_OUTPUT;
+    }
+    data->source = w->source != NULL ? filled_in(data, w->source) : NULL;
+    code = w->fill != NULL ? w->fill(data) : 0;
+    if (code != 0 || w->setup == NULL)
+        return code;
+    engine = open_engine(b, data, 1, &error);
+    code = engine != NULL ? mill_execute(engine, w->setup, NULL, &error) : error.code;
+    mill_engine_close(engine);
+    return code == MILL_OK ? 0 : say(w, &error);
+}
+
+/* ---- timed runs ---- */
+
+struct timing {
+    const struct bench *bench;
+    const struct bench_data *data;
+    struct bench_answer expected, answer;
+    const char *source;
+    char *checked_sql, *timed_sql, *peer_sql;
+    struct bench_peer *peer;
+    void (*each)(void *user, const struct bench_result *result);
+    void *user;
+};
+
+static bool near(double a, double b)
+{
+    const double distance = a < b ? b - a : a - b, size = (a < 0 ? -a : a) + (b < 0 ? -b : b);
+
+    return distance <= 1e-9 * size || a == b;
+}
+
+/* The peer's rows and sums of columns against ours. */
+static int check_peer(const struct timing *t, const struct bench_answer *peer)
+{
+    const struct bench_answer *ours = &t->answer;
+    bool differs = ours->rows != peer->rows;
+
+    for (uint32_t c = 0; c < ours->column_count && c < BENCH_COLUMNS_MAX; c++)
+        if (ours->sums[c].whole != peer->sums[c].whole ||
+            !near(ours->sums[c].real, peer->sums[c].real)) {
+            fprintf(stderr,
+                    "millstream: bench: %s: column %u: our sum is %" PRId64
+                    " and %.17g, the peer's %" PRId64 " and %.17g\n",
+                    t->data->workload->name, c + 1, (int64_t)ours->sums[c].whole,
+                    ours->sums[c].real, (int64_t)peer->sums[c].whole, peer->sums[c].real);
+            differs = true;
+        }
+    if (differs)
+        fprintf(stderr,
+                "millstream: bench: %s: WRONG ANSWER: %" PRIu64 " rows, the peer has %" PRIu64
+                " and other values; see above\n",
+                t->data->workload->name, ours->rows, peer->rows);
+    return differs ? BENCH_EXIT_WRONG : 0;
+}
+
+/* The run that is not timed, and the sum that all timed ones must have. */
+static int check_answer(struct timing *t, uint32_t shards, struct bench_sum *sum)
+{
+    struct bench_answer got = {0};
+    struct once o = {.answer = &got};
+    int code = run_once(t->bench, t->data, t->checked_sql, shards, &o);
+
+    if (code != 0)
+        return code;
+    if (t->source != NULL && !same(&got, &t->expected)) {
+        wrong(t->data, shards, t->source, &got, &t->expected);
+        return BENCH_EXIT_WRONG;
+    }
+    if (t->source == NULL) { /* the first one's is the one that all must have */
+        t->source = "the same for all runs and shards";
+        t->expected = got;
+    }
+    t->answer = got;
+    *sum = o.sum;
+    return 0;
+}
+
+static int timed_run(struct timing *t, uint32_t shards, const struct bench_sum *sum,
+                     struct bench_result *r, double *cpu)
+{
+    const struct bench_workload *w = t->data->workload;
+    struct once o = {0};
+    int code = run_once(t->bench, t->data, t->timed_sql, shards, &o);
+
+    if (code != 0)
+        return code;
+    if (o.sum.rows != sum->rows || (o.schema_seen && o.sum.bits != sum->bits)) {
+        fprintf(stderr,
+                "millstream: bench: %s, %u shards: WRONG ANSWER: a run gave %" PRIu64
+                " rows and sum %" PRIx64 ", the one before %" PRIu64 " and %" PRIx64 "\n",
+                w->name, shards, o.sum.rows, o.sum.bits, sum->rows, sum->bits);
+        return BENCH_EXIT_WRONG;
+    }
+    r->rows = o.stats.rows_in > 0 ? o.stats.rows_in : t->data->rows;
+    r->bytes = o.stats.bytes_in;
+    r->result_rows = o.sum.rows;
+    if (o.stats.peak_bytes > r->peak_bytes)
+        r->peak_bytes = o.stats.peak_bytes;
+    r->samples[r->runs] = (double)r->rows / o.seconds;
+    cpu[r->runs] = o.cpu_seconds / (double)r->rows * 1e9;
+    return 0;
+}
+
+static int peer_run(struct timing *t, struct bench_result *r, double *ratios, bool check)
+{
+    struct bench_answer answer = {0};
+    double seconds = 0;
+    int code = bench_peer_run(t->peer, t->peer_sql, &seconds, check ? &answer : NULL);
+
+    if (code == 0 && check)
+        return check_peer(t, &answer);
+    if (code == 0) {
+        r->peer_samples[r->runs] = (double)r->rows / seconds;
+        ratios[r->runs] = r->samples[r->runs] / r->peer_samples[r->runs];
+    }
+    return code;
+}
+
+static int with_shards(struct timing *t, uint32_t shards)
+{
+    const struct bench_workload *w = t->data->workload;
+    struct bench_result r = {.name = w->name,
+                             .group = w->group,
+                             .what = w->what,
+                             .unit = "rows/s",
+                             .shards = shards};
+    double cpu[BENCH_RUNS_MAX], ratios[BENCH_RUNS_MAX];
+    struct bench_ticks before, after;
+    struct bench_sum sum;
+    int code = check_answer(t, shards, &sum);
+
+    if (code == 0 && t->peer != NULL)
+        code = bench_peer_threads(t->peer, shards);
+    if (code == 0 && t->peer != NULL)
+        code = peer_run(t, &r, ratios, true);
+    bench_ticks_read(&before);
+    for (; code == 0 && r.runs < t->bench->runs; r.runs++) {
+        code = timed_run(t, shards, &sum, &r, cpu);
+        if (code == 0 && t->peer != NULL)
+            code = peer_run(t, &r, ratios, false);
+    }
+    if (code != 0)
+        return code;
+    bench_ticks_read(&after);
+    if (after.all > before.all)
+        r.stolen = (double)(after.stolen - before.stolen) / (double)(after.all - before.all);
+    r.checked = t->source;
+    r.digest = t->answer.digest;
+    r.rate = bench_spread_of(r.samples, r.runs);
+    r.cpu = bench_spread_of(cpu, r.runs);
+    if (t->peer != NULL) {
+        r.peer_name = "DuckDB";
+        snprintf(r.peer_version, sizeof r.peer_version, "%s", bench_peer_version(t->peer));
+        r.peer_rate = bench_spread_of(r.peer_samples, r.runs);
+        r.peer_ratio = bench_spread_of(ratios, r.runs);
+    }
+    t->each(t->user, &r);
+    return 0;
+}
+
+/* A workload that measures by itself. */
+static int measure(struct timing *t, uint32_t shards)
+{
+    const struct bench_workload *w = t->data->workload;
+    struct bench_result r = {.name = w->name,
+                             .group = w->group,
+                             .what = w->what,
+                             .unit = w->unit,
+                             .shards = shards,
+                             .checked = "recomputed"};
+    struct bench_ticks before, after;
+    int code = 0;
+
+    bench_ticks_read(&before);
+    for (; code == 0 && r.runs < t->bench->runs; r.runs++) {
+        code = w->measure(t->bench, t->data, shards, &r.samples[r.runs]);
+        if (code == 0 && bench_stopped != 0)
+            code = 128 + bench_stopped;
+    }
+    if (code != 0)
+        return code;
+    bench_ticks_read(&after);
+    if (after.all > before.all)
+        r.stolen = (double)(after.stolen - before.stolen) / (double)(after.all - before.all);
+    r.rows = t->data->rows;
+    r.rate = bench_spread_of(r.samples, r.runs);
+    t->each(t->user, &r);
+    return 0;
+}
+
+static int all_shards(struct timing *t)
+{
+    const struct bench *b = t->bench;
+    const struct bench_workload *w = t->data->workload;
+    int code = 0;
+
+    for (uint32_t i = 0; code == 0 && i < b->shard_count; i++)
+        if (w->shards_max == 0 || b->shards[i] <= w->shards_max)
+            code = w->measure != NULL ? measure(t, b->shards[i]) : with_shards(t, b->shards[i]);
+    return code;
+}
+
+static int prepare(struct timing *t)
+{
+    const struct bench_workload *w = t->data->workload;
+    struct mill_error error = {0};
+    int code = know_answer(t->bench, t->data, &t->expected, &t->source);
+
+    t->checked_sql = is_insert(w->sql) ? as_select(w->sql) : strdup(w->sql);
+    if (code == 0 && w->discard) {
+        t->timed_sql = discarding(t->bench, t->data, w->sql, &error);
+        if (t->timed_sql == NULL)
+            return say(w, &error);
+    } else if (code == 0) {
+        t->timed_sql = strdup(w->sql);
+    }
+    if (code == 0 && w->peer != NULL && t->bench->peer != NULL) {
+        t->peer = t->bench->peer;
+        t->peer_sql = filled_in(t->data, w->peer);
+        code = bench_peer_load(t->peer, t->data);
+        if (code == 0 && w->peer_setup != NULL) {
+            char *sql = filled_in(t->data, w->peer_setup);
+
+            code = bench_peer_run(t->peer, sql, NULL, NULL);
+            free(sql);
+        }
+    }
+    return code;
+}
+
+int bench_run(const struct bench *bench, const struct bench_workload *workload,
+              void (*each)(void *user, const struct bench_result *result), void *user)
+{
+    struct bench_workload w = *workload;
+    struct bench_data data = {.workload = &w, .rows = bench->rows != 0 ? bench->rows : w.rows};
+    struct timing t = {.bench = bench, .data = &data, .each = each, .user = user};
+    int code;
+
+    if (w.sql_file != NULL && (w.sql = bench_embedded(w.sql_file)) == NULL) {
+        fprintf(stderr, "millstream: bench: %s: there is no query %s in the command\n", w.name,
+                w.sql_file);
+        return BENCH_EXIT_WRONG;
+    }
+    code = setup(bench, &data);
+    if (code == 0 && w.measure == NULL)
+        code = prepare(&t);
+    if (code == 0)
+        code = all_shards(&t);
+    free(t.checked_sql);
+    free(t.timed_sql);
+    free(t.peer_sql);
+    bench_data_close(&data);
+    return code;
+}
