@@ -21,8 +21,34 @@ static const struct bench_workload query_workloads[] =
      NEXMARK("q22", "NEXMark q22, directories of URLs"),
      {.name = NULL}};
 
+#define SEVEN                                                                                      \
+    "CREATE TABLE s (id BIGINT) WITH ('connector' = 'datagen', 'number-of-rows' = '${ROWS}');"
+
+/* Wrong on purpose: what says that an answer is wrong is itself tested by them (tests/sql_bench.py). Never run unless asked for. */
+static const struct bench_workload check_workloads[] =
+    {{.name = "wrong-answer",
+      .group = "self-check",
+      .rows = 100,
+      .what = "must fail: the answer that is said to be known is wrong",
+      .sql = SEVEN "SELECT COUNT(*) FROM s;",
+      .expected = {.input_rows = 100, .rows = 1, .digest_low = 7, .source = "wrong on purpose"}},
+     {.name = "wrong-reference",
+      .group = "self-check",
+      .rows = 100,
+      .what = "must fail: the other query has other rows",
+      .sql = SEVEN "SELECT COUNT(*) FROM s;",
+      .reference = SEVEN "SELECT COUNT(*) + 1 FROM s;"},
+     {.name = "wrong-peer",
+      .group = "self-check",
+      .rows = 100,
+      .what = "must fail with a peer: its query has other rows",
+      .sql = SEVEN "SELECT COUNT(*) FROM s;",
+      .peer = "SELECT 99 AS n"},
+     {.name = NULL}};
+
 const struct bench_workload *const bench_tables[] = {bench_memory_workloads, bench_input_workloads,
-                                                     query_workloads, bench_start_workloads, NULL};
+                                                     query_workloads,        bench_start_workloads,
+                                                     check_workloads,        NULL};
 
 extern const struct bench_file {
     const char *name, *text;
