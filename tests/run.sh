@@ -37,16 +37,22 @@ stress() {
 # The engine in a simulated world, by seed (tests/simulate.c); prints how to replay a failure.
 simulate() { "$BUILD/tests/simulate" 1 "${SEEDS:-300}"; one "simulate, ${SEEDS:-300} seeds" $?; }
 
-# The step protocol, searched exhaustively, one line for each case (tests/model).
-model() {
-    local out line
-    out=$("$BUILD/model"); status=$?
-    line=$(grep -o '[0-9]* passed, [0-9]* failed, [0-9]* skipped' <<<"$out" | tail -1)
-    sed '$d' <<<"$out"
-    if [ -z "$line" ]; then one "model" $((status == 0 ? 1 : status)); return; fi
+counted() {                            # name, exit status, what it printed: its line of counts
+    local name=$1 status=$2 line
+    line=$(grep -o '[0-9]* passed, [0-9]* failed, [0-9]* skipped' <<<"$3" | tail -1)
+    if [ -z "$line" ]; then one "$name" $((status == 0 ? 1 : status)); return; fi
     set -- $(grep -o '[0-9]\+' <<<"$line")
-    passed=$((passed + $1)); failed=$((failed + $2))
+    passed=$((passed + $1)); failed=$((failed + $2)); skipped=$((skipped + $3))
     [ $status -eq 0 ] || [ "$2" -gt 0 ] || failed=$((failed + 1))
+}
+
+# The step protocol, searched exhaustively, one line for each case (tests/model), and played with costs.
+model() {
+    local out
+    out=$("$BUILD/model"); counted "model" $? "$out"
+    sed '$d' <<<"$out"
+    out=$(python3 tests/steps_simulation.py 2>&1); counted "steps_simulation.py" $? "$out"
+    echo "$out" | tail -5
 }
 
 # A keyed window query with tiny rings and steps: all shard counts give the bytes of one shard.
