@@ -1,6 +1,7 @@
 /* tools/gen.c - millstream gen nexmark | datagen: the connectors of these names written to a file.
  *
- * NEXMark events are Flink's nested table in JSON and columnar files, a flat one in CSV, which holds no ROWs.
+ * NEXMark events are Flink's nested table in JSON and columnar files, a flat one in CSV, which holds no ROWs, unless --columns
+ * names those of the connector that are wanted.
  */
 #include "tools/gen.h"
 
@@ -110,14 +111,14 @@ static int run(struct gen *g)
 static int read_options(struct gen *g, int count, char **args, bool nexmark)
 {
     for (int i = 1; i < count; i += 2) {
-        const char **to = strcmp(args[i], "--seed") == 0                  ? &g->seed
-                          : strcmp(args[i], "--format") == 0              ? &g->format
-                          : strcmp(args[i], "--out") == 0                 ? &g->out
-                          : nexmark && strcmp(args[i], "--events") == 0   ? &g->rows
-                          : nexmark && strcmp(args[i], "--rate") == 0     ? &g->rate
-                          : !nexmark && strcmp(args[i], "--rows") == 0    ? &g->rows
-                          : !nexmark && strcmp(args[i], "--columns") == 0 ? &g->columns
-                                                                          : NULL;
+        const char **to = strcmp(args[i], "--seed") == 0                ? &g->seed
+                          : strcmp(args[i], "--format") == 0            ? &g->format
+                          : strcmp(args[i], "--out") == 0               ? &g->out
+                          : nexmark && strcmp(args[i], "--events") == 0 ? &g->rows
+                          : nexmark && strcmp(args[i], "--rate") == 0   ? &g->rate
+                          : !nexmark && strcmp(args[i], "--rows") == 0  ? &g->rows
+                          : strcmp(args[i], "--columns") == 0           ? &g->columns
+                                                                        : NULL;
 
         if (to == NULL && (nexmark || strcmp(args[i], "--set") != 0))
             return usage(nexmark ? "gen nexmark has no option" : "gen datagen has no option",
@@ -170,7 +171,7 @@ int gen_main(int count, char **args)
         code = find_format(&g);
     if (code != 0)
         return code;
-    if (nexmark)
+    if (g.columns == NULL)
         g.columns = strcmp(g.format, "csv") == 0 ? flat_columns : nested_columns;
     add(&g, "CREATE TABLE n (");
     add(&g, g.columns);

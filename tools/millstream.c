@@ -55,7 +55,8 @@ static const struct {
     {"check", "check FILE | -c SQL | -    parses and plans it, runs nothing\n", NULL},
     {"explain", "explain FILE | -c SQL | -  prints the plan of each query\n", NULL},
     {"gen",
-     "gen nexmark --events N [--seed S] [--rate R] [--format csv|json|columnar] --out FILE|-\n"
+     "gen nexmark --events N [--columns 'bid_price BIGINT, ...'] [--seed S] [--rate R]\n"
+     "                      [--format csv|json|columnar] --out FILE|-\n"
      "       millstream gen datagen --rows N --columns 'id BIGINT, ...' [--set fields.id.min=1]\n"
      "                      [--seed S] [--format csv|json|columnar] --out FILE|-\n",
      "the format is told by the name of FILE (.csv, .json, .jsonl, .ndjson, .mcol; .gz or .zst "

@@ -7,18 +7,18 @@ CREATE TABLE events (
     bid_channel STRING,
     bid_url STRING,
     bid_extra STRING,
-    dateTime TIMESTAMP(3),
-    WATERMARK FOR dateTime AS dateTime - INTERVAL '4' SECOND
+    `dateTime` TIMESTAMP(3),
+    WATERMARK FOR `dateTime` AS `dateTime` - INTERVAL '4' SECOND
 ) WITH (${SOURCE});
 
 CREATE VIEW bid AS
 SELECT bid_auction AS auction, bid_bidder AS bidder, bid_price AS price, bid_channel AS channel, bid_url AS url,
-    bid_extra AS extra, dateTime
+    bid_extra AS extra, `dateTime`
 FROM events
 WHERE event_type = 2;
 
 CREATE TABLE sink (
-    auction BIGINT, bidder BIGINT, price BIGINT, dateTime TIMESTAMP(3), extra STRING, dt STRING, hm STRING
+    auction BIGINT, bidder BIGINT, price BIGINT, `dateTime` TIMESTAMP(3), extra STRING, dt STRING, hm STRING
 ) PARTITIONED BY (dt, hm) WITH (
     'connector' = 'filesystem',
     'path' = '${FOLDER}',
@@ -32,5 +32,5 @@ CREATE TABLE sink (
 );
 
 INSERT INTO sink
-SELECT auction, bidder, price, dateTime, extra, DATE_FORMAT(dateTime, 'yyyy-MM-dd'), DATE_FORMAT(dateTime, 'HH:mm')
+SELECT auction, bidder, price, `dateTime`, extra, DATE_FORMAT(`dateTime`, 'yyyy-MM-dd'), DATE_FORMAT(`dateTime`, 'HH:mm')
 FROM bid;

@@ -7,14 +7,14 @@ CREATE TABLE events (
     bid_channel STRING,
     bid_url STRING,
     bid_extra STRING,
-    dateTime TIMESTAMP(3),
+    `dateTime` TIMESTAMP(3),
     p_time AS PROCTIME(),
-    WATERMARK FOR dateTime AS dateTime - INTERVAL '4' SECOND
+    WATERMARK FOR `dateTime` AS `dateTime` - INTERVAL '4' SECOND
 ) WITH (${SOURCE});
 
 CREATE VIEW bid AS
 SELECT bid_auction AS auction, bid_bidder AS bidder, bid_price AS price, bid_channel AS channel, bid_url AS url,
-    bid_extra AS extra, dateTime, p_time
+    bid_extra AS extra, `dateTime`, p_time
 FROM events
 WHERE event_type = 2;
 

@@ -7,13 +7,13 @@ CREATE TABLE events (
     bid_channel STRING,
     bid_url STRING,
     bid_extra STRING,
-    dateTime TIMESTAMP(3),
-    WATERMARK FOR dateTime AS dateTime - INTERVAL '4' SECOND
+    `dateTime` TIMESTAMP(3),
+    WATERMARK FOR `dateTime` AS `dateTime` - INTERVAL '4' SECOND
 ) WITH (${SOURCE});
 
 CREATE VIEW bid AS
 SELECT bid_auction AS auction, bid_bidder AS bidder, bid_price AS price, bid_channel AS channel, bid_url AS url,
-    bid_extra AS extra, dateTime
+    bid_extra AS extra, `dateTime`
 FROM events
 WHERE event_type = 2;
 
