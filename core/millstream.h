@@ -322,7 +322,7 @@ MILL_API const char *mill_nearest_name(const char *word, const char *const *name
 /* ---- user functions in C ----------------------------------------------------------------- */
 
 /* What CREATE FUNCTION ... LANGUAGE C USING LIBRARY names: a symbol of this type in a shared
- * object, MILL_E_OPTION if its types or eval are missing. eval computes rows 0 .. rows-1 of @out from @args; a NULL argument column's rows must be
+ * object, MILL_E_OPTION if its types or eval are missing. eval computes rows 0 .. rows-1 of @out from @args, only rows whose value is needed (no filter or CASE has left them out); a NULL argument column's rows must be
  * looked up in its validity. It must be a pure function of its arguments. */
 struct mill_function {
     uint32_t struct_bytes; /* sizeof(struct mill_function) */

@@ -684,6 +684,7 @@ static const char library[] =
     "static int eval(const struct mill_column *a, uint32_t n, void *out, uint64_t *valid,\n"
     "                void *(*alloc)(void *, size_t), void *context)\n"
     "{ (void)alloc, (void)context, (void)valid;\n"
+    "  for (uint32_t i = 0; i < n; i++) if (((const int64_t *)a[0].values)[i] == 2) return 1;\n"
     "  for (uint32_t i = 0; i < n; i++) ((int64_t *)out)[i] = 3 * ((const int64_t "
     "*)a[0].values)[i] + 1;\n"
     "  return 0; }\n"
@@ -713,13 +714,17 @@ Test(api, functions_of_a_library)
     cr_assert_eq(mill_execute(engine, sql, NULL, &error), MILL_OK, "%s", error.message);
     query =
         prepare(engine,
-                "SELECT three(a) FROM (VALUES (CAST(1 AS BIGINT)), (CAST(5 AS BIGINT))) AS t(a)",
+                "SELECT three(a), CASE WHEN a < 3 THEN three(a) END FROM (VALUES (CAST(2 AS "
+                "BIGINT)), (CAST(1 AS BIGINT)), (CAST(2 AS BIGINT)), (CAST(5 AS BIGINT))) AS t(a) "
+                "WHERE a <> 2",
                 NULL);
     turn_to_end(query);
     batch = mill_poll(query);
     cr_assert_not_null(batch);
     cr_assert_eq(((const int64_t *)batch->columns[0].values)[0], 4);
     cr_assert_eq(((const int64_t *)batch->columns[0].values)[1], 16);
+    cr_assert_eq(((const int64_t *)batch->columns[1].values)[0], 4);
+    cr_assert_eq(batch->columns[1].validity[0] & 3, 1);
     mill_engine_close(engine);
     snprintf(command, sizeof command, "rm -rf %s", folder);
     cr_assert_eq(system(command), 0);

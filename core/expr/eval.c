@@ -536,41 +536,79 @@ static void *user_alloc(void *context, size_t bytes)
     return eval_bytes(context, bytes);
 }
 
-/* User functions see plain columns of all rows. */
+/* The rows at hand of @from, one behind the other. */
+static bool gather(struct eval *e, const struct column *from, const struct mill_type *type,
+                   struct column *to)
+{
+    const uint32_t width = type_width(type);
+
+    if (!column_own(e->batch, to, type) ||
+        (from->validity != NULL && !column_own_validity(e->batch, to))) {
+        no_memory(e);
+        return false;
+    }
+    for (uint32_t i = 0; i < e->count; i++) {
+        const uint32_t row = row_at(e, i);
+
+        memcpy((char *)to->values + (size_t)i * width,
+               (const char *)from->values + (size_t)at_row(from, row) * width, width);
+        if (!column_valid(from, row))
+            column_set_null(to, i);
+    }
+    return true;
+}
+
+/* Row i of @made is the i-th at hand. */
+static void scatter(struct eval *e, const struct column *made, const struct mill_type *type,
+                    struct column *out)
+{
+    const uint32_t width = type_width(type);
+
+    for (uint32_t i = 0; i < e->count; i++) {
+        const uint32_t row = row_at(e, i);
+
+        memcpy((char *)out->values + (size_t)row * width,
+               (const char *)made->values + (size_t)i * width, width);
+        if (!column_valid(made, i))
+            column_set_null(out, row);
+    }
+}
+
+/* User functions see plain columns, and of the rows at hand only: the others may hold anything. */
 static void eval_user(struct eval *e, const struct expr *x, struct column *out)
 {
     struct mill_column *args = arena_array(&e->batch->bytes, struct mill_column, x->arg_count + 1);
+    struct column made;
 
     if (args == NULL || !column_own(e->batch, out, &x->type) ||
-        !column_own_validity(e->batch, out)) {
+        !column_own_validity(e->batch, out) ||
+        (e->rows != NULL &&
+         (!column_own(e->batch, &made, &x->type) || !column_own_validity(e->batch, &made)))) {
         no_memory(e);
         return;
     }
+    if (e->rows == NULL)
+        made = *out;
     for (uint32_t a = 0; a < x->arg_count && e->code == MILL_OK; a++) {
-        const struct mill_type *type = &x->args[a]->type;
         struct column c, flat;
 
         eval_node(e, x->args[a], &c);
-        if (e->code == MILL_OK && c.constant) {
-            if (!column_own(e->batch, &flat, type)) {
-                no_memory(e);
+        if (e->code == MILL_OK && (c.constant || e->rows != NULL)) {
+            if (!gather(e, &c, &x->args[a]->type, &flat))
                 return;
-            }
-            for (uint32_t i = 0; i < e->count; i++) {
-                const uint16_t row = (uint16_t)row_at(e, i);
-
-                copy_rows(e, &flat, &c, type, &row, 1);
-            }
             c = flat;
         }
         args[a] = (struct mill_column){.values = c.values, .validity = c.validity};
     }
     e->where = x;
-    if (e->code == MILL_OK &&
-        x->user->eval(args, e->batch->rows, out->values, out->validity, user_alloc, e) != 0 &&
+    if (e->code != MILL_OK)
+        return;
+    if (x->user->eval(args, e->count, made.values, made.validity, user_alloc, e) != 0 &&
         e->code == MILL_OK)
         e->code = mill_fail(e->error, MILL_E_DATA, x->line, x->column,
                             "the user function %s reported a failure", x->user->name);
+    if (e->rows != NULL && e->code == MILL_OK)
+        scatter(e, &made, &x->type, out);
 }
 
 static void compute(struct eval *e, const struct expr *x, struct column *out)
