@@ -1,0 +1,15 @@
+-- LightSaber's CM1 (Google cluster task events): CPU asked for in the last 60 seconds by category, every second.
+CREATE TABLE task_events (
+    ts TIMESTAMP(3),
+    job BIGINT, task BIGINT, machine BIGINT,
+    event_type INT, user_id INT, category INT, priority INT,
+    cpu DOUBLE, ram DOUBLE, disk DOUBLE, constraints INT,
+    WATERMARK FOR ts AS ts
+) WITH (${SOURCE});
+
+CREATE TABLE sink (window_end TIMESTAMP(3), category INT, total DOUBLE) WITH (${SINK});
+
+INSERT INTO sink
+SELECT window_end, category, SUM(cpu)
+FROM TABLE(HOP(TABLE task_events, DESCRIPTOR(ts), INTERVAL '1' SECOND, INTERVAL '60' SECOND))
+GROUP BY window_start, window_end, category;
