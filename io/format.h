@@ -44,6 +44,7 @@ struct format_bytes {
 struct format_position {
     const char *file;
     uint64_t offset; /* of the next byte to cut, uncompressed */
+    bool mapped;     /* what lies at the bytes is fetched when it is touched */
     void *state; /* the format's own; what decoders read of it stays as it is after the first cut */
 };
 

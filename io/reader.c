@@ -207,6 +207,7 @@ static enum cut next_section(struct reader *r, struct read_file *f, size_t *n)
 
     f->at.file = f->path;
     f->at.offset = f->position;
+    f->at.mapped = f->map != NULL;
     code = r->format->vtable->cut_section(r->format, &f->at, bytes,
                                           f->map != NULL ? f->size - f->position
                                                          : f->filled - f->cut_at,
