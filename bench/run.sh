@@ -47,6 +47,7 @@ export MILL_COMMAND=$M
 "$B/bench_expr" 1000
 python3 bench/peers/duckdb.py 20 1 || [ $? = 77 ]
 for n in 1 2; do python3 bench/bench_pcap.py 2000000 $n; done
+python3 bench/bench_rows.py "${MILLION_ROWS:-10}"
 python3 bench/bench_columnar.py 2000000
 python3 bench/bench_read.py 256
 "$B/bench_json" 500000 5
