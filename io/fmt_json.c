@@ -304,6 +304,9 @@ static struct json_member *learn(struct json_reader *r, struct json_object *o, c
         return NULL;
     m->name_length = length;
     set_key(m);
+    for (uint32_t i = 0; i < length; i++)
+        if ((unsigned char)name[i] >= 0x80) /* always read as a string: it may be no UTF-8 */
+            m->key_length = 0;
     add_name(o, o->count + o->learned);
     o->learned++;
     return m;

@@ -140,7 +140,7 @@ const char *json_skip(struct json_reader *r, const char *p)
         return json_skip_string(r, p);
     if (*p == '{' || *p == '[')
         return skip_brackets(r, p);
-    while (!json_ends_scalar(*p) && (unsigned char)*p > ' ' && *p != '"')
+    while (!json_ends_scalar(*p) && *p > ' ' && *p != '"') /* ASCII: no map may have been made */
         p++;
     if (p == start || !json_ends_scalar(*p) ||
         !((*start >= '0' && *start <= '9') || *start == '-' || *start == 't' || *start == 'f' ||

@@ -108,7 +108,7 @@ fuzz() {
     local binary
     for binary in "$BUILD"/tests/fuzz_*; do
         [ -x "$binary" ] && [[ $binary != *.o ]] && [[ $binary != *.d ]] || continue
-        "$binary" -max_total_time="${SECONDS_EACH:-60}" -max_len=4096 -rss_limit_mb=2048 -print_final_stats=1 > "$BUILD/fuzz.log" 2>&1
+        "$binary" -max_total_time="${SECONDS_EACH:-60}" -max_len=4096 -rss_limit_mb=2048 -print_final_stats=1 -error_exitcode=1 > "$BUILD/fuzz.log" 2>&1
         status=$?; [ $status -eq 0 ] || tail -40 "$BUILD/fuzz.log"
         one "$(basename "$binary"), $(sed -n 's/.*number_of_executed_units: //p' "$BUILD/fuzz.log") inputs" $status
     done

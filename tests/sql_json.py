@@ -176,7 +176,8 @@ def row(r, fields, iso, wide):
 def breaks(r, text):
     """The line made bad."""
     return r.choice([text[:-1], text + "x", text + text, text[1:], text.replace(":", " ", 1) if ":" in text else "{,}", "[" + text + "]", "{\"q\":" * 70 + "1" + "}" * 70,
-                     '{"\\ud800":1}', '{"a":"\x01"}', '{"other":tru e}', "null", '"id"', "{\"x\"}", '{"other":[1}]}', text[:-1] + ",}", "\udcff" + text])
+                     '{"\\ud800":1}', '{"a":"\x01"}', '{"other":tru e}', "null", '"id"', "{\"x\"}", '{"other":[1}]}', text[:-1] + ",}", "\udcff" + text,
+                     '{"other":4\udcff}', '{"k\udcff":4}', '{"k\udcff":4}'])
 
 
 def differs(got, want, path=""):
@@ -342,18 +343,32 @@ def check_nexmark():
     return None
 
 
+def check_utf8():
+    """Bytes that are no UTF-8 in members that are stepped over, each line a step by itself."""
+    lines = ["{%s%s}" % (" " * 80, x) for x in ['"a":1', '"other":4', '"other":4', '"other":4\udcff', '"other":4', '"k\udcff":4', '"k\udcff":4', '"k\udcff":4', '"a":2']]
+    with tempfile.TemporaryDirectory() as directory:
+        with open(os.path.join(directory, "in.json"), "wb") as f:
+            f.write("".join(x + "\n" for x in lines).encode("utf-8", "surrogateescape"))
+        code, err = mill(directory, "CREATE TABLE i (a INT) WITH ('connector'='filesystem','format'='json','path'='in.json','on-error'='dead-letter',"
+                         "'dead-letter.path'='dead'); CREATE TABLE o (a INT) WITH ('connector'='filesystem','format'='json','path'='out.json'); "
+                         "INSERT INTO o SELECT * FROM i", step=64)
+        dead = [json.loads(x)["line"] for x in read(os.path.join(directory, "dead")).decode().splitlines()] if code == 0 else err
+        return None if dead == [4, 6, 7, 8] else "dead lines %s, expected 4, 6, 7, 8" % dead
+
+
 def main():
-    why = check_nexmark()
     failed = 0
-    if why:
-        failed += 1
-        print("FAILED: nexmark: " + why)
+    for name, check_it in (("nexmark", check_nexmark), ("utf8", check_utf8)):
+        why = check_it()
+        if why:
+            failed += 1
+            print("FAILED: %s: %s" % (name, why))
     for seed in SEEDS:
         why = check(seed)
         if why:
             failed += 1
             print("FAILED: seed %d: %s" % (seed, why))
-    print("sql_json: %d passed, %d failed, 0 skipped" % (len(SEEDS) + 1 - failed, failed))
+    print("sql_json: %d passed, %d failed, 0 skipped" % (len(SEEDS) + 2 - failed, failed))
     return 1 if failed else 0
 
 
