@@ -923,3 +923,34 @@ bool agg_restore(struct agg_set *set, void *state, struct snapshot_reader *from)
     }
     return ok && !from->failed;
 }
+
+/* ---- partials ---- */
+
+const void *agg_pack(const struct agg_set *set, const void *state, struct snapshot_writer *copy,
+                     uint32_t *length)
+{
+    *length = set->state_bytes;
+    if (set->flat)
+        return state;
+    copy->length = 0;
+    agg_snapshot(set, state, copy);
+    *length = (uint32_t)copy->length;
+    return copy->failed ? NULL : copy->bytes;
+}
+
+bool agg_merge_packed(struct agg_set *set, void *into, const char *bytes, uint32_t length,
+                      void *scratch)
+{
+    struct snapshot_reader from = {.next = bytes, .end = bytes + length};
+    bool ok;
+
+    if (set->flat) {
+        CHECK(length == set->state_bytes);
+        memcpy(scratch, bytes, length);
+        return agg_merge(set, into, scratch);
+    }
+    agg_init(set, scratch);
+    ok = agg_restore(set, scratch, &from) && agg_merge(set, into, scratch);
+    agg_close(set, scratch);
+    return ok;
+}

@@ -66,6 +66,13 @@ bool agg_add_one(struct agg_set *set, void *state, const struct batch *batch, co
 /* @into += @from, where every row of @from came later than those of @into for FIRST/LAST/LISTAGG purposes unless
  * states carry their place. @from stays as it is. Sessions, slices, partials. */
 bool agg_merge(struct agg_set *set, void *into, const void *from);
+/* A state for another set of the same aggregates in this process: where nothing hangs off it the bytes themselves. @copy as for
+ * agg_snapshot(); gives the bytes, good until the state or @copy changes; NULL: no memory. */
+const void *agg_pack(const struct agg_set *set, const void *state, struct snapshot_writer *copy,
+                     uint32_t *length);
+/* agg_merge() with what agg_pack() gave; @scratch is room for a state. False: no memory. */
+bool agg_merge_packed(struct agg_set *set, void *into, const char *bytes, uint32_t length,
+                      void *scratch);
 /* Writes the result of each aggregate into row @row of @out[0 .. count) (owned columns with validity). */
 bool agg_values(struct agg_set *set, const void *state, struct batch *batch, struct column *out,
                 uint32_t row);

@@ -25,7 +25,8 @@ struct preagg {
     struct key_layout keys;
     struct key_batch batch_keys;
     struct slice_list slices;
-    uint64_t step_rows; /* of this step */
+    struct slice *spare; /* of an earlier step: its memory serves the next */
+    uint64_t step_rows;  /* of this step */
     bool passing, ending;
     uint32_t next_slice, next_group;
     struct snapshot_writer image;
@@ -76,8 +77,13 @@ static struct slice *slice_get(struct preagg *p, int64_t class_, int64_t start)
 
     if (slice != NULL)
         return slice;
-    slice = slice_new(p->op.heap, &p->keys, agg_state_bytes(p->set), p->op.context->seed, class_,
-                      start, start + 1);
+    slice = p->spare;
+    p->spare = NULL;
+    if (slice != NULL)
+        slice_reuse(p->set, slice, class_, start, start + 1);
+    else
+        slice = slice_new(p->op.heap, &p->keys, agg_state_bytes(p->set), p->op.context->seed,
+                          class_, start, start + 1);
     if (slice == NULL || !slices_insert(&p->slices, slice)) {
         slice_free(p->op.heap, p->set, slice);
         return NULL;
@@ -272,6 +278,8 @@ static bool put_state(struct preagg *p, struct batch *out, struct slice *slice, 
 {
     const uint32_t k = p->key_count;
     struct mill_view *state = (struct mill_view *)out->columns[k + 3].values + row;
+    const char *bytes;
+    uint32_t length;
 
     for (uint32_t i = 0; i < k; i++)
         if (!table_key_value(&slice->table, id, i, out, &out->columns[i], row))
@@ -280,10 +288,11 @@ static bool put_state(struct preagg *p, struct batch *out, struct slice *slice, 
     ((int64_t *)out->columns[k + 1].values)[row] = slice->class_;
     /* the rows of the slice stand at its first group: only their sum counts */
     ((int64_t *)out->columns[k + 2].values)[row] = id == 0 ? (int64_t)slice->rows : 0;
-    p->image.length = 0;
-    agg_snapshot(p->set, table_state(&slice->table, id), &p->image);
-    *state = batch_view(out, p->image.bytes, (uint32_t)p->image.length);
-    return !p->image.failed && state->length != UINT32_MAX;
+    bytes = agg_pack(p->set, table_state(&slice->table, id), &p->image, &length);
+    if (bytes == NULL)
+        return false;
+    *state = batch_view(out, bytes, length);
+    return state->length != UINT32_MAX;
 }
 
 /* Partials come when the step has no more rows: whoever has passed up to one has passed all rows. */
@@ -325,6 +334,21 @@ static enum op_progress send_partials(struct preagg *p, const struct step_time *
     return OP_READY;
 }
 
+/* Of the step's slices the last keeps its memory, unless that is far too large for what was in it. */
+static void drop_slices(struct preagg *p)
+{
+    for (uint32_t i = p->slices.count; i-- > 0;) {
+        struct slice *slice = p->slices.items[i];
+
+        if (p->spare == NULL && table_is_filled(&slice->table))
+            p->spare = slice;
+        else
+            slice_free(p->op.heap, p->set, slice);
+    }
+    if (p->slices.count > 0)
+        slices_remove(&p->slices, 0, p->slices.count);
+}
+
 static enum op_progress preagg_go_on(struct op *op, const struct step_time *t)
 {
     struct preagg *p = (struct preagg *)op;
@@ -336,7 +360,7 @@ static enum op_progress preagg_go_on(struct op *op, const struct step_time *t)
     if (progress != OP_READY)
         return progress;
     op->counters.consumed = op->counters.in - op->counters.filtered;
-    slices_close(&p->slices, p->set);
+    drop_slices(p);
     p->step_rows = 0;
     p->ending = p->passing = false;
     return OP_READY;
@@ -357,6 +381,7 @@ static void preagg_close(struct op *op)
     struct heap *heap = op->heap;
 
     if (p->set != NULL) {
+        slice_free(heap, p->set, p->spare);
         slices_close(&p->slices, p->set);
         agg_set_free(p->set);
     }

@@ -225,57 +225,82 @@ static bool push_rows(struct window_op *w, const struct batch *batch, const stru
 
 /* ---- partials ---- */
 
-/* keys..., slice, class, rows, state */
-static bool push_partial(struct window_op *w, const struct batch *batch, uint32_t i,
-                         const struct step_time *t)
+/* The first window end that takes a partial; TIME_MAX: all are closed. */
+static int64_t partial_open(const struct window_op *w, int64_t start, int64_t class_,
+                            const struct step_time *t)
 {
-    const uint32_t row = batch_row(batch, i), k = w->key_count;
+    const struct windows *windows = &w->windows;
+
+    if (windows->spec.time < 0 && !windows->spec.attached)
+        return windows_first_end(windows, start);
+    return max_i64(windows_open_end(windows, start, t->w_before),
+                   min_i64(max_i64(windows_open_end(windows, start, t->g_split), class_),
+                           windows_open_end(windows, start, t->g_others)));
+}
+
+/* Live rows first .. end-1 of partials, all of one slice and class: keys..., slice, class, rows, state. */
+static bool push_run(struct window_op *w, const struct batch *batch, uint32_t first, uint32_t end,
+                     const struct step_time *t)
+{
+    const uint32_t row = batch_row(batch, first), k = w->key_count, count = end - first;
     const int64_t start = ((const int64_t *)batch->columns[k].values)[row];
     const int64_t class_ = ((const int64_t *)batch->columns[k + 1].values)[row];
-    const int64_t rows = ((const int64_t *)batch->columns[k + 2].values)[row];
-    const struct mill_view *bytes = (const struct mill_view *)batch->columns[k + 3].values + row;
-    struct snapshot_reader from = {.next = mill_view_data(bytes),
-                                   .end = mill_view_data(bytes) + bytes->length};
-    const struct windows *windows = &w->windows;
-    const int64_t first = windows_first_end(windows, start);
-    const bool event_time = windows->spec.time >= 0 || windows->spec.attached;
-    const int64_t open =
-        !event_time ? first
-                    : max_i64(windows_open_end(windows, start, t->w_before),
-                              min_i64(max_i64(windows_open_end(windows, start, t->g_split), class_),
-                                      windows_open_end(windows, start, t->g_others)));
-    const bool direct = class_ == first && open == first;
-    const uint16_t which = (uint16_t)i;
+    const struct mill_view *states = batch->columns[k + 3].values;
+    const int64_t end_first = windows_first_end(&w->windows, start);
+    const int64_t open = partial_open(w, start, class_, t);
+    const bool direct = class_ == end_first && open == end_first;
     struct slice *slice;
-    bool ok;
+    uint64_t rows = 0;
 
-    w->op.counters.in += (uint64_t)rows;
-    if (open != first)
-        count_late_views(w, start, open, (uint64_t)rows);
+    for (uint32_t i = first; i < end; i++)
+        rows += (uint64_t)((const int64_t *)batch->columns[k + 2].values)[batch_row(batch, i)];
+    w->op.counters.in += rows;
+    if (open != end_first)
+        count_late_views(w, start, open, rows);
     if (open == TIME_MAX) {
-        w->op.counters.late += (uint64_t)rows;
+        w->op.counters.late += rows;
         return true;
     }
     slice = window_slice(w, direct ? &w->slices : &w->sides, direct ? TIME_MIN : class_, start);
     if (slice == NULL)
         return false;
     slice->apply_at = open;
-    slice->rows += (uint64_t)rows;
-    w->op.counters.held += (uint64_t)rows;
-    agg_init(w->set, w->partial);
-    ok = groups_lookup(w->set, &slice->table, &w->batch_keys, &which, 1, w->states) &&
-         agg_restore(w->set, w->partial, &from) && agg_merge(w->set, w->states[0], w->partial);
-    agg_close(w->set, w->partial);
-    return ok;
+    slice->rows += rows;
+    w->op.counters.held += rows;
+    for (uint32_t i = 0; i < count; i++)
+        w->agg_rows[i] = (uint16_t)(first + i);
+    if (!groups_lookup(w->set, &slice->table, &w->batch_keys, w->agg_rows, count, w->states))
+        return false;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct mill_view *bytes = &states[batch_row(batch, first + i)];
+
+        if (!agg_merge_packed(w->set, w->states[i], mill_view_data(bytes), bytes->length,
+                              w->partial))
+            return false;
+    }
+    return true;
 }
 
 static bool push_partials(struct window_op *w, const struct batch *batch, const struct step_time *t)
 {
+    const int64_t *starts = batch->columns[w->key_count].values;
+    const int64_t *classes = batch->columns[w->key_count + 1].values;
+    uint32_t end;
+
     if (!keys_prepare(&w->partial_keys, batch, batch->selection, batch->live, &w->batch_keys))
         return false;
-    for (uint32_t i = 0; i < batch->live; i++)
-        if (!push_partial(w, batch, i, t))
+    for (uint32_t first = 0; first < batch->live; first = end) {
+        const uint32_t row = batch_row(batch, first);
+
+        for (end = first + 1; end < batch->live; end++) {
+            const uint32_t next = batch_row(batch, end);
+
+            if (starts[next] != starts[row] || classes[next] != classes[row])
+                break;
+        }
+        if (!push_run(w, batch, first, end, t))
             return false;
+    }
     return true;
 }
 

@@ -335,6 +335,31 @@ static bool lookup_indexed(struct table *table, const int64_t *keys, uint32_t co
     return true;
 }
 
+/* As lookup_indexed() for keys that the array has room for. False: others are among them, or no memory; what was looked up
+ * stays so. */
+static bool lookup_in_range(struct table *table, const int64_t *keys, uint32_t count, uint32_t *ids)
+{
+    const struct mk_agg *kernels = table->layout->kernels->agg;
+    const struct mk_index index = {table->index, table->index_base, table->index_room};
+
+    for (uint32_t first = 0; first < count; first += PROBE_ROWS) {
+        const uint32_t n = min_u32(PROBE_ROWS, count - first);
+
+        if (kernels->index_i64(&index, keys + first, n, ids + first) == 0)
+            continue;
+        for (uint32_t i = first; i < first + n; i++)
+            if (ids[i] == 0) {
+                const uint32_t id =
+                    in_index(table, keys[i]) ? find_indexed(table, keys[i]) : TABLE_NO_GROUP;
+
+                if (id == TABLE_NO_GROUP)
+                    return false;
+                ids[i] = id + 1;
+            }
+    }
+    return true;
+}
+
 /* Narrow keys, none of them NULL: ids + 1. The first bucket decides nearly always. */
 static bool lookup_narrow(struct table *table, const int64_t *keys, uint32_t count, uint32_t *ids)
 {
@@ -342,9 +367,7 @@ static bool lookup_narrow(struct table *table, const int64_t *keys, uint32_t cou
     int64_t least, most;
 
     if (table->buckets == 0) {
-        const struct mk_index index = {table->index, table->index_base, table->index_room};
-
-        if (table->index != NULL && kernels->agg->index_i64(&index, keys, count, ids) == 0)
+        if (table->index != NULL && lookup_in_range(table, keys, count, ids))
             return true;
         kernels->bounds_i64(keys, count, &least, &most);
         if (!fit_index(table, least, most, count))
