@@ -25,7 +25,8 @@ enum bench_exit {
     BENCH_EXIT_USAGE = 64,
     BENCH_EXIT_NO_INPUT = 66,
     BENCH_EXIT_WRONG = 70, /* a wrong answer */
-    BENCH_EXIT_OUTPUT = 74
+    BENCH_EXIT_OUTPUT = 74,
+    BENCH_SKIPPED = 77 /* fill() has said why: its data are not on this machine */
 };
 
 /* ---- answers ---- */
@@ -160,7 +161,7 @@ struct bench_workload {
 /* All tables of entries, ended by NULL; each ends with an entry without a name. */
 extern const struct bench_workload *const bench_tables[];
 extern const struct bench_workload bench_memory_workloads[], bench_input_workloads[],
-    bench_start_workloads[];
+    bench_lightsaber_workloads[], bench_start_workloads[];
 
 /* Text of an embedded file (bench/queries/NAME.sql, bench/peers/NAME.py); NULL: there is none. */
 const char *bench_embedded(const char *name);

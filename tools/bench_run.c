@@ -124,6 +124,10 @@ static mill_engine *open_engine(const struct bench *b, const struct bench_data *
         code = mill_set_variable(engine, "DIR", data->folder, error);
     if (code == MILL_OK)
         code = mill_set_variable(engine, "SINK", "'connector' = 'blackhole'", error);
+    if (code == MILL_OK)
+        code = mill_set_variable(engine, "COUNT_CHAR", "'count_char'", error); /* built in */
+    if (code == MILL_OK)
+        code = mill_set_variable(engine, "FOLDER", data->folder, error);
     if (code == MILL_OK && data->source != NULL)
         code = mill_set_variable(engine, "SOURCE", data->source, error);
     for (uint32_t i = 0; code == MILL_OK && i < data->table_count; i++)
@@ -649,5 +653,5 @@ int bench_run(const struct bench *bench, const struct bench_workload *workload,
     free(t.timed_sql);
     free(t.peer_sql);
     bench_data_close(&data);
-    return code;
+    return code == BENCH_SKIPPED ? 0 : code;
 }

@@ -15,7 +15,14 @@ static const struct bench_workload query_workloads[] =
      NEXMARK("q1", "NEXMark q1, currency conversion"),
      NEXMARK("q2", "NEXMark q2, selection"),
      NEXMARK("q5_counts", "NEXMark q5, inner query: bids by auction, 10 s every 2 s"),
+     {.name = "nexmark-q10",
+      .group = "nexmark",
+      .rows = 500000,
+      .sql_file = "q10",
+      .what = "NEXMark q10, log to file system",
+      .source = "'connector' = 'nexmark', 'events.num' = '${ROWS}'"},
      NEXMARK("q11", "NEXMark q11, user sessions"),
+     NEXMARK("q14", "NEXMark q14, calculation, with COUNT_CHAR"),
      NEXMARK("q14_builtin", "NEXMark q14, calculation, by built-in functions"),
      NEXMARK("q21", "NEXMark q21, channel ids"),
      NEXMARK("q22", "NEXMark q22, directories of URLs"),
@@ -46,9 +53,13 @@ static const struct bench_workload check_workloads[] =
       .peer = "SELECT 99 AS n"},
      {.name = NULL}};
 
-const struct bench_workload *const bench_tables[] = {bench_memory_workloads, bench_input_workloads,
-                                                     query_workloads,        bench_start_workloads,
-                                                     check_workloads,        NULL};
+const struct bench_workload *const bench_tables[] = {bench_memory_workloads,
+                                                     bench_input_workloads,
+                                                     query_workloads,
+                                                     bench_lightsaber_workloads,
+                                                     bench_start_workloads,
+                                                     check_workloads,
+                                                     NULL};
 
 extern const struct bench_file {
     const char *name, *text;

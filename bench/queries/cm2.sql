@@ -1,5 +1,5 @@
 -- LightSaber's CM2 (Google cluster task events): CPU of the tasks that failed in the last 60 seconds by job, every second.
-CREATE TABLE task_events (
+CREATE TABLE IF NOT EXISTS task_events (
     ts TIMESTAMP(3),
     job BIGINT, task BIGINT, machine BIGINT,
     event_type INT, user_id INT, category INT, priority INT,

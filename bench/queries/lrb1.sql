@@ -1,5 +1,5 @@
 -- LightSaber's LRB1 (Linear Road position reports): segments whose average speed over 300 seconds is below 40, every second.
-CREATE TABLE positions (
+CREATE TABLE IF NOT EXISTS positions (
     ts TIMESTAMP(3),
     vehicle INT,
     speed DOUBLE,

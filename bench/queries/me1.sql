@@ -1,5 +1,5 @@
 -- LightSaber's ME1 (sensors of manufacturing equipment): averages of three sensors over 60 seconds, every second.
-CREATE TABLE sensors (
+CREATE TABLE IF NOT EXISTS sensors (
     ts TIMESTAMP(3),
     mf01 DOUBLE, mf02 DOUBLE, mf03 DOUBLE,
     WATERMARK FOR ts AS ts

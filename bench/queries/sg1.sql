@@ -1,5 +1,5 @@
 -- LightSaber's SG1 (readings of smart plugs): the average load of the last hour, every second.
-CREATE TABLE plugs (
+CREATE TABLE IF NOT EXISTS plugs (
     ts TIMESTAMP(3),
     reading DOUBLE,
     property INT, plug INT, household INT, house INT,

@@ -1,5 +1,5 @@
 -- LightSaber's SG2 (readings of smart plugs): the average load of each plug over 128 seconds, every second.
-CREATE TABLE plugs (
+CREATE TABLE IF NOT EXISTS plugs (
     ts TIMESTAMP(3),
     reading DOUBLE,
     property INT, plug INT, household INT, house INT,
