@@ -7,7 +7,8 @@ struct pool {
     struct heap *heap;
     uint32_t count, free_count;
     uint32_t room;     /* of all and free */
-    uint32_t capacity; /* rows of a batch; not 0: it grows when it is empty */
+    uint32_t capacity; /* rows of a batch */
+    uint32_t most;     /* batches; UINT32_MAX: as many as there is memory for */
     uint16_t home;
     struct batch **all;              /* count */
     struct batch **free;             /* free_count of them, a stack: the warmest first */
@@ -405,11 +406,16 @@ static struct pool *pool_make(struct heap *heap, uint32_t room, uint16_t home)
     return pool;
 }
 
-struct pool *pool_new(struct heap *heap, uint32_t count, uint32_t capacity, uint16_t home)
+struct pool *pool_new(struct heap *heap, uint32_t least, uint32_t most, uint32_t capacity,
+                      uint16_t home)
 {
-    struct pool *pool = pool_make(heap, count, home);
+    struct pool *pool = pool_make(heap, most, home);
 
-    for (uint32_t i = 0; pool != NULL && i < count; i++) {
+    if (pool == NULL)
+        return NULL;
+    pool->capacity = capacity;
+    pool->most = most;
+    for (uint32_t i = 0; i < least; i++) {
         struct batch *batch = pool_add(pool, capacity);
 
         if (batch == NULL) {
@@ -425,8 +431,10 @@ struct pool *pool_new_growing(struct heap *heap, uint32_t capacity, uint16_t hom
 {
     struct pool *pool = pool_make(heap, 16, home);
 
-    if (pool != NULL)
+    if (pool != NULL) {
         pool->capacity = capacity;
+        pool->most = UINT32_MAX;
+    }
     return pool;
 }
 
@@ -434,12 +442,17 @@ bool pool_share(struct pool *pool, uint32_t shard_count)
 {
     uint32_t slots = 1;
 
-    while (slots < pool->count)
+    while (slots < pool->most)
         slots *= 2;
     for (; pool->return_count < shard_count; pool->return_count++)
         if (!ring_open(&pool->returns[pool->return_count], pool->heap, slots, 0))
             return false;
     return true;
+}
+
+bool pool_exhausted(const struct pool *pool)
+{
+    return pool->count == pool->most;
 }
 
 /* @batch is home: nobody else sees what it showed any more. */
@@ -469,7 +482,7 @@ struct batch *pool_take(struct pool *pool)
     pool_collect(
         pool); /* each time: what has been lent is soon used again, while a cache still holds it */
     if (pool->free_count == 0) {
-        if (pool->capacity == 0 || (pool->count == pool->room && !pool_make_room(pool)))
+        if (pool_exhausted(pool) || (pool->count == pool->room && !pool_make_room(pool)))
             return NULL;
         return pool_add(pool, pool->capacity);
     }

@@ -115,15 +115,19 @@ int batch_append(struct batch *to, const struct batch *from, const uint16_t *row
 /* Walker for tests and MILL_DEBUG=2. */
 bool batch_valid(const struct batch *batch, const struct mill_schema *schema);
 
-/* ---- pools: a fixed number of batches, which go home -------------------------------------- */
+/* ---- pools: a bounded number of batches, which go home -------------------------------------- */
 
 struct pool;
-struct pool *pool_new(struct heap *heap, uint32_t count, uint32_t capacity, uint16_t home);
+/* @least batches now, up to @most when they are needed. */
+struct pool *pool_new(struct heap *heap, uint32_t least, uint32_t most, uint32_t capacity,
+                      uint16_t home);
 /* For batches that stay in one shard: takes more memory instead of running empty. */
 struct pool *pool_new_growing(struct heap *heap, uint32_t capacity, uint16_t home);
 /* Opens one return ring per shard of the program; before any other thread touches the pool. */
 bool pool_share(struct pool *pool, uint32_t shard_count);
-struct batch *pool_take(struct pool *pool); /* NULL: empty, that is back-pressure */
+/* NULL: empty, that is back-pressure; or, if it is not exhausted, no memory. */
+struct batch *pool_take(struct pool *pool);
+bool pool_exhausted(const struct pool *pool); /* has all the batches it may have */
 /* Takes @batch, given back by shard @by_shard (its own: no ring). */
 void pool_return(struct pool *pool, struct batch *batch, uint16_t by_shard);
 void pool_free(struct pool *pool); /* CHECKs that all batches are home */

@@ -131,16 +131,27 @@ static bool send_open(struct exchange *x, uint32_t q)
     return true;
 }
 
-/* False: no free batch, which is back-pressure; *failed: no memory, which is not. */
+/* NULL: no free batch, which is back-pressure; *failed: no memory, which is not. */
+static struct batch *take_batch(struct exchange *x, bool *failed)
+{
+    struct pool *pool = x->shard->out[x->edge].pool;
+    struct batch *batch = pool_take(pool);
+
+    if (batch == NULL && pool_exhausted(pool))
+        x->shard->probes[PROBE_POOL_EMPTY]++;
+    else if (batch == NULL)
+        *failed = true;
+    return batch;
+}
+
+/* False: none; as take_batch(). */
 static bool open_batch(struct exchange *x, uint32_t q, bool *failed)
 {
     const struct batch *in = x->in;
-    struct batch *batch = pool_take(x->shard->out[x->edge].pool);
+    struct batch *batch = take_batch(x, failed);
 
-    if (batch == NULL) {
-        x->shard->probes[PROBE_POOL_EMPTY]++;
+    if (batch == NULL)
         return false;
-    }
     batch_reset(batch, x->schema->field_count);
     if (!batch_own_columns(batch, x->schema)) {
         batch_release(batch);
@@ -178,11 +189,9 @@ static bool lend_to(struct exchange *x, uint32_t q, bool *failed)
         return true;
     if (!send_open(x, q))
         return false;
-    batch = pool_take(x->shard->out[x->edge].pool);
-    if (batch == NULL) {
-        x->shard->probes[PROBE_POOL_EMPTY]++;
+    batch = take_batch(x, failed);
+    if (batch == NULL)
         return false;
-    }
     if (!batch_lend(batch, x->in, x->rows + x->begin[q], count)) {
         batch_release(batch);
         *failed = true;
@@ -456,10 +465,10 @@ bool edge_open(struct shard *shard, uint32_t edge)
     for (uint32_t q = 0; q < n; q++)
         if (!ring_open(&out->rings[q], &shard->heap, slots, 0))
             return false;
-    /* more than all rings can hold, and one open batch per receiver */
-    out->pool =
-        pool_new(&shard->heap, n * (slots + 1) + 2, job->config.batch_rows, (uint16_t)shard->index);
-    out->markers = pool_new(&shard->heap, 2 * n, 1, (uint16_t)shard->index);
+    /* more than all rings can hold, and one open batch per receiver; few are ever in use at once */
+    out->pool = pool_new(&shard->heap, n + 2, n * (slots + 1) + 2, job->config.batch_rows,
+                         (uint16_t)shard->index);
+    out->markers = pool_new(&shard->heap, 2 * n, 2 * n, 1, (uint16_t)shard->index);
     return out->pool != NULL && out->markers != NULL && pool_share(out->pool, n) &&
            pool_share(out->markers, n);
 }
