@@ -140,26 +140,52 @@ static size_t value_bound(const struct mill_type *type, const struct column *c, 
     return phys == PHYS_I128 ? 17 : 9;
 }
 
-static char *put_text(char *to, const struct mill_view *view)
+/* With 0 as 0, 255. */
+static char *put_text_with_zeros(char *to, const struct mill_view *view)
 {
     const char *data = mill_view_data(view);
-    uint32_t left = view->length;
 
-    while (left > 0) {
-        const char *zero = memchr(data, 0, left);
-        const uint32_t n = zero != NULL ? (uint32_t)(zero - data) : left;
-
-        memcpy(to, data, n);
-        to += n;
-        data += n;
-        left -= n;
-        if (zero != NULL) {
-            *to++ = 0;
+    for (uint32_t i = 0; i < view->length; i++) {
+        *to++ = data[i];
+        if (data[i] == 0)
             *to++ = (char)0xff;
-            data++;
-            left--;
-        }
     }
+    *to++ = 0;
+    *to++ = 0;
+    return to;
+}
+
+static inline uint64_t zero_bytes(uint64_t word)
+{
+    return (word - 0x0101010101010101u) & ~word & 0x8080808080808080u;
+}
+
+static inline uint64_t copy_word(char *to, const char *from)
+{
+    uint64_t word;
+
+    memcpy(&word, from, 8);
+    memcpy(to, &word, 8);
+    return word;
+}
+
+/* Whole words, the last one overlapping; a text shorter than a word writes up to 8 bytes. */
+static inline char *put_text(char *to, const struct mill_view *view)
+{
+    const uint32_t length = view->length;
+    const char *data = mill_view_data(view);
+    uint64_t zeros;
+
+    if (length < 8) {
+        zeros = zero_bytes(copy_word(to, view->inlined) | UINT64_MAX << 8 * length);
+    } else {
+        zeros = zero_bytes(copy_word(to + length - 8, data + length - 8));
+        for (uint32_t i = 0; i + 8 < length; i += 8)
+            zeros |= zero_bytes(copy_word(to + i, data + i));
+    }
+    if (UNLIKELY(zeros != 0))
+        return put_text_with_zeros(to, view);
+    to += length;
     *to++ = 0;
     *to++ = 0;
     return to;
@@ -285,23 +311,34 @@ static void prepare_narrow(const struct key_layout *layout, const struct column 
     }
 }
 
+/* The same of a column, for its rows. */
+static size_t column_bound(const struct mill_type *type, const struct column *c,
+                           const uint16_t *rows, uint32_t count)
+{
+    const enum phys phys = type_phys(type);
+    const bool texts = phys == PHYS_VIEW && c->validity == NULL && !c->constant;
+    const struct mill_view *views = c->values;
+    size_t bytes = 0;
+
+    if (phys != PHYS_VIEW && phys != PHYS_ROW)
+        return (size_t)count * 17;
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t row = rows != NULL ? rows[i] : i;
+
+        bytes += texts ? 3 + 2 * (size_t)views[row].length : value_bound(type, c, row);
+    }
+    return bytes;
+}
+
 static bool room_for_keys(const struct key_layout *layout, const struct batch *batch,
                           const uint16_t *rows, uint32_t count, struct key_batch *keys)
 {
     size_t bytes = 16;
     char *room;
 
-    for (uint32_t p = 0; p < layout->count; p++) {
-        const enum phys phys = type_phys(&layout->parts[p].type);
-        const struct column *c = &batch->columns[layout->parts[p].column];
-
-        const bool varies = phys == PHYS_VIEW || phys == PHYS_ROW;
-
-        if (!varies)
-            bytes += (size_t)count * 17;
-        for (uint32_t i = 0; varies && i < count; i++)
-            bytes += value_bound(&layout->parts[p].type, c, rows != NULL ? rows[i] : i);
-    }
+    for (uint32_t p = 0; p < layout->count; p++)
+        bytes += column_bound(&layout->parts[p].type, &batch->columns[layout->parts[p].column],
+                              rows, count);
     if (bytes <= keys->byte_capacity)
         return true;
     bytes = ALIGN_UP(bytes * 2, (size_t)4096);
@@ -314,21 +351,48 @@ static bool room_for_keys(const struct key_layout *layout, const struct batch *b
     return true;
 }
 
+static void set_wide(struct key_batch *keys, uint32_t i, const char *start, const char *end)
+{
+    keys->views[i] = view_of(start, (uint32_t)(end - start));
+    keys->own_words[i] = key_view_hash(&keys->views[i]);
+}
+
+/* One text column without NULLs. */
+static void prepare_text(const struct mill_view *views, const uint16_t *rows, uint32_t count,
+                         struct key_batch *keys)
+{
+    char *next = keys->bytes;
+
+    for (uint32_t i = 0; i < count; i++) {
+        char *start = next;
+
+        *next++ = 1;
+        next = put_text(next, &views[rows != NULL ? rows[i] : i]);
+        set_wide(keys, i, start, next);
+    }
+}
+
 bool keys_prepare(const struct key_layout *layout, const struct batch *batch, const uint16_t *rows,
                   uint32_t count, struct key_batch *keys)
 {
+    const struct column *c;
     char *next;
 
     if (layout->count == 0)
         return true;
+    c = &batch->columns[layout->parts[0].column];
     if (layout->narrow) {
-        prepare_narrow(layout, &batch->columns[layout->parts[0].column], rows, count, keys);
+        prepare_narrow(layout, c, rows, count, keys);
         return true;
     }
     if (!room_for_keys(layout, batch, rows, count, keys))
         return false;
     next = keys->bytes;
     keys->words = keys->own_words;
+    if (layout->count == 1 && layout->phys == PHYS_VIEW && c->validity == NULL && !c->constant) {
+        prepare_text(c->values, rows, count, keys);
+        return true;
+    }
     for (uint32_t i = 0; i < count; i++) {
         const uint32_t row = rows != NULL ? rows[i] : i;
         char *start = next;
@@ -336,8 +400,7 @@ bool keys_prepare(const struct key_layout *layout, const struct batch *batch, co
         for (uint32_t p = 0; p < layout->count; p++)
             next = put_value(next, &layout->parts[p].type, &batch->columns[layout->parts[p].column],
                              row);
-        keys->views[i] = view_of(start, (uint32_t)(next - start));
-        keys->own_words[i] = key_view_hash(&keys->views[i]);
+        set_wide(keys, i, start, next);
     }
     return true;
 }
