@@ -230,6 +230,62 @@ static bool fill_table(struct opkit *kit, struct table *table, const struct key_
     return ok;
 }
 
+/* 1, the bytes with 0 as 0, 255, and 0, 0. */
+static uint32_t encode(const char *text, uint32_t length, char *to)
+{
+    uint32_t n = 0;
+
+    to[n++] = 1;
+    for (uint32_t i = 0; i < length; i++) {
+        to[n++] = text[i];
+        if (text[i] == 0)
+            to[n++] = (char)0xff;
+    }
+    to[n++] = 0;
+    to[n++] = 0;
+    return n;
+}
+
+/* Texts of 0 to 79 bytes in one batch without NULLs, each with its zero at @zero, if it reaches so far. */
+Test(table, encodes_texts_of_every_length)
+{
+    enum { LENGTHS = 80 };
+    const uint32_t column = C_TEXT;
+    char text[LENGTHS], expected[2 * LENGTHS + 3];
+    struct opkit kit;
+    struct key_layout layout;
+    struct key_batch keys;
+
+    fill_fields();
+    opkit_open(&kit, 1, LENGTHS);
+    cr_assert(key_layout_open(&layout, &kit.heap, &schema, &column, 1));
+    cr_assert(key_batch_open(&keys, &kit.heap));
+    for (uint32_t zero = 0; zero <= LENGTHS; zero++) {
+        struct batch *b = batch_new(&kit.heap, LENGTHS, COLUMNS);
+
+        batch_own_columns(b, &schema);
+        for (uint32_t i = 0; i < LENGTHS; i++)
+            text[i] = i == zero ? 0 : (char)(i * 37 % 255 + 1);
+        for (uint32_t i = 0; i < LENGTHS; i++)
+            ((struct mill_view *)b->columns[C_TEXT].values)[i] = batch_view(b, text, i);
+        b->rows = b->live = LENGTHS;
+        cr_assert(keys_prepare(&layout, b, NULL, LENGTHS, &keys));
+        for (uint32_t i = 0; i < LENGTHS; i++) {
+            const struct mill_view view = view_of(expected, encode(text, i, expected));
+
+            cr_assert(view_equal(&keys.views[i], &view), "length %u, zero at %u", i, zero);
+            expected[view.length / 2] ^= 1;
+            const struct mill_view other = view_of(expected, view.length);
+
+            cr_assert(!view_equal(&keys.views[i], &other), "length %u, zero at %u", i, zero);
+        }
+        batch_release(b);
+    }
+    key_batch_close(&keys);
+    key_layout_close(&layout);
+    opkit_close(&kit);
+}
+
 Test(table, grows_to_a_million_groups)
 {
     const uint32_t column = C_BIG;
@@ -315,7 +371,7 @@ static void check_failing_growth(uint32_t column, uint32_t allocations)
             cr_assert_eq(*(uint32_t *)table_state(&table, i), i);
         for (uint32_t i = before; i < table.groups; i++)
             *(uint32_t *)table_state(&table, i) = i;
-        batch_free(b);
+        batch_release(b);
     }
     table_close(&table);
     key_batch_close(&keys);
