@@ -298,11 +298,39 @@ static void names_of(FILE *to, const struct plot_line *lines, uint32_t count)
     legend(to, names, count);
 }
 
-int plot_scaling(const char *path, const char *title, const char *y_unit,
-                 const struct plot_line *lines, uint32_t count)
+/* Names at the ends of lines, pushed apart where they would lie on each other. */
+static void end_labels(FILE *to, const struct plot_line *lines, uint32_t count, double x,
+                       const struct scale *y)
+{
+    uint32_t order[PLOT_SERIES_MAX];
+    double next = INFINITY;
+    char text[100];
+
+    for (uint32_t n = 0; n < count; n++) { /* from the lowest to the highest */
+        uint32_t at = n;
+
+        for (; at > 0 && lines[order[at - 1]].y[lines[order[at - 1]].count - 1] >
+                             lines[n].y[lines[n].count - 1];
+             at--)
+            order[at] = order[at - 1];
+        order[at] = n;
+    }
+    for (uint32_t n = 0; n < count; n++) {
+        const struct plot_line *l = &lines[order[n]];
+        const double last = l->y[l->count - 1], at = fmin(place(y, last) + 4, next);
+
+        snprintf(text, sizeof text, "%s %.2f", l->name, last);
+        fprintf(to, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"4\" fill=\"%s\"/>\n", x + 10, at - 4,
+                colours[order[n]]);
+        label(to, x + 18, at, "start", "small", text);
+        next = at - 15;
+    }
+}
+
+int plot_scaling(const char *path, const char *title, const struct plot_line *lines, uint32_t count)
 {
     FILE *to = begin(path, title, HEIGHT);
-    const double left = 100, right = WIDTH - 150, bottom = HEIGHT - BOTTOM;
+    const double left = 80, right = WIDTH - 160, bottom = HEIGHT - BOTTOM;
     double x_max, y_min, y_max, last = -100;
     char text[32];
 
@@ -310,12 +338,9 @@ int plot_scaling(const char *path, const char *title, const char *y_unit,
         return EXIT_OUTPUT;
     count = count < PLOT_SERIES_MAX ? count : PLOT_SERIES_MAX;
     bounds(lines, count, &x_max, &y_min, &y_max);
-    for (uint32_t n = 0; n < count; n++) /* the ideal lines too */
-        y_max = fmax(y_max, lines[n].y[0] * x_max / lines[n].x[0]);
     const struct scale x = scale_of(0, x_max, left, right, false),
-                       y = scale_of(0, y_max, bottom, TOP, false);
+                       y = scale_of(0, fmax(y_max, x_max), bottom, TOP, false);
 
-    names_of(to, lines, count);
     marks(to, &y, false, left, right);
     for (double v = 1; v <= x_max; v++)
         if (place(&x, v) - last > 40) {
@@ -323,24 +348,17 @@ int plot_scaling(const char *path, const char *title, const char *y_unit,
             line(to, "grid", last, TOP, last, bottom);
             label(to, last, bottom + 16, "middle", "small", short_number(v, text));
         }
-    for (uint32_t n = 0; n < count; n++) {
-        const struct plot_line *l = &lines[n];
-
-        fprintf(to,
-                "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"%s\" "
-                "stroke-width=\"1.2\" stroke-dasharray=\"5 4\"/>\n",
-                place(&x, l->x[0]), place(&y, l->y[0]), place(&x, x_max),
-                place(&y, l->y[0] * x_max / l->x[0]), colours[n]);
-        poly(to, l, &x, &y, colours[n], true);
-        snprintf(text, sizeof text, "%.2f times", l->y[l->count - 1] / l->y[0]);
-        label(to, place(&x, l->x[l->count - 1]) + 8, place(&y, l->y[l->count - 1]) + 4, "start",
-              "small", text);
-    }
+    fprintf(to,
+            "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" class=\"axis\" "
+            "stroke-dasharray=\"6 4\"/>\n",
+            left, bottom, place(&x, x_max), place(&y, x_max));
+    for (uint32_t n = 0; n < count; n++)
+        poly(to, &lines[n], &x, &y, colours[n], true);
+    end_labels(to, lines, count, right, &y);
     line(to, "axis", left, TOP, left, bottom);
     line(to, "axis", left, bottom, right, bottom);
-    label(to, (left + right) / 2, bottom + 40, "middle", "text",
-          "shards (dashed: as many times the rate of one)");
-    y_title(to, y_unit);
+    label(to, (left + right) / 2, bottom + 40, "middle", "text", "shards (dashed: ideal)");
+    y_title(to, "times the rate of one shard");
     return end(to, path);
 }
 

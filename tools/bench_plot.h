@@ -25,9 +25,9 @@ struct plot_line {
     const double *x, *y;
     uint32_t count;
 };
-/* Rate by shards: each line, and a dashed ideal one from its first point. @x are shard counts, ascending. */
-int plot_scaling(const char *path, const char *title, const char *y_unit,
-                 const struct plot_line *lines, uint32_t count);
+/* Times the rate of one shard (y) by shards (x, ascending), with a dashed ideal line; a line's last value behind its name. */
+int plot_scaling(const char *path, const char *title, const struct plot_line *lines,
+                 uint32_t count);
 /* Latency by percentile: x are percentiles, 0 <= x < 100, drawn by 1 / (1 - x / 100) as HdrHistogram's plotter does; y are
  * microseconds, drawn by powers of ten. */
 int plot_latency(const char *path, const char *title, const struct plot_line *lines,

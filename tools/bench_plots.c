@@ -72,15 +72,15 @@ static int scaling(const struct bench_report *report, const char *group, const c
                              strcmp(report->results[n].name, r->name) == 0;
              n++) {
             x[count][l->count] = report->results[n].shards;
-            y[count][l->count++] = report->results[n].rate.median;
+            y[count][l->count++] = report->results[n].rate.median / r->rate.median;
         }
-        count += l->count > 1;
+        count += l->count > 1 && r->shards == 1;
     }
     if (count == 0)
         return 0;
     snprintf(path, sizeof path, "%s/%s-scaling.svg", folder, group);
-    snprintf(title, sizeof title, "Group %s: rate by shards, medians", group);
-    return plot_scaling(path, title, "rows/s", lines, count);
+    snprintf(title, sizeof title, "Group %s: scaling, medians", group);
+    return plot_scaling(path, title, lines, count);
 }
 
 int bench_write_plots(const struct bench_report *report, const char *folder)
