@@ -173,6 +173,7 @@ static int fill_pcap(struct bench_data *data)
     struct packets *kept = bench_memory(sizeof *kept);
     char path[4200];
     uint64_t state = 1;
+    bool written;
     FILE *to;
 
     data->kept = kept;
@@ -189,7 +190,8 @@ static int fill_pcap(struct bench_data *data)
         fwrite(record, sizeof record, 1, to);
         fwrite(flows[flow_of(i)], PACKET, 1, to);
     }
-    if (to != NULL && !ferror(to) && fclose(to) == 0)
+    written = to != NULL && !ferror(to);
+    if (to != NULL && fclose(to) == 0 && written)
         return 0;
     fprintf(stderr, "millstream: bench: cannot write %s\n", path);
     return BENCH_EXIT_OUTPUT;

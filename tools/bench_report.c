@@ -111,6 +111,13 @@ static int cannot_write(const char *path)
     return BENCH_EXIT_OUTPUT;
 }
 
+static int close_written(FILE *to, const char *path)
+{
+    const bool failed = ferror(to) != 0;
+
+    return fclose(to) != 0 || failed ? cannot_write(path) : 0;
+}
+
 int bench_write_json(const struct bench_report *report, const char *path)
 {
     const struct bench_machine *m = &report->machine;
@@ -134,7 +141,7 @@ int bench_write_json(const struct bench_report *report, const char *path)
         fputs(i + 1 < report->count ? ",\n" : "\n", to);
     }
     fputs("  ]\n}\n", to);
-    return ferror(to) || fclose(to) != 0 ? cannot_write(path) : 0;
+    return close_written(to, path);
 }
 
 static struct bench_spread read_spread(struct json value)
@@ -304,5 +311,5 @@ int bench_write_markdown(const struct bench_report *report, const char *path)
         }
         put_row(to, &report->results[i]);
     }
-    return ferror(to) || fclose(to) != 0 ? cannot_write(path) : 0;
+    return close_written(to, path);
 }

@@ -10,8 +10,14 @@
 
 #define QUERY "SELECT k, SUM(v) FROM t GROUP BY k;"
 
-/* Starts the command with @sql; its standard input and output at @to and @from. The process, -1: not. */
-static pid_t start(const char *sql, uint32_t shards, int *to, FILE **from)
+static bool cannot_start(void)
+{
+    fprintf(stderr, "millstream: bench: cannot start the command: %s\n", strerror(errno));
+    return false;
+}
+
+/* Starts the command with @sql; its standard input and output at @to and @from. False: not, which has been said. */
+static bool start(const char *sql, uint32_t shards, pid_t *started, int *to, FILE **from)
 {
     int in[2], out[2];
     char number[16];
@@ -19,7 +25,7 @@ static pid_t start(const char *sql, uint32_t shards, int *to, FILE **from)
 
     snprintf(number, sizeof number, "%u", shards);
     if (pipe2(in, O_CLOEXEC) != 0 || pipe2(out, O_CLOEXEC) != 0)
-        return -1;
+        return cannot_start();
     process = fork();
     if (process == 0) {
         dup2(in[0], 0);
@@ -30,9 +36,10 @@ static pid_t start(const char *sql, uint32_t shards, int *to, FILE **from)
     }
     close(in[0]);
     close(out[1]);
+    *started = process;
     *to = in[1];
-    *from = fdopen(out[0], "r");
-    return process;
+    *from = process > 0 ? fdopen(out[0], "r") : NULL;
+    return *from != NULL || cannot_start();
 }
 
 static int failed(const char *what)
@@ -78,8 +85,7 @@ static int first_result(const struct bench *bench, const struct bench_data *data
              "CREATE TABLE t (k INT, v BIGINT) WITH ('connector' = 'filesystem', 'format' = 'csv', "
              "'path' = '%s/small.csv');" QUERY,
              data->folder);
-    process = start(sql, shards, &to, &from);
-    if (process < 0 || from == NULL)
+    if (!start(sql, shards, &process, &to, &from))
         return BENCH_EXIT_OUTPUT;
     for (int n = 0; fgets(line, sizeof line, from) != NULL; n++) {
         unsigned key;
@@ -132,11 +138,11 @@ static int idle_memory(const struct bench *bench, const struct bench_data *data,
     int to, status;
     bool right;
     FILE *from;
-    const pid_t process = start(sql, shards, &to, &from);
+    pid_t process;
 
     (void)bench;
     (void)data;
-    if (process < 0 || from == NULL)
+    if (!start(sql, shards, &process, &to, &from))
         return BENCH_EXIT_OUTPUT;
     right = write(to, rows, sizeof rows - 1) == (ssize_t)sizeof rows - 1 &&
             fgets(line, sizeof line, from) != NULL && fgets(line, sizeof line, from) != NULL &&
