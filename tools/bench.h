@@ -193,6 +193,8 @@ struct bench_result {
     struct bench_spread cpu;  /* CPU ns per row; zeros where the workload has a unit of its own */
     double samples[BENCH_RUNS_MAX];
     double stolen; /* share of the machine's time, 0 to 1 */
+    double
+        elsewhere; /* the same, of other processes while ours ran: counted in ticks, so that short runs say little */
     uint64_t peak_bytes;
     /* the peer, in turn with our runs */
     const char *peer_name; /* NULL: none */

@@ -48,6 +48,8 @@ void bench_print(const struct bench_result *r)
                r->peer_ratio.min, r->peer_ratio.max);
     if (r->stolen >= 0.01)
         printf("  %.0f %% stolen", r->stolen * 100);
+    if (r->elsewhere >= 0.1)
+        printf("  others took %.0f %% of the cpus", r->elsewhere * 100);
     printf("\n");
     fflush(stdout);
 }
@@ -88,8 +90,8 @@ static void put_result(FILE *to, const struct bench_result *r)
     put_spread(to, "cpu_ns_per_row", &r->cpu, ", ");
     fprintf(to,
             "\"bytes\": %" PRIu64 ", \"bytes_per_second\": %.9g, \"result_rows\": %" PRIu64
-            ", \"peak_state_bytes\": %" PRIu64 ", \"stolen\": %.4f, ",
-            r->bytes, bytes_per_second(r), r->result_rows, r->peak_bytes, r->stolen);
+            ", \"peak_state_bytes\": %" PRIu64 ", \"stolen\": %.4f, \"elsewhere\": %.4f, ",
+            r->bytes, bytes_per_second(r), r->result_rows, r->peak_bytes, r->stolen, r->elsewhere);
     fprintf(to, "\"digest\": \"%016" PRIx64 "%016" PRIx64 "\", ", (uint64_t)(r->digest >> 64),
             (uint64_t)r->digest);
     put_text(to, "checked", r->checked, ", ");
@@ -166,6 +168,7 @@ static void read_result(struct json from, struct bench_result *r)
     r->result_rows = (uint64_t)json_number(json_field(from, "result_rows"));
     r->peak_bytes = (uint64_t)json_number(json_field(from, "peak_state_bytes"));
     r->stolen = json_number(json_field(from, "stolen"));
+    r->elsewhere = json_number(json_field(from, "elsewhere"));
     r->rate = read_spread(json_field(from, "rate"));
     r->cpu = read_spread(json_field(from, "cpu_ns_per_row"));
     r->peer_rate = read_spread(json_field(peer, "rate"));

@@ -12,6 +12,7 @@
 #include <strings.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 volatile sig_atomic_t bench_stopped;
 mill_query *volatile bench_running;
@@ -60,7 +61,8 @@ struct once {
     const struct mill_schema *schema;
     struct mill_stats stats;
     double seconds, cpu_seconds;
-    bool schema_seen; /* rows came to on_batch */
+    double used_seconds; /* of all cpus, by whomever */
+    bool schema_seen;    /* rows came to on_batch */
 };
 
 static int on_batch(void *user, mill_query *query, const struct mill_batch *batch)
@@ -284,14 +286,19 @@ static int run_once(const struct bench *b, const struct bench_data *data, const 
     int code = query != NULL ? 0 : -1;
 
     if (query != NULL) {
-        const double cpu = bench_cpu_seconds(), begin = bench_now();
+        struct bench_ticks before, after;
 
         o->schema = mill_query_schema(query);
+        bench_ticks_read(&before);
+        const double cpu = bench_cpu_seconds(), begin = bench_now();
+
         bench_running = query;
         code = mill_run(query, &error);
         bench_running = NULL;
         o->seconds = bench_now() - begin;
         o->cpu_seconds = bench_cpu_seconds() - cpu;
+        bench_ticks_read(&after);
+        o->used_seconds = (double)(after.used - before.used) / (double)sysconf(_SC_CLK_TCK);
         mill_query_stats(query, &o->stats);
         o->schema_seen = o->schema != NULL;
         if (!o->schema_seen)
@@ -421,6 +428,8 @@ struct timing {
     const char *source;
     char *checked_sql, *timed_sql, *peer_sql;
     struct bench_peer *peer;
+    double seconds,
+        foreign; /* of our timed runs with one number of shards; of others on the cpus meanwhile */
     void (*each)(void *user, const struct bench_result *result);
     void *user;
 };
@@ -500,6 +509,8 @@ static int timed_run(struct timing *t, uint32_t shards, const struct bench_sum *
     if (o.stats.peak_bytes > r->peak_bytes)
         r->peak_bytes = o.stats.peak_bytes;
     r->samples[r->runs] = (double)r->rows / o.seconds;
+    t->seconds += o.seconds;
+    t->foreign += o.used_seconds - o.cpu_seconds;
     cpu[r->runs] = o.cpu_seconds / (double)r->rows * 1e9;
     return 0;
 }
@@ -536,6 +547,7 @@ static int with_shards(struct timing *t, uint32_t shards)
         code = bench_peer_threads(t->peer, shards);
     if (code == 0 && t->peer != NULL)
         code = peer_run(t, &r, ratios, true);
+    t->seconds = t->foreign = 0;
     bench_ticks_read(&before);
     for (; code == 0 && r.runs < t->bench->runs; r.runs++) {
         code = timed_run(t, shards, &sum, &r, cpu);
@@ -547,6 +559,8 @@ static int with_shards(struct timing *t, uint32_t shards)
     bench_ticks_read(&after);
     if (after.all > before.all)
         r.stolen = (double)(after.stolen - before.stolen) / (double)(after.all - before.all);
+    if (t->foreign > 0 && t->seconds > 0)
+        r.elsewhere = t->foreign / (t->seconds * (double)sysconf(_SC_NPROCESSORS_ONLN));
     r.checked = t->source;
     r.digest = t->answer.digest;
     r.rate = bench_spread_of(r.samples, r.runs);
