@@ -203,6 +203,9 @@ struct bench_result {
     double peer_samples[BENCH_RUNS_MAX];
 };
 
+/* The script with its last INSERT INTO ... SELECT as a SELECT; with its last SELECT of @schema into a sink that drops the rows. Free. */
+char *bench_as_select(const char *sql);
+char *bench_discarding(const char *sql, const struct mill_schema *schema);
 struct bench_spread bench_spread_of(const double *samples, uint32_t count);
 double bench_now(void);         /* seconds, monotonic */
 double bench_cpu_seconds(void); /* of this process, user and system */

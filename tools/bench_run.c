@@ -9,7 +9,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -140,137 +139,15 @@ static mill_engine *open_engine(const struct bench *b, const struct bench_data *
     return NULL;
 }
 
-/* Where the last statement of @sql begins: behind the last ';' outside of texts and comments that has something behind it. */
-static size_t last_statement(const char *sql)
-{
-    size_t begin = 0, next = 0;
-    bool pending = false;
-
-    for (size_t i = 0; sql[i] != '\0'; i++) {
-        if (sql[i] == '-' && sql[i + 1] == '-') {
-            i += strcspn(sql + i, "\n");
-            i -= sql[i] == '\0';
-            continue;
-        }
-        if (sql[i] == '/' && sql[i + 1] == '*') {
-            const char *end = strstr(sql + i + 2, "*/");
-
-            i = end != NULL ? (size_t)(end - sql) + 1 : strlen(sql) - 1;
-            continue;
-        }
-        if (strchr(" \t\r\n", sql[i]) != NULL)
-            continue;
-        if (pending && sql[i] != ';') {
-            begin = next;
-            pending = false;
-        }
-        if (sql[i] == '\'' || sql[i] == '`' || sql[i] == '"') {
-            const char *end = strchr(sql + i + 1, sql[i]);
-
-            i = end != NULL ? (size_t)(end - sql) : strlen(sql) - 1;
-        } else if (sql[i] == ';') {
-            next = i + 1;
-            pending = true;
-        }
-    }
-    return begin;
-}
-
-/* Behind INSERT INTO name; the same place where there is none. */
-static size_t skip_insert(const char *sql, size_t begin)
-{
-    size_t at = begin;
-
-    while (sql[at] != '\0' && strncasecmp(sql + at, "INSERT", 6) != 0) {
-        if (strncasecmp(sql + at, "SELECT", 6) == 0)
-            return begin;
-        at++;
-    }
-    if (sql[at] == '\0')
-        return begin;
-    for (int word = 0; word < 3; word++) {
-        at += strcspn(sql + at, " \t\r\n");
-        at += strspn(sql + at, " \t\r\n");
-    }
-    return at;
-}
-
-static bool is_insert(const char *sql)
-{
-    const size_t begin = last_statement(sql);
-
-    return skip_insert(sql, begin) != begin;
-}
-
-/* @sql with its last INSERT INTO ... SELECT as a SELECT. Free. */
-static char *as_select(const char *sql)
-{
-    const size_t begin = last_statement(sql);
-    char *text = NULL;
-
-    if (asprintf(&text, "%.*s\n%s", (int)begin, sql, sql + skip_insert(sql, begin)) < 0)
-        abort();
-    return text;
-}
-
-static void add_type(FILE *to, const struct mill_type *type)
-{
-    static const char *const names[] = {[MILL_BOOLEAN] = "BOOLEAN",
-                                        [MILL_TINYINT] = "TINYINT",
-                                        [MILL_SMALLINT] = "SMALLINT",
-                                        [MILL_INT] = "INT",
-                                        [MILL_BIGINT] = "BIGINT",
-                                        [MILL_FLOAT] = "FLOAT",
-                                        [MILL_DOUBLE] = "DOUBLE",
-                                        [MILL_CHAR] = "CHAR",
-                                        [MILL_VARCHAR] = "VARCHAR",
-                                        [MILL_BINARY] = "BINARY",
-                                        [MILL_VARBINARY] = "VARBINARY",
-                                        [MILL_DATE] = "DATE",
-                                        [MILL_TIME] = "TIME",
-                                        [MILL_TIMESTAMP] = "TIMESTAMP",
-                                        [MILL_TIMESTAMP_LTZ] = "TIMESTAMP_LTZ"};
-
-    if (type->kind == MILL_DECIMAL)
-        fprintf(to, "DECIMAL(%u, %u)", type->precision, type->scale);
-    else if (type->kind == MILL_ROW)
-        for (uint32_t f = 0; f < type->field_count; f++) {
-            fprintf(to, "%s`%s` ", f == 0 ? "ROW<" : ", ", type->fields[f].name);
-            add_type(to, &type->fields[f].type);
-            fputs(f + 1 == type->field_count ? ">" : "", to);
-        }
-    else if (type->kind >= sizeof names / sizeof *names || names[type->kind] == NULL)
-        fputs("STRING", to);
-    else
-        fputs(names[type->kind], to);
-    if (type->kind >= MILL_CHAR && type->kind <= MILL_VARBINARY)
-        fprintf(to, "(%u)", type->length);
-    if (type->kind >= MILL_TIME && type->kind <= MILL_TIMESTAMP_LTZ)
-        fprintf(to, "(%u)", type->precision);
-}
-
-/* @sql with its last SELECT put into a sink that drops its rows. Free. */
+/* @sql into a sink that drops its rows. Free; NULL: @error. */
 static char *discarding(const struct bench *b, const struct bench_data *data, const char *sql,
                         struct mill_error *error)
 {
-    const size_t begin = last_statement(sql);
     mill_engine *engine = open_engine(b, data, 1, error);
     mill_query *query = engine != NULL ? mill_prepare(engine, sql, NULL, error) : NULL;
     const struct mill_schema *schema = mill_query_schema(query);
-    char *text = NULL;
-    size_t bytes = 0;
-    FILE *to = schema != NULL ? open_memstream(&text, &bytes) : NULL;
+    char *text = schema != NULL ? bench_discarding(sql, schema) : NULL;
 
-    if (to != NULL) {
-        fprintf(to, "%.*s\nCREATE TABLE bench_discard (", (int)begin, sql);
-        for (uint32_t i = 0; i < schema->field_count; i++) {
-            fprintf(to, "%sc%u ", i > 0 ? ", " : "", i);
-            add_type(to, &schema->fields[i].type);
-        }
-        fprintf(to, ") WITH ('connector' = 'blackhole');\nINSERT INTO bench_discard %s",
-                sql + begin);
-        fclose(to);
-    }
     mill_query_close(query);
     mill_engine_close(engine);
     return text;
@@ -623,9 +500,9 @@ static int prepare(struct timing *t)
     struct mill_error error = {0};
     int code = know_answer(t->bench, t->data, &t->expected, &t->source);
 
-    t->checked_sql = is_insert(w->sql) ? as_select(w->sql) : strdup(w->sql);
+    t->checked_sql = bench_as_select(w->sql);
     if (code == 0 && w->discard) {
-        t->timed_sql = discarding(t->bench, t->data, w->sql, &error);
+        t->timed_sql = discarding(t->bench, t->data, t->checked_sql, &error);
         if (t->timed_sql == NULL)
             return say(w, &error);
     } else if (code == 0) {
