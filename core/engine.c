@@ -37,17 +37,24 @@ struct mill_engine {
     at_u32 busy; /* inside a call that may call back */
 };
 
+struct operator_label {
+    char text[120];
+    const uint32_t *inputs;
+};
+
 struct mill_query {
     struct mill_engine *engine;
     struct mill_query *next;
     struct arena arena; /* tree and plan */
     struct phys_plan *plan;
+    struct operator_label *labels; /* per operator, once somebody asks for the profile */
     struct mill_callbacks callbacks;
     const struct mill_schema *schema; /* of a SELECT, or NULL */
     _Atomic(struct job *) job;
     at_u32 stop; /* the job reads it */
     bool done;
     struct results results;
+    bool analyze, json; /* EXPLAIN ANALYZE: measured, rows of a SELECT dropped, the profile told */
 };
 
 /* ---- arguments ---- */
@@ -344,14 +351,17 @@ static int query_start(struct mill_query *query, bool inline_only, struct mill_e
                                       .plan = query->plan,
                                       .budget = &engine->budget,
                                       .inline_only = inline_only,
-                                      .on_batch = query->schema != NULL ? query_on_batch : NULL,
+                                      .profiled = engine->config.profile || query->analyze,
+                                      .on_batch = query->schema != NULL && !query->analyze
+                                                      ? query_on_batch
+                                                      : NULL,
                                       .on_batch_user = query,
                                       .stop = &query->stop};
     struct job *job;
 
     if (query->done || at_load_relaxed(&query->job) != NULL)
         return mill_fail(error, MILL_E_STATE, 0, 0, "the query has already been run");
-    if (query->callbacks.on_schema != NULL && query->schema != NULL)
+    if (query->callbacks.on_schema != NULL && query->schema != NULL && !query->analyze)
         query->callbacks.on_schema(query->callbacks.user, query, query->schema);
     job = job_new(&config, error);
     if (job == NULL)
@@ -454,6 +464,82 @@ void mill_query_stats(const mill_query *query, struct mill_stats *stats)
         job_stats(job, stats);
 }
 
+/* ---- profile ---- */
+
+/* As much of a record as the caller knows of. */
+static void give_record(void *to, uint32_t room, const void *record, size_t bytes)
+{
+    memset(to, 0, room);
+    memcpy(to, record, min_u64(room, bytes));
+}
+
+/* Labels and inputs of all operators, which live as long as the query. False without memory. */
+static bool keep_labels(struct mill_query *query)
+{
+    const struct phys_plan *plan = query->plan;
+    uint32_t used = 0, *inputs;
+
+    if (query->labels != NULL)
+        return true;
+    for (uint32_t n = 0; n < plan->node_count; n++)
+        used += plan->nodes[n]->input_count;
+    query->labels = arena_array(&query->arena, struct operator_label, plan->node_count + 1);
+    inputs = arena_array(&query->arena, uint32_t, used + 1);
+    if (query->labels == NULL || inputs == NULL)
+        return false;
+    for (uint32_t n = 0; n < plan->node_count; n++) {
+        const struct phys_node *node = plan->nodes[n];
+
+        node_label(node, query->labels[n].text, sizeof query->labels[n].text);
+        query->labels[n].inputs = inputs;
+        for (uint32_t i = 0; i < node->input_count; i++)
+            *inputs++ = node->inputs[i]->id;
+    }
+    return true;
+}
+
+uint32_t mill_query_profile(mill_query *query, uint32_t shard, struct mill_profile *profile,
+                            struct mill_operator_profile *operators, uint32_t most)
+{
+    const struct job *job = query != NULL ? at_load_acquire(&query->job) : NULL; /* A15 */
+    struct mill_profile all;
+
+    if (job == NULL || profile == NULL || !job_profile(job, shard, &all) || !keep_labels(query))
+        return 0;
+    all.struct_bytes = profile->struct_bytes;
+    all.operator_bytes = profile->operator_bytes;
+    for (uint32_t n = 0; operators != NULL && n < min_u32(most, all.operator_count); n++) {
+        struct mill_operator_profile one;
+
+        job_profile_operator(job, shard, n, &one);
+        one.label = query->labels[n].text;
+        one.inputs = query->labels[n].inputs;
+        one.input_count = query->plan->nodes[n]->input_count;
+        give_record((char *)operators + (size_t)n * all.operator_bytes, all.operator_bytes, &one,
+                    sizeof one);
+    }
+    give_record(profile, all.struct_bytes, &all, sizeof all);
+    return all.operator_count;
+}
+
+int mill_profile_text(mill_query *query, bool json,
+                      void (*text)(void *user, const char *text, size_t bytes), void *user,
+                      struct mill_error *error)
+{
+    struct mill_error local;
+    const struct job *job;
+
+    error = error_begin(error, &local);
+    if (query == NULL || text == NULL)
+        return missing(error, "mill_profile_text", query == NULL ? "query" : "text");
+    job = at_load_acquire(&query->job); /* A15 */
+    if (job != NULL && job_profile_text(job, &query->arena, json, text, user))
+        return MILL_OK;
+    return mill_fail(error, MILL_E_STATE, 0, 0,
+                     "mill_profile_text(): the query was not measured (mill_config.profile), or "
+                     "has not ended");
+}
+
 /* ---- statements ---- */
 
 static int place_error(struct mill_error *error, const char *sql)
@@ -482,11 +568,26 @@ static int explain(struct mill_engine *engine, const struct ast_statement *state
     return MILL_OK;
 }
 
+enum script_mode {
+    SCRIPT_RUN,
+    SCRIPT_CHECK,
+    SCRIPT_EXPLAIN,
+    SCRIPT_ANALYZE,
+    SCRIPT_ANALYZE_JSON,
+    SCRIPT_PREPARE
+};
+
+static bool runs(enum script_mode mode)
+{
+    return mode == SCRIPT_RUN || mode == SCRIPT_ANALYZE || mode == SCRIPT_ANALYZE_JSON;
+}
+
 /* What a script's statement is made into; @query receives a planned query, or NULL if there was none. */
 static int statement_execute(struct mill_engine *engine, const struct ast_statement *statement,
-                             const struct mill_callbacks *callbacks, struct mill_query **query,
-                             struct mill_error *error)
+                             enum script_mode mode, const struct mill_callbacks *callbacks,
+                             struct mill_query **query, struct mill_error *error)
 {
+    const bool analyze = statement->kind == STATEMENT_EXPLAIN && statement->analyze && runs(mode);
     bool is_query = false;
     int code;
 
@@ -496,15 +597,14 @@ static int statement_execute(struct mill_engine *engine, const struct ast_statem
                         callbacks != NULL ? callbacks->user : NULL, &is_query, error);
     if (code != MILL_OK || !is_query)
         return code;
-    if (statement->kind == STATEMENT_EXPLAIN && !statement->analyze)
+    if (statement->kind == STATEMENT_EXPLAIN && !analyze)
         return explain(engine, statement, callbacks, error);
-    if (statement->kind == STATEMENT_EXPLAIN)
-        return mill_fail(error, MILL_E_UNSUPPORTED, statement->at.line, statement->at.column,
-                         "EXPLAIN ANALYZE is not supported yet; EXPLAIN shows the plan");
     *query = query_new(engine, callbacks, error);
     if (*query == NULL)
         return MILL_E_MEMORY;
-    code = query_plan(*query, statement, error);
+    (*query)->analyze = analyze || mode == SCRIPT_ANALYZE || mode == SCRIPT_ANALYZE_JSON;
+    (*query)->json = statement->json || mode == SCRIPT_ANALYZE_JSON;
+    code = query_plan(*query, analyze ? statement->inner[0] : statement, error);
     if (code != MILL_OK) {
         query_free(*query);
         *query = NULL;
@@ -512,7 +612,20 @@ static int statement_execute(struct mill_engine *engine, const struct ast_statem
     return code;
 }
 
-enum script_mode { SCRIPT_RUN, SCRIPT_CHECK, SCRIPT_EXPLAIN, SCRIPT_PREPARE };
+/* The profile also of a run that was stopped: it says what there was until then. */
+static int script_run(struct mill_query *query, const struct mill_callbacks *callbacks,
+                      struct mill_error *error)
+{
+    const int code = query_run(query, error);
+
+    if (query->analyze && callbacks != NULL && callbacks->on_text != NULL &&
+        (code == MILL_OK || code == MILL_E_INTERRUPTED))
+        job_profile_text(at_load_relaxed(&query->job), &query->arena, query->json,
+                         callbacks->on_text, callbacks->user);
+    if (callbacks != NULL && callbacks->on_end != NULL)
+        callbacks->on_end(callbacks->user, query, code);
+    return code;
+}
 
 static int script(struct mill_engine *engine, const char *sql, enum script_mode mode,
                   const struct mill_callbacks *callbacks, struct mill_query **prepared,
@@ -532,19 +645,17 @@ static int script(struct mill_engine *engine, const char *sql, enum script_mode 
                              "a prepared script may have one query, as its last statement");
             break;
         }
-        code = statement_execute(engine, tree.statements[i], callbacks, &query, error);
+        code = statement_execute(engine, tree.statements[i], mode, callbacks, &query, error);
         if (query == NULL)
             continue;
         if (mode == SCRIPT_PREPARE) {
             *prepared = query;
             continue;
         }
-        if (mode == SCRIPT_RUN)
-            code = query_run(query, error);
+        if (runs(mode))
+            code = script_run(query, callbacks, error);
         if (mode == SCRIPT_EXPLAIN && callbacks != NULL && callbacks->on_text != NULL)
             plan_explain(query->plan, &query->arena, callbacks->on_text, callbacks->user);
-        if (mode == SCRIPT_RUN && callbacks != NULL && callbacks->on_end != NULL)
-            callbacks->on_end(callbacks->user, query, code);
         query_free(query);
     }
     return code != MILL_OK ? place_error(error, sql) : MILL_OK;
@@ -554,8 +665,9 @@ static int script_enter(struct mill_engine *engine, const char *sql, enum script
                         const struct mill_callbacks *callbacks, struct mill_query **prepared,
                         struct mill_error *error)
 {
-    static const char *const calls[] = {"mill_execute", "mill_check", "mill_explain",
-                                        "mill_prepare"};
+    static const char *const calls[] = {"mill_execute",         "mill_check",
+                                        "mill_explain",         "mill_explain_analyze",
+                                        "mill_explain_analyze", "mill_prepare"};
     struct mill_error local;
     int code;
 
@@ -591,6 +703,13 @@ int mill_explain(mill_engine *engine, const char *sql, const struct mill_callbac
                  struct mill_error *error)
 {
     return script_enter(engine, sql, SCRIPT_EXPLAIN, callbacks, NULL, error);
+}
+
+int mill_explain_analyze(mill_engine *engine, const char *sql, bool json,
+                         const struct mill_callbacks *callbacks, struct mill_error *error)
+{
+    return script_enter(engine, sql, json ? SCRIPT_ANALYZE_JSON : SCRIPT_ANALYZE, callbacks, NULL,
+                        error);
 }
 
 mill_query *mill_prepare(mill_engine *engine, const char *sql,

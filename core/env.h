@@ -83,6 +83,23 @@ struct env_file {
 struct env_clock {
     int64_t (*mono_ns)(void *self);
     int64_t (*wall_ns)(void *self); /* since 1970-01-01 UTC */
+    /* Runs evenly and alike on all cpus, cheap to read, of a rate that the reader finds out; NULL: there is none. */
+    uint64_t (*ticks)(void *self);
+};
+
+/* The processor's own counters, of the thread that opens them. */
+enum env_counter {
+    ENV_INSTRUCTIONS,
+    ENV_CYCLES,
+    ENV_CACHE_MISSES,
+    ENV_BRANCH_MISSES,
+    ENV_COUNTERS
+};
+struct env_perf {
+    /* NULL: @why says what is missing. */
+    void *(*open)(void *self, char *why, size_t why_bytes);
+    void (*read)(void *self, void *counters, uint64_t values[ENV_COUNTERS]); /* since open() */
+    void (*close)(void *self, void *counters);
 };
 
 struct env_alloc {
@@ -114,6 +131,7 @@ struct env {
     void *self;
     struct env_file file;
     struct env_clock clock;
+    struct env_perf perf; /* NULLs: none */
     struct env_alloc alloc;
     struct env_run run;
 };

@@ -174,6 +174,7 @@ struct mill_config {
     uint64_t roundtrip_seed; /* not 0: state to bytes and back at random steps (tests) */
     uint64_t seed;           /* of RAND(), UUID() and hash tables; 0: 1 */
     const struct env *env;   /* NULL: the real world; tests give a simulated one */
+    bool profile;            /* measure every query: mill_query_profile() */
 };
 
 /* Defaults into @config; NULL: nothing happens. */
@@ -220,6 +221,11 @@ MILL_API int mill_check(mill_engine *engine, const char *sql, struct mill_error 
 /* As mill_check(), and gives each plan as text to on_text (NULL: to nobody), as EXPLAIN does. */
 MILL_API int mill_explain(mill_engine *engine, const char *sql,
                           const struct mill_callbacks *callbacks, struct mill_error *error);
+
+/* As mill_execute(), but each query as EXPLAIN ANALYZE: it runs, INSERT writes, the rows of a bare SELECT are dropped, and then
+ * on_text receives its profile, as text or (@json) as one JSON object and a newline. */
+MILL_API int mill_explain_analyze(mill_engine *engine, const char *sql, bool json,
+                                  const struct mill_callbacks *callbacks, struct mill_error *error);
 
 /* Plans the one query in @sql (DDL before it is executed) and gives it, not started. NULL on failure; MILL_E_ARGUMENT: there is no
  * query, or it is not the last statement. Copies @sql and @callbacks (may be NULL). */
@@ -294,6 +300,69 @@ struct mill_stats {
 
 /* At any moment, from any thread. Zeros, and no watermark, before the start and for a NULL @query; nothing for a NULL @stats. */
 MILL_API void mill_query_stats(const mill_query *query, struct mill_stats *stats);
+
+/* ---- profile: where the time goes --------------------------------------------------------- */
+
+/* Times are in ticks of the processor's time-stamp counter, which runs at mill_profile.ticks_per_second whatever the clock of the
+ * cores does. Each tick of a shard belongs to one operator, to the engine, or to a wait; what an operator hands on is not its own. */
+
+#define MILL_ALL_SHARDS UINT32_MAX
+
+/* One operator of the plan, as EXPLAIN numbers it; of one shard or the sum over all. Counts of rows are the same however many shards
+ * there are; counts of batches, and of what an exchange waited for, depend on the moment. */
+struct mill_operator_profile {
+    uint32_t id, stage;
+    uint32_t input_count;
+    const uint32_t *inputs; /* ids; live as long as the query */
+    const char *name;       /* "Source", "Calc", "WindowAggregate", "Exchange", "Sink", ... */
+    const char *label;      /* with its table or keys; lives as long as the query */
+    uint64_t rows_in, rows_out, batches;
+    uint64_t filtered, late, dead, held,
+        consumed;   /* in = out or consumed, + filtered + late + dead + held */
+    uint64_t ticks; /* all of its own: the three below too */
+    /* sources */
+    uint64_t bytes_in;                             /* read; of all shards only */
+    uint64_t decode_ticks, read_ticks, wait_ticks; /* waiting for bytes is not in ticks */
+    /* operators with state: when they had most entries, within a tenth */
+    uint64_t state_bytes;            /* most at any time */
+    uint64_t entries, slots, tables; /* slots: keys the hash tables have room for */
+    double probes_mean; /* buckets of eight keys looked at for one; of a sample of the entries */
+    uint64_t probes_max, windows_fired;
+    /* exchanges, with several shards */
+    uint64_t receive_ticks;
+    uint64_t batches_sent, batches_lent, bytes_copied; /* lent: sent in place of a copy */
+    uint64_t ring_full, pool_empty; /* times the sender found no slot, no batch */
+    uint64_t suspended, empty; /* times it put its rows off; times the receiver found nothing */
+    /* the processor's counters, in user mode; zeros without: mill_profile.counters */
+    uint64_t instructions, cycles, cache_misses, branch_misses;
+};
+
+/* A whole query, or one shard of it. */
+struct mill_profile {
+    uint32_t struct_bytes;   /* set by the caller: sizeof(struct mill_profile) */
+    uint32_t operator_bytes; /* and sizeof(struct mill_operator_profile): lets fields be added */
+    uint32_t operator_count, shard_count;
+    double seconds, ticks_per_second;
+    uint64_t ticks;        /* from start to end; of all shards: their sum */
+    uint64_t start_ticks;  /* opening operators, rings and pools */
+    uint64_t engine_ticks; /* busy with no operator: turns, steps, ending */
+    uint64_t input_wait_ticks, peer_wait_ticks,
+        room_wait_ticks; /* for bytes, for another shard, for room in an exchange */
+    uint64_t rows_in;
+    bool counters;           /* there are the processor's */
+    const char *no_counters; /* else why not; lives as long as the query */
+};
+
+/* Of @shard, or of MILL_ALL_SHARDS, once the query has ended: fills @profile and the first @most records of @operators (may be
+ * NULL), which lie @profile->operator_bytes apart. Returns how many operators there are; 0: the query was not measured (mill_config.profile,
+ * EXPLAIN ANALYZE), has not ended, or there is no such shard; then nothing is filled. */
+MILL_API uint32_t mill_query_profile(mill_query *query, uint32_t shard,
+                                     struct mill_profile *profile,
+                                     struct mill_operator_profile *operators, uint32_t most);
+/* The same as EXPLAIN ANALYZE prints it, or as one JSON object, to @text. MILL_E_STATE where mill_query_profile() gives 0. */
+MILL_API int mill_profile_text(mill_query *query, bool json,
+                               void (*text)(void *user, const char *text, size_t bytes), void *user,
+                               struct mill_error *error);
 
 /* ---- files ------------------------------------------------------------------------------ */
 

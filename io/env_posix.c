@@ -7,6 +7,7 @@
  */
 #include "core/atomic.h"
 #include "core/env.h"
+#include "io/perf.h"
 #include "io/uring.h"
 
 #include <dirent.h>
@@ -236,6 +237,17 @@ static int64_t clock_wall(void *self)
 {
     (void)self;
     return clock_ns(CLOCK_REALTIME);
+}
+
+/* The time-stamp counter, which runs evenly and alike on all cpus since 2008 (constant_tsc, nonstop_tsc). */
+static uint64_t clock_ticks(void *self)
+{
+#if defined(__x86_64__)
+    (void)self;
+    return __builtin_ia32_rdtsc();
+#else
+    return (uint64_t)clock_mono(self);
+#endif
 }
 
 /* ---- memory ---- */
@@ -487,7 +499,8 @@ static const struct env real = {
              .queue_read = uring_read,
              .queue_reap = uring_reap,
              .queue_close = uring_close},
-    .clock = {.mono_ns = clock_mono, .wall_ns = clock_wall},
+    .clock = {.mono_ns = clock_mono, .wall_ns = clock_wall, .ticks = clock_ticks},
+    .perf = {.open = perf_open, .read = perf_read, .close = perf_close},
     .alloc = {.alloc = alloc_alloc,
               .free = alloc_free,
               .heap_open = alloc_heap_open,

@@ -31,8 +31,10 @@ struct command {
     const char *file; /* FILE, "-" or NULL */
     char *sql;
     const char *json_summary;
-    char *settings; /* SET statements of --set, in front of the script */
-    bool quiet, format_given;
+    char *settings;           /* SET statements of --set, in front of the script */
+    const char *json_profile; /* where each query's profile goes, or NULL */
+    FILE *profiles;           /* it, while open */
+    bool quiet, format_given, analyze;
     char *names[64];
     const char *values[64];
     unsigned variable_count;
@@ -53,7 +55,9 @@ static const struct {
 } help[] = {
     {"run", "run FILE | -c SQL | -      runs a script of Flink SQL\n", NULL},
     {"check", "check FILE | -c SQL | -    parses and plans it, runs nothing\n", NULL},
-    {"explain", "explain FILE | -c SQL | -  prints the plan of each query\n", NULL},
+    {"explain", "explain FILE | -c SQL | -  prints the plan of each query\n",
+     "--analyze: runs each query too (INSERT writes, rows of a SELECT are dropped) and prints what "
+     "each\noperator took, as text or with --format json as one JSON object a query.\n"},
     {"gen",
      "gen nexmark --events N [--columns 'bid_price BIGINT, ...'] [--seed S] [--rate R]\n"
      "                      [--format csv|json|columnar] --out FILE|-\n"
@@ -106,7 +110,10 @@ static const char help_options[] =
     "         -D NAME=VALUE     replaces ${NAME} in the script\n"
     "         --format csv|json|table   of bare SELECTs (default: table on a terminal, else csv)\n"
     "         --quiet           no progress, no summary\n"
-    "         --json-summary FILE       the summary as one JSON object\n";
+    "         --json-summary FILE       the summary as one JSON object\n"
+    "         --profile         run: what each operator took, to standard error\n"
+    "         --json-profile FILE       the same, one JSON object a query\n"
+    "         --analyze         explain: run the queries and print their profiles\n";
 
 /* Of one verb, or of all. */
 static void put_help(FILE *to, const char *verb)
@@ -265,7 +272,7 @@ static int take_option(struct command *c, const char *name, const char *value)
 
     if (strcmp(name, "--shards") != 0 && strcmp(name, "--set") != 0 && strcmp(name, "-D") != 0 &&
         strcmp(name, "--format") != 0 && strcmp(name, "--json-summary") != 0 &&
-        strcmp(name, "-c") != 0)
+        strcmp(name, "--json-profile") != 0 && strcmp(name, "-c") != 0)
         return 0;
     if (value == NULL)
         return bad_usage("a value is missing behind", name);
@@ -283,6 +290,10 @@ static int take_option(struct command *c, const char *name, const char *value)
         c->json_summary = value;
         return 1;
     }
+    if (strcmp(name, "--json-profile") == 0) {
+        c->json_profile = value;
+        return 1;
+    }
     code = strcmp(name, "--set") == 0 ? set_option(c, value)
            : strcmp(name, "-D") == 0  ? define(c, value)
                                       : set_format(c, value);
@@ -291,8 +302,9 @@ static int take_option(struct command *c, const char *name, const char *value)
 
 static int parse_options(struct command *c, int count, char **args)
 {
-    static const char *const known[] = {"--shards",       "--set", "-D",     "--format",
-                                        "--json-summary", "-c",    "--quiet"};
+    static const char *const known[] =
+        {"--shards",       "--set",          "-D",       "--format", "-c", "--quiet", "--profile",
+         "--json-summary", "--json-profile", "--analyze"};
 
     for (int i = 0; i < count; i++) {
         const int taken = take_option(c, args[i], i + 1 < count ? args[i + 1] : NULL);
@@ -303,6 +315,10 @@ static int parse_options(struct command *c, int count, char **args)
             i++;
         else if (strcmp(args[i], "--quiet") == 0)
             c->quiet = true;
+        else if (strcmp(args[i], "--profile") == 0)
+            c->config.profile = true;
+        else if (strcmp(args[i], "--analyze") == 0)
+            c->analyze = true;
         else if (args[i][0] == '-' && args[i][1] != '\0')
             return unknown_word("option", args[i], known, sizeof known / sizeof *known);
         else if (c->file != NULL)
@@ -592,6 +608,44 @@ static int open_engine(struct command *c, struct mill_error *error)
     return c->settings != NULL ? mill_execute(c->engine, c->settings, NULL, error) : MILL_OK;
 }
 
+static void put_to(void *user, const char *text, size_t bytes)
+{
+    fwrite(text, 1, bytes, user);
+}
+
+/* --profile and --json-profile. */
+static void put_profiles(const struct command *c, mill_query *query)
+{
+    fflush(stdout); /* what the library has printed stands before the summary */
+    if (c->analyze)
+        return;
+    if (c->config.profile && c->profiles == NULL)
+        mill_profile_text(query, false, put_to, stderr, NULL);
+    else if (c->profiles != NULL)
+        mill_profile_text(query, true, put_to, c->profiles, NULL);
+}
+
+/* 0 or an exit code. */
+static int open_profiles(struct command *c)
+{
+    if (c->json_profile == NULL)
+        return 0;
+    c->config.profile = true;
+    c->profiles = fopen(c->json_profile, "we");
+    if (c->profiles != NULL)
+        return 0;
+    fprintf(stderr, "millstream: cannot write %s: %s\n", c->json_profile, strerror(errno));
+    return EXIT_OUTPUT;
+}
+
+static int close_profiles(struct command *c)
+{
+    if (c->profiles == NULL || fclose(c->profiles) == 0)
+        return 0;
+    fprintf(stderr, "millstream: cannot write %s: %s\n", c->json_profile, strerror(errno));
+    return EXIT_OUTPUT;
+}
+
 static void on_end(void *user, mill_query *query, int code)
 {
     struct command *c = user;
@@ -606,6 +660,7 @@ static void on_end(void *user, mill_query *query, int code)
         pthread_mutex_lock(&c->progress->lock);
         pthread_mutex_unlock(&c->progress->lock);
     }
+    put_profiles(c, query);
     mill_query_stats(query, &s);
     c->query_count++;
     c->total.rows_in += s.rows_in;
@@ -640,13 +695,18 @@ static int run_script(struct command *c)
                                              .on_end = on_end};
     struct mill_error error = {0};
     struct progress progress;
-    int code = open_engine(c, &error), unwritten;
+    int code = open_profiles(c), unwritten;
 
+    if (code != 0)
+        return code;
+    code = open_engine(c, &error);
     if (code == MILL_OK) {
         running_engine = c->engine;
         progress_start(&progress, c);
         c->progress = &progress;
-        code = mill_execute(c->engine, c->sql, &callbacks, &error);
+        code = c->analyze ? mill_explain_analyze(c->engine, c->sql, c->printer.format == PRINT_JSON,
+                                                 &callbacks, &error)
+                          : mill_execute(c->engine, c->sql, &callbacks, &error);
         c->progress = NULL;
         progress_end(&progress);
         running_engine = NULL;
@@ -656,6 +716,8 @@ static int run_script(struct command *c)
     if (code != MILL_OK)
         code = report(c, &error);
     unwritten = summary(c, &c->total);
+    if (unwritten == 0)
+        unwritten = close_profiles(c);
     return code != 0 ? code : unwritten;
 }
 
@@ -682,7 +744,7 @@ static int check_script(struct command *c)
 
 static int explain_script(struct command *c)
 {
-    return plan_script(c, true);
+    return c->analyze ? run_script(c) : plan_script(c, true);
 }
 
 static void each_function(void *user, const char *name, const char *signature,

@@ -12,7 +12,7 @@
  * resume() on the stage until it says OP_READY. Only end_step() and operators that emit more than they get ever
  * have something of their own to resume; firing runs in bounded turns (about 4 batches per call, op_context.work).
  *
- * Threads: one shard.   Errors: OP_FAILED with out->error filled.   Includes: batch.h, snapshot.h, error.h
+ * Threads: one shard.   Errors: OP_FAILED with out->error filled.   Includes: batch.h, snapshot.h, shape.h, error.h
  */
 #ifndef MILL_OP_H
 #define MILL_OP_H
@@ -20,6 +20,7 @@
 #include "core/batch.h"
 #include "core/error.h"
 #include "core/expr/expr.h"
+#include "core/state/shape.h"
 #include "core/state/snapshot.h"
 
 #define TURN_WORK 16384 /* groups: about a millisecond */
@@ -55,6 +56,7 @@ struct op_counters {
     uint64_t consumed;   /* stateful: input rows whose last window has fired or that went into
                                         * a final result: in == consumed + filtered + late + dead + held */
     uint64_t null_time, sum_overflow, decimal_overflow, state_rows;
+    uint64_t fired; /* windows that had results */
     int64_t
         waits_for; /* least watermark that closes something held, in the operator's unit; 0 and !waits: none */
     bool waits;
@@ -89,6 +91,12 @@ struct op_link {
     uint32_t port;
 };
 
+/* What a stateful operator keeps, for EXPLAIN ANALYZE. */
+struct op_state {
+    struct table_shape tables; /* over all of them */
+    uint64_t table_count;
+};
+
 struct op_vtable {
     const char *name;
     enum op_progress (*begin_step)(struct op *op, const struct step_time *t); /* may be NULL */
@@ -101,6 +109,8 @@ struct op_vtable {
     bool (*restore)(struct op *op,
                     struct snapshot_reader *from); /* on a fresh op; false: damaged or no memory */
     bool (*valid)(const struct op *op);            /* walker, may be NULL */
+    /* Adds its tables to @state, with the probes of about @sample groups of each (0: of none). NULL: stateless */
+    void (*inspect)(const struct op *op, uint32_t sample, struct op_state *state);
     void (*close)(struct op *op);
 };
 

@@ -875,6 +875,12 @@ static bool count_valid(const struct op *op)
            n->in == n->consumed + n->filtered + n->late + n->dead + n->held;
 }
 
+static void count_inspect(const struct op *op, uint32_t sample, struct op_state *state)
+{
+    table_inspect(&((const struct count_op *)op)->table, sample, &state->tables);
+    state->table_count++;
+}
+
 static void count_close(struct op *op)
 {
     struct count_op *c = (struct count_op *)op;
@@ -914,6 +920,7 @@ static const struct op_vtable count_vtable = {.name = "count window",
                                               .snapshot = count_snapshot,
                                               .restore = count_restore,
                                               .valid = count_valid,
+                                              .inspect = count_inspect,
                                               .close = count_close};
 
 struct op *op_count_window_new(struct op_context *context, const struct phys_node *node)

@@ -218,6 +218,12 @@ static bool group_valid(const struct op *op)
            c->in == c->consumed + c->filtered + c->late + c->dead + c->held;
 }
 
+static void group_inspect(const struct op *op, uint32_t sample, struct op_state *state)
+{
+    table_inspect(&((const struct group_op *)op)->table, sample, &state->tables);
+    state->table_count++;
+}
+
 static void group_close(struct op *op)
 {
     struct group_op *g = (struct group_op *)op;
@@ -239,6 +245,7 @@ static const struct op_vtable group_vtable = {.name = "group",
                                               .snapshot = group_snapshot,
                                               .restore = group_restore,
                                               .valid = group_valid,
+                                              .inspect = group_inspect,
                                               .close = group_close};
 
 struct op *op_group_new(struct op_context *context, const struct phys_node *node)

@@ -375,6 +375,15 @@ static enum op_progress preagg_end_step(struct op *op, const struct step_time *t
     return preagg_go_on(op, t);
 }
 
+static void preagg_inspect(const struct op *op, uint32_t sample, struct op_state *state)
+{
+    const struct preagg *p = (const struct preagg *)op;
+
+    for (uint32_t i = 0; i < p->slices.count; i++)
+        table_inspect(&p->slices.items[i]->table, sample, &state->tables);
+    state->table_count += p->slices.count;
+}
+
 static void preagg_close(struct op *op)
 {
     struct preagg *p = (struct preagg *)op;
@@ -398,6 +407,7 @@ static const struct op_vtable preagg_vtable = {.name = "partial aggregate",
                                                .push = preagg_push,
                                                .end_step = preagg_end_step,
                                                .resume = preagg_go_on,
+                                               .inspect = preagg_inspect,
                                                .close = preagg_close};
 
 struct op *op_preagg_new(struct op_context *context, const struct phys_node *node)

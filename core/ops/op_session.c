@@ -622,6 +622,12 @@ static bool session_valid(const struct op *op)
            c->in == c->consumed + c->filtered + c->late + c->dead + c->held;
 }
 
+static void session_inspect(const struct op *op, uint32_t sample, struct op_state *state)
+{
+    table_inspect(&((const struct session_op *)op)->table, sample, &state->tables);
+    state->table_count++;
+}
+
 static void session_close(struct op *op)
 {
     struct session_op *s = (struct session_op *)op;
@@ -654,6 +660,7 @@ static const struct op_vtable session_vtable = {.name = "session",
                                                 .snapshot = session_snapshot,
                                                 .restore = session_restore,
                                                 .valid = session_valid,
+                                                .inspect = session_inspect,
                                                 .close = session_close};
 
 struct op *op_session_new(struct op_context *context, const struct phys_node *node)

@@ -415,6 +415,15 @@ static bool window_valid(const struct op *op)
                                   op->counters.dead + op->counters.held;
 }
 
+static void window_inspect(const struct op *op, uint32_t sample, struct op_state *state)
+{
+    const struct window_op *w = (const struct window_op *)op;
+
+    for (uint32_t i = 0; i < w->slices.count; i++)
+        table_inspect(&w->slices.items[i]->table, sample, &state->tables);
+    state->table_count += w->slices.count;
+}
+
 static void window_close(struct op *op)
 {
     struct window_op *w = (struct window_op *)op;
@@ -445,6 +454,7 @@ static const struct op_vtable window_vtable = {.name = "window",
                                                .snapshot = window_snapshot,
                                                .restore = window_restore,
                                                .valid = window_valid,
+                                               .inspect = window_inspect,
                                                .close = window_close};
 
 /* Key columns of the input and of the partials' batches (0, 1, ...; those have the same types in front). */

@@ -354,6 +354,7 @@ static void emitted(struct window_op *w)
 
     free_order(w);
     f->filled = table_is_filled(f->table);
+    w->op.counters.fired += f->count > 0;
     if (f->table == &w->merged)
         w->merged_hint = f->count;
     if (f->table == &w->merged)

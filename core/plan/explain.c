@@ -235,6 +235,11 @@ static void label_add(char *to, size_t room, const char *before, const char *tex
     snprintf(to + used, room - used, "%s%s", before, text);
 }
 
+const char *node_name(const struct phys_node *node)
+{
+    return names[node->kind];
+}
+
 const char *node_label(const struct phys_node *node, char *to, size_t room)
 {
     const bool grouped = node->kind == NODE_PREAGG || node->kind == NODE_WINDOW ||

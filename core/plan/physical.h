@@ -172,6 +172,8 @@ struct phys_plan {
     const struct zone *zone; /* the session's; NULL: UTC */
 };
 
+/* "GroupAggregate" */
+const char *node_name(const struct phys_node *node);
 /* As EXPLAIN names it, with its table or keys: "GroupAggregate[3] by url". */
 const char *node_label(const struct phys_node *node, char *to, size_t room);
 

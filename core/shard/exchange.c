@@ -12,6 +12,7 @@
 struct exchange {
     struct op op;
     struct shard *shard;
+    struct traffic *traffic;
     const struct phys_node *node;
     const struct mill_schema *schema;
     uint32_t edge, shard_count;
@@ -64,6 +65,7 @@ static enum op_progress direct_push(struct op *op, uint32_t port, struct batch *
     (void)t;
     op->counters.in += batch->live;
     op->counters.out += batch->live;
+    x->traffic->batches++;
     CHECK(op->link_count == 1);
     exchange_number(op, batch);
     return op->links[0].to->vtable->push(op->links[0].to, op->links[0].port, batch, x->time);
@@ -117,17 +119,50 @@ static void group_rows(struct exchange *x)
     memset(x->next, 0, x->shard_count * sizeof *x->next);
 }
 
+static uint64_t column_bytes(const struct column *c, uint32_t rows, const struct mill_type *type)
+{
+    const struct mill_view *views = c->values;
+    uint64_t bytes = (uint64_t)rows * type_width(type);
+
+    for (uint32_t i = 0; i < c->child_count; i++)
+        bytes += column_bytes(&c->children[i], rows, &type->fields[i].type);
+    for (uint32_t i = 0; type_phys(type) == PHYS_VIEW && i < rows; i++)
+        bytes += column_valid(c, i) && views[i].length > 12 ? views[i].length : 0;
+    return bytes;
+}
+
+/* What is in a copied batch: values, and texts that do not lie in them. */
+static uint64_t payload(const struct batch *batch, const struct mill_schema *schema)
+{
+    uint64_t bytes = 0;
+
+    for (uint32_t i = 0; i < schema->field_count; i++)
+        bytes += column_bytes(&batch->columns[i], batch->rows, &schema->fields[i].type);
+    return bytes;
+}
+
 static bool send_open(struct exchange *x, uint32_t q)
 {
     struct edge_out *out = &x->shard->out[x->edge];
+    struct batch *batch = x->open[q];
+    uint64_t rows, bytes;
+    bool lent;
 
-    if (x->open[q] == NULL)
+    if (batch == NULL)
         return true;
-    if (!ring_push(&out->rings[q], x->open[q])) {
+    rows = batch->live;
+    lent = batch->lent != NULL;
+    bytes = x->shard->profile != NULL && !lent ? payload(batch, x->schema) : 0;
+    if (!ring_push(&out->rings[q], batch)) {
         x->shard->probes[PROBE_RING_FULL]++;
+        x->traffic->ring_full++;
         return false;
     }
     x->open[q] = NULL;
+    x->traffic->batches++;
+    x->traffic->lent += lent;
+    x->traffic->rows += rows;
+    x->traffic->bytes += bytes;
     return true;
 }
 
@@ -137,10 +172,12 @@ static struct batch *take_batch(struct exchange *x, bool *failed)
     struct pool *pool = x->shard->out[x->edge].pool;
     struct batch *batch = pool_take(pool);
 
-    if (batch == NULL && pool_exhausted(pool))
+    if (batch == NULL && pool_exhausted(pool)) {
         x->shard->probes[PROBE_POOL_EMPTY]++;
-    else if (batch == NULL)
+        x->traffic->pool_empty++;
+    } else if (batch == NULL) {
         *failed = true;
+    }
     return batch;
 }
 
@@ -330,8 +367,13 @@ static enum op_progress exchange_go_on(struct op *op, const struct step_time *t)
         for (uint32_t q = 0; q < x->shard_count; q++)
             send_open(x, q);
         tell_reached(x);
-        x->shard->probes[x->in->class_ == CLASS_FIRED ? PROBE_SUSPENDED_FIRING
-                                                      : PROBE_SUSPENDED_ROWS]++;
+        if (x->in->class_ == CLASS_FIRED) {
+            x->shard->probes[PROBE_SUSPENDED_FIRING]++;
+            x->traffic->suspended_end++;
+        } else {
+            x->shard->probes[PROBE_SUSPENDED_ROWS]++;
+            x->traffic->suspended_rows++;
+        }
         return OP_BUSY;
     }
     batch_release(x->in);
@@ -372,6 +414,7 @@ static enum op_progress exchange_flush(struct op *op, const struct step_time *t)
         all = send_open(x, q) && all;
     if (all)
         return OP_READY;
+    x->traffic->suspended_end++;
     /* Held up by one receiver; the others have all there is, which they cannot see before the step is done. */
     for (uint32_t q = 0; q < x->shard_count; q++)
         if (x->to_shard == UINT32_MAX || q == x->to_shard)
@@ -435,6 +478,7 @@ struct op *op_exchange_new(struct shard *shard, const struct phys_node *node)
                         .heap = &shard->heap,
                         .id = node->id};
     x->shard = shard;
+    x->traffic = &shard->traffic[node->id];
     x->node = node;
     x->schema = &node->schema;
     x->shard_count = job->shard_count;

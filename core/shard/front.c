@@ -381,12 +381,14 @@ static void front_decode(struct shard *shard)
     const struct source_run *run = &shard->job->sources[front->entry->source];
     struct batch *batch = shard_take_batch(&shard->context, decoded_columns(run->node));
     struct op *op = shard->ops[run->node->id];
+    uint32_t outer;
     int more;
 
     if (batch == NULL) {
         shard_fail(shard);
         return;
     }
+    outer = profile_enter(shard->profile, PART_EDGE, run->node->id);
     more = front->decoder->vtable->decode(front->decoder, batch, &shard->error);
     if (more < 0 || shard->error.code != MILL_OK) {
         batch_release(batch);
@@ -407,6 +409,7 @@ static void front_decode(struct shard *shard)
     case OP_BUSY: stage->blocked = true; break;
     default: break;
     }
+    profile_leave(shard->profile, outer);
 }
 
 /* Before the end: what the step's rows were. */

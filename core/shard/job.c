@@ -52,8 +52,15 @@ static bool job_make_shards(struct job *job)
         shard->stages = heap_zalloc(&job->heap, job->stage_count * sizeof *shard->stages);
         shard->totals = heap_zalloc(&job->heap, nodes * sizeof *shard->totals);
         shard->accounts = heap_zalloc(&job->heap, nodes * sizeof *shard->accounts);
-        if (shard->stages == NULL || shard->totals == NULL || shard->accounts == NULL)
+        shard->traffic = heap_zalloc(&job->heap, nodes * sizeof *shard->traffic);
+        if (shard->stages == NULL || shard->totals == NULL || shard->accounts == NULL ||
+            shard->traffic == NULL)
             return false;
+        if (job->profiled) {
+            shard->profile = profile_new(&job->heap, job->env, job->plan);
+            if (shard->profile == NULL)
+                return false;
+        }
         for (uint32_t n = 0; n < nodes; n++)
             heap_open_account(&shard->accounts[n], job->env, &shard->heap);
         if (job->config.roundtrip_seed != 0)
@@ -118,12 +125,14 @@ struct job *job_new(const struct job_config *config, struct mill_error *error)
     job->stage_count = job->shard_count == 1 ? 1 : config->plan->stage_count;
     job->first_stage = job->shard_count == 1 ? 0 : 1;
     job->inline_only = config->inline_only;
+    job->profiled = config->profiled;
     job->on_batch = config->on_batch;
     job->on_batch_user = config->on_batch_user;
     job->stop = config->stop;
     job->has_processing_time = plan_needs_clock(config->plan);
     job->start_clock_ns = env->clock.wall_ns(env->self);
     job->start_mono_ns = env->clock.mono_ns(env->self);
+    job->start_ticks = profile_clock(env);
     if (!job_make(job)) {
         mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory for a query of %u operators",
                   config->plan->node_count);
@@ -154,6 +163,8 @@ void job_free(struct job *job)
         heap_free(&job->heap, shard->stages, job->stage_count * sizeof *shard->stages);
         heap_free(&job->heap, shard->totals, nodes * sizeof *shard->totals);
         heap_free(&job->heap, shard->accounts, nodes * sizeof *shard->accounts);
+        heap_free(&job->heap, shard->traffic, nodes * sizeof *shard->traffic);
+        profile_free(&job->heap, shard->profile);
         heap_free(&job->heap, shard, sizeof *shard);
     }
     heap_free(&job->heap, job->shards, job->shard_count * sizeof *job->shards);
@@ -178,17 +189,25 @@ static void shard_finish(struct shard *shard)
 
     for (uint32_t n = 0; shard->ops != NULL && n < job->plan->node_count; n++) {
         struct op *op = shard->ops[n];
+        uint32_t outer;
+        int code;
 
         if (op == NULL)
             continue;
         shard->totals[n] = op->counters;
-        if (job->plan->nodes[n]->kind == NODE_SINK &&
-            op_sink_finish(op, discard, &shard->error) != MILL_OK && !failed)
+        if (job->plan->nodes[n]->kind != NODE_SINK)
+            continue;
+        outer = profile_enter(shard->profile, PART_RUN, n);
+        code = op_sink_finish(op, discard, &shard->error);
+        profile_leave(shard->profile, outer);
+        if (code != MILL_OK && !failed)
             shard_fail(shard);
     }
+    if (shard->profile != NULL)
+        profile_stop(shard->profile);
 }
 
-static struct op_counters job_totals(const struct job *job, uint32_t node)
+struct op_counters job_totals(const struct job *job, uint32_t node)
 {
     struct op_counters sum = {0};
 
@@ -206,6 +225,7 @@ static struct op_counters job_totals(const struct job *job, uint32_t node)
         sum.null_time += c->null_time;
         sum.sum_overflow += c->sum_overflow;
         sum.far_future += c->far_future;
+        sum.fired += c->fired;
         sum.decimal_overflow += c->decimal_overflow;
     }
     return sum;
@@ -249,6 +269,7 @@ static int job_check_conservation(struct job *job, struct mill_error *error)
 static void job_ended(struct job *job)
 {
     job->end_mono_ns = job->env->clock.mono_ns(job->env->self);
+    job->end_ticks = profile_clock(job->env);
     /* R14, with A14 in job_stats() */
     at_store_release(&job->state, JOB_ENDED);
 }
@@ -299,6 +320,8 @@ static void shard_main(void *arg)
         shard_turn(shard);
         shard_idle(shard);
     }
+    if (shard->profile != NULL)
+        profile_pause(shard->profile);
     barrier(job, &job->left);
     shard_finish(shard);
     shard_close_ops(shard);
@@ -372,8 +395,11 @@ int job_turn(struct job *job, int32_t only, uint32_t *work, bool *ended, struct 
         return mill_fail(error, MILL_E_STATE, 0, 0,
                          "a query driven by turns belongs to the thread that made its first turn");
     for (uint32_t i = 0; i < job->shard_count; i++) {
-        if ((only < 0 || (uint32_t)only == i) && !shard_ended(job->shards[i]))
+        if ((only < 0 || (uint32_t)only == i) && !shard_ended(job->shards[i])) {
             *work += shard_turn(job->shards[i]);
+            if (job->profiled)
+                profile_pause(job->shards[i]->profile);
+        }
         all = all && shard_ended(job->shards[i]);
     }
     if (!all)

@@ -9,7 +9,7 @@
  *
  * Shared words and their orders: docs/CONCURRENCY.md. Everything not atomic belongs to one shard, or to the
  * holder of the token, or is written before the threads start.
- * Includes: physical.h, op.h, ring.h
+ * Includes: physical.h, op.h, profile.h, ring.h
  */
 #ifndef MILL_JOB_H
 #define MILL_JOB_H
@@ -17,6 +17,7 @@
 #include "core/ops/op.h"
 #include "core/plan/physical.h"
 #include "core/ring.h"
+#include "core/shard/profile.h"
 
 #define SPLITS_MAX 65536u
 #define NO_SPLIT UINT32_MAX
@@ -191,6 +192,8 @@ struct shard {
     uint32_t released_head, released_tail, released_mask;
     bool open;
     struct op_counters *totals; /* per plan node, when it has left its loop */
+    struct traffic *traffic;    /* per plan node: its own side of exchanges */
+    struct profile *profile;    /* NULL: nobody measures */
     uint64_t rng;               /* round trips */
     uint64_t rows_in, dead_decoded;
     uint32_t idle_turns;
@@ -219,12 +222,13 @@ struct job {
     int32_t *edge_of_node; /* per plan node: edge number or -1 */
     struct source_run *sources;
     uint32_t source_count, initial_splits;
-    bool inline_only, has_processing_time;
+    bool inline_only, has_processing_time, profiled;
     bool crowded; /* more shards than cpus */
     enum idle idle;
     int64_t start_clock_ns, start_mono_ns, end_mono_ns;
-    at_u32 state;    /* enum job_state */
-    uint64_t driver; /* thread that makes the turns */
+    uint64_t start_ticks, end_ticks; /* while profiled: at the same moments */
+    at_u32 state;                    /* enum job_state */
+    uint64_t driver;                 /* thread that makes the turns */
 
     /* under the token */
     OWN_LINE at_u32 token;
@@ -335,7 +339,7 @@ struct job_config {
     const struct mill_config *config;
     const struct phys_plan *plan;
     struct budget *budget;
-    bool inline_only;
+    bool inline_only, profiled;
     int (*on_batch)(void *user, const struct batch *batch, const struct mill_schema *schema);
     void *on_batch_user;
     at_u32 *stop; /* must outlive the job */
@@ -346,6 +350,21 @@ void job_free(struct job *job);
 /* On the caller's thread: one turn of every shard, or of shard @only if it is not negative. */
 int job_turn(struct job *job, int32_t only, uint32_t *work, bool *ended, struct mill_error *error);
 void job_stats(const struct job *job, struct mill_stats *out);
+/* Of all shards: what has been counted at a node. */
+struct op_counters job_totals(const struct job *job, uint32_t node);
+
+/* profile_report.c: as mill_query_profile(). */
+bool job_profile(const struct job *job, uint32_t shard, struct mill_profile *out);
+/* Operator @n, label and inputs left out; only where job_profile() is true. */
+void job_profile_operator(const struct job *job, uint32_t shard, uint32_t n,
+                          struct mill_operator_profile *out);
+/* profile_text.c: what EXPLAIN ANALYZE prints, in the memory of @arena. False: as job_profile(), or no memory. */
+bool job_profile_text(const struct job *job, struct arena *arena, bool json,
+                      void (*text)(void *user, const char *text, size_t bytes), void *user);
+/* profile_json.c: the same as one JSON object. */
+void profile_json(const struct job *job, const struct mill_profile *all,
+                  const struct mill_operator_profile *operators,
+                  void (*text)(void *user, const char *text, size_t bytes), void *user);
 
 /* shard.c */
 bool shard_open(struct shard *shard);

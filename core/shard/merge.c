@@ -246,10 +246,18 @@ static enum edge_state hand_on(struct shard *shard, uint32_t edge, struct batch 
     }
 }
 
+/* Looking for something to receive is the engine's time, what is done with it the exchange's. */
+static uint32_t receive_begins(struct shard *shard, uint32_t edge)
+{
+    return profile_enter(shard->profile, PART_EDGE, shard->job->edges[edge].node->id);
+}
+
 /* A whole batch of another shard, borrowed: nothing of it is written or allocated in by us. */
 static enum edge_state hand_on_whole(struct shard *shard, uint32_t edge, struct batch *batch)
 {
+    const uint32_t outer = receive_begins(shard, edge);
     struct batch *shell = shard_take_batch(&shard->context, batch->column_count);
+    enum edge_state state;
 
     if (shell == NULL || !batch_borrow(shell, batch)) {
         batch_release(shell);
@@ -258,7 +266,9 @@ static enum edge_state hand_on_whole(struct shard *shard, uint32_t edge, struct 
         return EDGE_FAILED;
     }
     batch_release(batch); /* ours; the shell keeps its share */
-    return hand_on(shard, edge, shell);
+    state = hand_on(shard, edge, shell);
+    profile_leave(shard->profile, outer);
+    return state;
 }
 
 static enum edge_state receive_from_cutter(struct shard *shard, struct stage *stage, uint32_t edge,
@@ -387,6 +397,25 @@ static bool merge_into(struct shard *shard, uint32_t edge, const struct step_ent
     return true;
 }
 
+static enum edge_state hand_on_merged(struct shard *shard, uint32_t edge,
+                                      const struct step_entry *entry, int32_t first,
+                                      struct position *other)
+{
+    const uint32_t outer = receive_begins(shard, edge);
+    struct batch *out = merged_begin(shard, edge, edge_in(shard, edge, (uint32_t)first)->head);
+    enum edge_state state;
+
+    if (out == NULL)
+        return EDGE_FAILED;
+    if (!merge_into(shard, edge, entry, out, first, other)) {
+        batch_release(out);
+        return EDGE_FAILED;
+    }
+    state = hand_on(shard, edge, out);
+    profile_leave(shard->profile, outer);
+    return state;
+}
+
 static enum edge_state receive_merged(struct shard *shard, struct stage *stage, uint32_t edge,
                                       const struct step_entry *entry)
 {
@@ -394,7 +423,6 @@ static enum edge_state receive_merged(struct shard *shard, struct stage *stage, 
     struct position best, other;
     uint32_t ended = 0;
     bool blocked, told = false;
-    struct batch *out;
     int32_t j;
 
     for (uint32_t s = 0; s < n; s++) {
@@ -412,14 +440,7 @@ static enum edge_state receive_merged(struct shard *shard, struct stage *stage, 
         return ended == n ? EDGE_ENDED : EDGE_WAITING;
     if (other.class_ == 255 && edge_in(shard, edge, (uint32_t)j)->next == 0)
         return hand_on_whole(shard, edge, sender_take(shard, edge, (uint32_t)j));
-    out = merged_begin(shard, edge, edge_in(shard, edge, (uint32_t)j)->head);
-    if (out == NULL)
-        return EDGE_FAILED;
-    if (!merge_into(shard, edge, entry, out, j, &other)) {
-        batch_release(out);
-        return EDGE_FAILED;
-    }
-    return hand_on(shard, edge, out);
+    return hand_on_merged(shard, edge, entry, j, &other);
 }
 
 enum edge_state edge_receive(struct shard *shard, struct stage *stage, uint32_t edge)

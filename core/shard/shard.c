@@ -89,6 +89,10 @@ static struct op *shard_make_op(struct shard *shard, const struct phys_node *nod
     shard->context.heap = &shard->accounts[node->id];
     op = make_op(shard, node);
     shard->context.heap = &shard->heap;
+    /* With one shard an exchange hands on and does nothing else. */
+    if (op != NULL && shard->profile != NULL &&
+        (node->kind != NODE_EXCHANGE || shard->job->shard_count > 1))
+        profile_measure(shard->profile, op);
     return op;
 }
 
@@ -201,6 +205,8 @@ bool shard_open(struct shard *shard)
 {
     struct job *job = shard->job;
 
+    if (shard->profile != NULL)
+        profile_start(shard->profile);
     heap_open(&shard->heap, job->env, job->budget);
     shard->open = true;
     shard->context = (struct op_context){.heap = &shard->heap,
@@ -377,7 +383,7 @@ static void shard_publish(struct shard *shard)
     at_store_relaxed(&shard->live.watermark_us, shard_watermark(shard));
 }
 
-uint32_t shard_turn(struct shard *shard)
+static uint32_t turn(struct shard *shard)
 {
     uint32_t work = shard_drain(shard);
 
@@ -399,6 +405,27 @@ uint32_t shard_turn(struct shard *shard)
     if (shard->error.code != MILL_OK)
         shard_fail(shard);
     shard->idle_turns = work > 0 ? 0 : shard->idle_turns + 1;
+    return work;
+}
+
+static bool is_blocked(const struct shard *shard)
+{
+    for (uint32_t x = 0; x < shard->job->stage_count; x++)
+        if (shard->stages[x].blocked)
+            return true;
+    return false;
+}
+
+uint32_t shard_turn(struct shard *shard)
+{
+    struct profile *profile = shard->profile;
+    uint32_t work;
+
+    if (LIKELY(profile == NULL))
+        return turn(shard);
+    profile_turn_begin(profile);
+    work = turn(shard);
+    profile_turn_end(profile, work, is_blocked(shard), shard->probes[PROBE_WAITED_FOR_BYTES]);
     return work;
 }
 

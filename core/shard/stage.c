@@ -352,7 +352,7 @@ static uint32_t stage_receive(struct shard *shard, struct stage *stage,
         case EDGE_BUSY: stage->blocked = true; return 1;
         case EDGE_WORKED: stage->next_edge++; return 1;
         case EDGE_ENDED: ended++; break;
-        case EDGE_WAITING: break;
+        case EDGE_WAITING: shard->traffic[shard->job->edges[e].node->id].empty++; break;
         }
     }
     /* A3: the front has published the step's watermark */

@@ -271,15 +271,30 @@ static void cut_end(struct shard *shard, uint32_t split)
     enter_empty(shard, split, flags);
 }
 
+static enum cut measured_cut(struct shard *shard, const struct split *s, struct piece *piece,
+                             struct mill_error *error)
+{
+    const struct source_run *run = &shard->job->sources[s->source];
+    const uint32_t outer = profile_enter(shard->profile, PART_READ, run->node->id);
+    const enum cut cut = run->source->vtable->cut(run->source, s->local, piece, error);
+
+    if (cut == CUT_WAIT && shard->profile != NULL)
+        shard->profile->waits_for = run->node->id;
+    if (cut == CUT_WAIT)
+        profile_forget(shard->profile, outer);
+    else
+        profile_leave(shard->profile, outer);
+    return cut;
+}
+
 static uint32_t cut_split(struct shard *shard, uint32_t split, bool *waits)
 {
     struct job *job = shard->job;
     struct split *s = &job->splits[split];
-    struct source *source = job->sources[s->source].source;
     struct piece piece = {0};
     struct mill_error error = {0};
 
-    switch (source->vtable->cut(source, s->local, &piece, &error)) {
+    switch (measured_cut(shard, s, &piece, &error)) {
     case CUT_DATA: take_entry(shard, entry_write(shard, split, 0, &piece)); return 1;
     case CUT_WAIT: *waits = true; return 0;
     case CUT_END: cut_end(shard, split); return 1;
@@ -390,11 +405,18 @@ uint32_t shard_pump(struct shard *shard)
 
     for (uint32_t i = 0; i < job->source_count; i++) {
         struct source_run *run = &job->sources[i];
+        uint32_t outer, pumped;
 
         if (run->source->vtable->pump == NULL || at_load_relaxed(&run->pumping) != 0 ||
             at_exchange_acquire(&run->pumping, 1) != 0)
             continue;
-        work += run->source->vtable->pump(run->source, shard->idle_turns > 16, &shard->error);
+        outer = profile_enter(shard->profile, PART_READ, run->node->id);
+        pumped = run->source->vtable->pump(run->source, shard->idle_turns > 16, &shard->error);
+        if (pumped > 0)
+            profile_leave(shard->profile, outer);
+        else
+            profile_forget(shard->profile, outer);
+        work += pumped;
         at_store_release(&run->pumping, 0);
     }
     return work;

@@ -329,7 +329,7 @@ struct ast_statement {
     struct ast_at at;
     const char *source; /* as written, ${} replaced; not of statements inside others */
     struct ast_name name;
-    bool if_not_exists, if_exists, temporary, or_replace, overwrite, analyze;
+    bool if_not_exists, if_exists, temporary, or_replace, overwrite, analyze, json;
     /* CREATE TABLE */
     struct ast_column *columns;
     uint32_t column_count;

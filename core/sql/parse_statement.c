@@ -351,6 +351,8 @@ static struct ast_statement *parse_explain(struct parser *p)
     advance(p);
     if (accept(p, "ANALYZE")) {
         s->analyze = true;
+        accept(p, ",");
+        s->json = accept(p, "JSON_EXECUTION_PLAN");
     } else if (accept2(p, "PLAN", "FOR")) {
         ;
     } else {
@@ -363,6 +365,9 @@ static struct ast_statement *parse_explain(struct parser *p)
                 i = (size_t)-1;
             }
     }
+    if (!is(p, "INSERT") && !is(p, "EXECUTE") && !is(p, "STATEMENT") && !is(p, "BEGIN") &&
+        !is(p, "SELECT") && !is(p, "VALUES") && !is(p, "WITH") && !is(p, "("))
+        fail_expected(p, "a query: SELECT, VALUES, WITH, INSERT or STATEMENT SET");
     s->inner = arena_array(p->arena, struct ast_statement *, 1);
     s->inner_count = 1;
     s->inner[0] = is(p, "INSERT") ? parse_insert(p)

@@ -543,6 +543,41 @@ bool table_valid(const struct table *table)
            table->groups <= table->capacity;
 }
 
+/* ---- shape ---- */
+
+static uint64_t probes_of(const struct table *table, uint32_t id)
+{
+    uint64_t b = bucket_of(table, table->group_words[id]);
+
+    for (uint64_t probes = 1; probes <= table->buckets;
+         probes++, b = (b + 1) & (table->buckets - 1))
+        for (uint32_t s = 0; s < BUCKET; s++)
+            if (table->ids[b * BUCKET + s] == id + 1)
+                return probes;
+    return 0;
+}
+
+void table_inspect(const struct table *table, uint32_t sample, struct table_shape *shape)
+{
+    const bool single = table->layout == NULL || table->layout->count == 0;
+    const uint32_t groups = table->groups;
+    const uint32_t stride = sample > 0 ? max_u32(1, groups / sample) : 1;
+
+    shape->groups += groups;
+    shape->slots += single                 ? groups
+                    : table->index != NULL ? table->index_room
+                                           : table->buckets * BUCKET;
+    shape->bytes += table_bytes(table);
+    for (uint32_t id = 0; sample > 0 && id < groups; id += stride) {
+        const bool placed = !single && table->index == NULL && id != table->null_group;
+        const uint64_t probes = placed ? probes_of(table, id) : 1;
+
+        shape->probed++;
+        shape->probes += probes;
+        shape->probes_max = max_u64(shape->probes_max, probes);
+    }
+}
+
 /* ---- snapshots ---- */
 
 void table_key_snapshot(const struct table *table, uint32_t id, struct snapshot_writer *to)

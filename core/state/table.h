@@ -17,6 +17,7 @@
 #define MILL_TABLE_H
 
 #include "core/batch.h"
+#include "core/state/shape.h"
 #include "core/state/snapshot.h"
 
 #define TABLE_NO_GROUP UINT32_MAX
@@ -98,6 +99,9 @@ uint32_t table_adopt(struct table *table, const struct table *from, uint32_t id)
 /* Adds the one group of a table without key columns. */
 bool table_single(struct table *table);
 bool table_valid(const struct table *table);
+
+/* Adds to @shape; looks for about @sample groups, evenly spread (0: for none). */
+void table_inspect(const struct table *table, uint32_t sample, struct table_shape *shape);
 uint64_t table_bytes(const struct table *table);
 
 static inline void *table_state(const struct table *table, uint32_t id)
