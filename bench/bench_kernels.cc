@@ -212,6 +212,34 @@ template <uint32_t parts> work partition(size_t rows)
             }};
 }
 
+work sum_bounds(size_t rows)
+{
+    return {rows, rows * 8, [rows, v = reals(rows)](const mk_table *t, answer *a) {
+                double lanes[8] = {};
+                int64_t bound[2];
+
+                t->agg->sum_bounds_f64(v.data(), rows, 3, lanes, bound);
+                benchmark::DoNotOptimize(lanes);
+                note(a, lanes, 8);
+                note(a, bound, 2);
+            }};
+}
+
+work running_max(size_t rows)
+{
+    return {rows, rows * 8,
+            [rows, v = numbers(rows, 1u << 30), out = array<int64_t>(batch)](const mk_table *t,
+                                                                             answer *a) mutable {
+                int64_t most = INT64_MIN;
+
+                in_batches(rows, batch, [&](size_t i, size_t n) {
+                    most = t->running_max_i64(v.data() + i, n, most, out.data());
+                    note(a, out.data(), n);
+                });
+                note(a, &most, 1);
+            }};
+}
+
 // ---- tables of groups ----
 
 int64_t spread(uint64_t i)
@@ -263,6 +291,45 @@ template <size_t groups> work probe(size_t rows)
                         t->agg->probe_i64(&groups_of->b, keys.data() + i, n, out.data());
 
                     note(a, &missing, 1);
+                    note(a, out.data(), n);
+                });
+            }};
+}
+
+// An array by key, every second key there.
+template <uint32_t room> work index_of(size_t rows)
+{
+    array<uint32_t> ids(room);
+
+    for (uint32_t i = 0; i < room; i += 2)
+        ids[i] = i / 2 + 1;
+    return {rows, rows * 8,
+            [rows, ids, keys = numbers(rows, room),
+             out = array<uint32_t>(batch)](const mk_table *t, answer *a) mutable {
+                const mk_index index = {ids.data(), 0, room};
+
+                in_batches(rows, batch, [&](size_t i, size_t n) {
+                    const size_t missing =
+                        t->agg->index_i64(&index, keys.data() + i, n, out.data());
+
+                    note(a, &missing, 1);
+                    note(a, out.data(), n);
+                });
+            }};
+}
+
+work states(size_t rows)
+{
+    const auto keys = numbers(rows, 10000);
+    array<uint32_t> ids(rows);
+
+    for (size_t i = 0; i < rows; i++)
+        ids[i] = (uint32_t)keys[i] + 1;
+    return {rows, rows * 4,
+            [rows, ids, memory = std::make_shared<array<char>>(640000),
+             out = array<char *>(batch)](const mk_table *t, answer *a) mutable {
+                in_batches(rows, batch, [&](size_t i, size_t n) {
+                    t->agg->states_of(ids.data() + i, n, memory->data(), 64, out.data());
                     note(a, out.data(), n);
                 });
             }};
@@ -661,6 +728,11 @@ constexpr struct {
                {"slice_starts/1M", MK(slice_starts), starts<1000000>},
                {"sum_i64", AGG(sum_i64), sum},
                {"sum_lanes_f64", AGG(sum_lanes_f64), sum_lanes},
+               {"sum_bounds_f64", AGG(sum_bounds_f64), sum_bounds},
+               {"running_max_i64", MK(running_max_i64), running_max},
+               {"index_i64/100", AGG(index_i64), index_of<100>},
+               {"index_i64/10k", AGG(index_i64), index_of<10000>},
+               {"states_of", AGG(states_of), states},
                {"order_f64", AGG(order_f64), order},
                {"hash_i64", AGG(hash_i64), hash},
                {"hash_join", AGG(hash_join), hash_two},

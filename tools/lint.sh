@@ -38,5 +38,10 @@ if command -v clang-format >/dev/null; then
     [ -z "$found" ] || while read -r line; do complain "not formatted (clang-format -i): $line"; done <<<"$found"
 fi
 
+# 6. every kernel of the tables is measured
+for kernel in $(grep -ohE '\(\*[a-z0-9_]+\)\(' kernels/kernels.h kernels/agg.h | tr -d '(*)'); do
+    grep -qE "(MK|AGG)\($kernel\)" bench/bench_kernels.cc || complain "no line in bench/bench_kernels.cc: kernel $kernel"
+done
+
 echo "lint: $problems problems"
 [ "$problems" -eq 0 ]
