@@ -92,8 +92,8 @@ static const struct {
      "bench latency: rows one by one at fixed times, latency from the intended time; an empty loop "
      "stands "
      "beside.\n"
-     "--driver: the caller's thread makes the turns, or the engine's threads run (2 shards: "
-     "always).\n"
+     "--driver: the caller's thread makes the turns, or the engine's threads run (without it: one\n"
+     "shard turns, several run).\n"
      "--find: the highest rate whose p99 is at most so many microseconds.\n"
      "--hgrm: percentiles as HdrHistogram's plotters read them.\n"},
     {"functions", "functions                  lists the built-in functions\n", NULL},
@@ -105,7 +105,7 @@ static const char help_options[] =
     "options: --shards N        threads, each with its own share of the keys (default: one per "
     "cpu)\n"
     "         --set KEY=VALUE   shards, batch-rows, step-bytes, step-rows, ring-slots, "
-    "memory-limit,\n"
+    "memory-limit, idle,\n"
     "                           or a setting as in SET 'key' = 'value'\n"
     "         -D NAME=VALUE     replaces ${NAME} in the script\n"
     "         --format csv|json|table   of bare SELECTs (default: table on a terminal, else csv)\n"
@@ -234,6 +234,10 @@ static int set_option(struct command *c, const char *pair)
         return memory_size(equals + 1, &c->config.memory_limit)
                    ? 0
                    : bad_usage("--set needs bytes, or a size such as 512mb, in", pair);
+    if (strcmp(key, "idle") == 0) {
+        c->config.idle = equals + 1; /* arguments live as long as the process */
+        return 0;
+    }
     append(&c->settings, "SET '%s' = '%s';", key, equals + 1);
     return 0;
 }
