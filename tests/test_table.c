@@ -411,22 +411,21 @@ static int64_t meeting_number(uint32_t i, uint64_t seed)
     return (int64_t)(h ^ seed);
 }
 
-/* 15 bytes without zeros; the encoded key is 01, these, 00 00. What the first word makes of the hash the second takes back. */
-static void meeting_text(struct opkit *kit, char text[15])
+#define MEETING 16 /* bytes */
+
+/* Without zero bytes. What the first word makes of the hash the second takes back. */
+static void meeting_text(struct opkit *kit, char text[MEETING])
 {
     for (;;) {
-        uint64_t word = 1, h = 18 * 0x9e3779b97f4a7c15u;
-        bool zero = false;
+        uint64_t word = 0, h = MEETING * 0x9e3779b97f4a7c15u;
 
-        for (int i = 1; i < 8; i++)
+        for (int i = 0; i < 8; i++)
             word |= (uint64_t)(1 + opkit_random(kit) % 255) << 8 * i;
-        memcpy(text, (const char *)&word + 1, 7);
+        memcpy(text, &word, 8);
         h = (h ^ word) * 0xd6e8feb86659fd93u;
         word = (h ^ h >> 32) ^ 0x1122334455667788u;
-        memcpy(text + 7, &word, 8);
-        for (int i = 7; i < 15; i++)
-            zero = zero || text[i] == 0;
-        if (!zero)
+        memcpy(text + 8, &word, 8);
+        if (memchr(text, 0, MEETING) == NULL)
             return;
     }
 }
@@ -448,11 +447,11 @@ static void flood(uint32_t column)
     cr_assert(key_batch_open(&keys, &kit.heap));
     table_open(&table, &kit.heap, &layout, 16, 5);
     for (uint32_t i = 0; i < FLOOD; i++) {
-        char text[15];
+        char text[MEETING];
 
         meeting_text(&kit, text);
         ((int64_t *)b->columns[C_BIG].values)[i] = meeting_number(i, table.seed);
-        ((struct mill_view *)b->columns[C_TEXT].values)[i] = batch_view(b, text, 15);
+        ((struct mill_view *)b->columns[C_TEXT].values)[i] = batch_view(b, text, MEETING);
     }
     b->rows = b->live = FLOOD;
     cr_assert(keys_prepare(&layout, b, NULL, b->live, &keys));
@@ -490,4 +489,75 @@ Test(table, numbers_made_to_meet)
 Test(table, texts_made_to_meet)
 {
     flood(C_TEXT);
+}
+
+/* ---- texts as they lie in the batch, and encoded ones ---- */
+
+/* Lengths 0 to 39. A NULL or a zero byte in row 0 makes the whole batch be encoded. */
+static struct batch *texts_batch(struct opkit *kit, bool null, bool zero)
+{
+    struct batch *b = batch_new(&kit->heap, 4096, COLUMNS);
+    struct mill_view *views;
+
+    batch_own_columns(b, &schema);
+    views = b->columns[C_TEXT].values;
+    for (uint32_t i = 0; i < 40; i++) {
+        char text[40];
+
+        memset(text, 'a' + (char)(i % 26), sizeof text);
+        views[i + 1] = batch_view(b, text, i);
+    }
+    views[0] = batch_view(b, zero ? "a\0b" : "b", zero ? 3 : 1); /* "b": the second text, too */
+    if (null) {
+        column_own_validity(b, &b->columns[C_TEXT]);
+        column_set_null(&b->columns[C_TEXT], 0);
+    }
+    b->rows = b->live = 41;
+    return b;
+}
+
+static void plain_and_encoded(uint64_t view_seed)
+{
+    const uint32_t column = C_TEXT;
+    struct opkit kit;
+    struct key_layout layout;
+    struct key_batch keys;
+    struct table table;
+    void *states[3][41];
+
+    fill_fields();
+    opkit_open(&kit, 9, 4096);
+    cr_assert(key_layout_open(&layout, &kit.heap, &schema, &column, 1));
+    cr_assert(key_batch_open(&keys, &kit.heap));
+    table_open(&table, &kit.heap, &layout, 16, 5);
+    cr_assert(table_reserve(&table, 64)); /* states do not move */
+    table.view_seed = view_seed;
+    for (int pass = 0; pass < 3; pass++) {
+        struct batch *b = texts_batch(&kit, pass == 1, pass == 2);
+
+        cr_assert(keys_prepare(&layout, b, NULL, b->live, &keys));
+        cr_assert_eq(keys.raw, pass == 0);
+        cr_assert(table_lookup(&table, &keys, NULL, b->live, states[pass]));
+        batch_free(b);
+    }
+    cr_assert_eq(table.groups, 40 + 2, "%u groups", table.groups); /* NULL and "a\0b" */
+    cr_assert(table_valid(&table));
+    cr_assert_eq(states[0][0], states[0][2]);
+    cr_assert_neq(states[1][0], states[2][0]);
+    for (int i = 1; i < 41; i++) {
+        cr_assert_eq(states[1][i], states[0][i], "text %d beside a NULL", i);
+        cr_assert_eq(states[2][i], states[0][i], "text %d beside a zero byte", i);
+        for (int k = 1; k < i; k++)
+            cr_assert_neq(states[0][i], states[0][k], "texts %d and %d", i, k);
+    }
+    table_close(&table);
+    key_batch_close(&keys);
+    key_layout_close(&layout);
+    opkit_close(&kit);
+}
+
+Test(table, texts_are_the_same_key_plain_and_encoded)
+{
+    plain_and_encoded(0);
+    plain_and_encoded(77);
 }

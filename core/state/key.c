@@ -8,6 +8,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#define TEXT_MARKS 3u /* bytes around the encoding of a text: 01 and 00 00 */
+
 static bool fits_word(enum phys phys)
 {
     return phys >= PHYS_BOOL && phys <= PHYS_F64 && phys != PHYS_I128;
@@ -27,7 +29,12 @@ bool key_layout_open(struct key_layout *layout, struct heap *heap, const struct 
     if (count == 1) {
         layout->phys = type_phys(&layout->parts[0].type);
         layout->narrow = fits_word(layout->phys);
+        layout->text = layout->phys == PHYS_VIEW;
     }
+    layout->stride = 9 * count;
+    for (uint32_t i = 0; i < count; i++)
+        if (!fits_word(type_phys(&layout->parts[i].type)))
+            layout->stride = 0;
     return true;
 }
 
@@ -256,27 +263,117 @@ bool key_view_sound(const struct key_layout *layout, const struct mill_view *vie
     return at == end;
 }
 
-int64_t key_view_hash(const struct mill_view *view)
+/* The last up to 7 bytes, without reading behind them. */
+static inline uint64_t tail_word(const char *data, uint32_t left)
 {
-    const char *data = mill_view_data(view);
-    uint32_t left = view->length;
+    uint64_t word = 0;
+
+    if (left >= 4) {
+        uint32_t first, last;
+
+        memcpy(&first, data, 4);
+        memcpy(&last, data + left - 4, 4);
+        return first | (uint64_t)last << 8 * (left - 4);
+    }
+    for (uint32_t i = 0; i < left; i++)
+        word |= (uint64_t)(uint8_t)data[i] << 8 * i;
+    return word;
+}
+
+/* As in word 0x..00..: bit 7 of the lowest zero byte (and perhaps of higher ones) is set. */
+static inline uint64_t zero_byte(uint64_t word)
+{
+    return (word - 0x0101010101010101u) & ~word & 0x8080808080808080u;
+}
+
+/* Multiply and fold, a word at a time. @zeros: some bit is set if a byte is zero. */
+static inline int64_t bytes_hash(const char *data, uint32_t left, uint64_t *zeros)
+{
     uint64_t h = left * 0x9e3779b97f4a7c15u, word;
 
     for (; left >= 8; data += 8, left -= 8) {
         memcpy(&word, data, 8);
+        *zeros |= zero_byte(word);
         h = (h ^ word) * 0xd6e8feb86659fd93u;
         h ^= h >> 32;
     }
-    word = 0;
-    if (left > 0)
-        memcpy(&word, data, left);
+    word = tail_word(data, left);
+    *zeros |= zero_byte(word | ~(uint64_t)0 << 8 * left);
     h = (h ^ word) * 0xd6e8feb86659fd93u;
     return (int64_t)(h ^ h >> 29);
 }
 
-int64_t key_view_hash_seeded(const struct mill_view *view, uint64_t seed)
+struct bytes {
+    const char *data;
+    uint32_t length;
+};
+
+/* What is hashed. The encoding of a NULL is one byte: all of it. */
+static inline struct bytes hashed_bytes(const struct key_layout *layout,
+                                        const struct mill_view *view, bool raw)
 {
-    return (int64_t)XXH3_64bits_withSeed(mill_view_data(view), view->length, seed);
+    const char *data = mill_view_data(view);
+
+    if (raw || !layout->text || view->length < TEXT_MARKS)
+        return (struct bytes){data, view->length};
+    return (struct bytes){data + 1, view->length - TEXT_MARKS};
+}
+
+int64_t key_view_hash(const struct key_layout *layout, const struct mill_view *view, bool raw)
+{
+    const struct bytes bytes = hashed_bytes(layout, view, raw);
+    uint64_t zeros = 0;
+
+    return bytes_hash(bytes.data, bytes.length, &zeros);
+}
+
+int64_t key_view_hash_seeded(const struct key_layout *layout, const struct mill_view *view,
+                             bool raw, uint64_t seed)
+{
+    const struct bytes bytes = hashed_bytes(layout, view, raw);
+
+    return (int64_t)XXH3_64bits_withSeed(bytes.data, bytes.length, seed);
+}
+
+/* Most keys are short: two loads that may overlap decide. */
+static inline bool same_bytes(const char *a, const char *b, uint32_t length)
+{
+    uint64_t x[2], y[2];
+
+    if (length < 8 || length > 16)
+        return memcmp(a, b, length) == 0;
+    memcpy(&x[0], a, 8);
+    memcpy(&y[0], b, 8);
+    memcpy(&x[1], a + length - 8, 8);
+    memcpy(&y[1], b + length - 8, 8);
+    return x[0] == y[0] && x[1] == y[1];
+}
+
+bool key_view_same(const struct mill_view *view, bool raw, const struct mill_view *key)
+{
+    if (!raw)
+        return view_equal(view, key);
+    return key->length == view->length + TEXT_MARKS &&
+           same_bytes(mill_view_data(view), mill_view_data(key) + 1, view->length);
+}
+
+struct mill_view key_view_keep(const struct mill_view *view, bool raw, struct arena *arena)
+{
+    const uint32_t length = view->length + (raw ? TEXT_MARKS : 0);
+    char here[12], *to = here;
+
+    if (length > sizeof here)
+        to = arena_alloc(arena, length);
+    if (to == NULL)
+        return (struct mill_view){.length = UINT32_MAX};
+    if (raw) {
+        to[0] = 1;
+        memcpy(to + 1, mill_view_data(view), view->length);
+        memset(to + 1 + view->length, 0, 2);
+    } else {
+        memcpy(to, mill_view_data(view), length);
+    }
+    return view_of(to, length);
 }
 
 /* ---- keys of a batch ---- */
@@ -351,48 +448,63 @@ static bool room_for_keys(const struct key_layout *layout, const struct batch *b
     return true;
 }
 
-static void set_wide(struct key_batch *keys, uint32_t i, const char *start, const char *end)
+/* Texts as they lie in the batch. False: one is NULL or holds a zero byte. */
+static bool prepare_raw(const struct column *c, const uint16_t *rows, uint32_t count,
+                        struct key_batch *keys)
 {
-    keys->views[i] = view_of(start, (uint32_t)(end - start));
-    keys->own_words[i] = key_view_hash(&keys->views[i]);
+    const struct mill_view *values = c->values;
+    uint64_t zeros = 0;
+
+    if (c->validity != NULL)
+        return false;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct mill_view *v = values + (c->constant ? 0 : rows != NULL ? rows[i] : i);
+
+        keys->views[i] = *v;
+        keys->own_words[i] = bytes_hash(mill_view_data(v), v->length, &zeros);
+    }
+    return zeros == 0;
 }
 
-/* One text column without NULLs. */
-static void prepare_text(const struct mill_view *views, const uint16_t *rows, uint32_t count,
-                         struct key_batch *keys)
+/* Numbers without NULLs: a column at a time, each key at a fixed place. */
+static bool prepare_strided(const struct key_layout *layout, const struct batch *batch,
+                            const uint16_t *rows, uint32_t count, struct key_batch *keys)
+{
+    const uint32_t stride = layout->stride;
+
+    if (stride == 0)
+        return false;
+    for (uint32_t p = 0; p < layout->count; p++)
+        if (batch->columns[layout->parts[p].column].validity != NULL)
+            return false;
+    for (uint32_t p = 0; p < layout->count; p++) {
+        const struct column *c = &batch->columns[layout->parts[p].column];
+        const enum phys phys = type_phys(&layout->parts[p].type);
+        char *to = keys->bytes + 9 * p;
+
+        for (uint32_t i = 0; i < count; i++, to += stride) {
+            *to = 1;
+            key_put_i64(to + 1, word_at(phys, c->values,
+                                        c->constant    ? 0
+                                        : rows != NULL ? rows[i]
+                                                       : i));
+        }
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        const char *key = keys->bytes + (size_t)stride * i;
+        uint64_t zeros = 0;
+
+        keys->views[i] = view_of(key, stride);
+        keys->own_words[i] = bytes_hash(key, stride, &zeros);
+    }
+    return true;
+}
+
+static void prepare_encoded(const struct key_layout *layout, const struct batch *batch,
+                            const uint16_t *rows, uint32_t count, struct key_batch *keys)
 {
     char *next = keys->bytes;
 
-    for (uint32_t i = 0; i < count; i++) {
-        char *start = next;
-
-        *next++ = 1;
-        next = put_text(next, &views[rows != NULL ? rows[i] : i]);
-        set_wide(keys, i, start, next);
-    }
-}
-
-bool keys_prepare(const struct key_layout *layout, const struct batch *batch, const uint16_t *rows,
-                  uint32_t count, struct key_batch *keys)
-{
-    const struct column *c;
-    char *next;
-
-    if (layout->count == 0)
-        return true;
-    c = &batch->columns[layout->parts[0].column];
-    if (layout->narrow) {
-        prepare_narrow(layout, c, rows, count, keys);
-        return true;
-    }
-    if (!room_for_keys(layout, batch, rows, count, keys))
-        return false;
-    next = keys->bytes;
-    keys->words = keys->own_words;
-    if (layout->count == 1 && layout->phys == PHYS_VIEW && c->validity == NULL && !c->constant) {
-        prepare_text(c->values, rows, count, keys);
-        return true;
-    }
     for (uint32_t i = 0; i < count; i++) {
         const uint32_t row = rows != NULL ? rows[i] : i;
         char *start = next;
@@ -400,8 +512,30 @@ bool keys_prepare(const struct key_layout *layout, const struct batch *batch, co
         for (uint32_t p = 0; p < layout->count; p++)
             next = put_value(next, &layout->parts[p].type, &batch->columns[layout->parts[p].column],
                              row);
-        set_wide(keys, i, start, next);
+        keys->views[i] = view_of(start, (uint32_t)(next - start));
+        keys->own_words[i] = key_view_hash(layout, &keys->views[i], false);
     }
+}
+
+bool keys_prepare(const struct key_layout *layout, const struct batch *batch, const uint16_t *rows,
+                  uint32_t count, struct key_batch *keys)
+{
+    keys->raw = false;
+    if (layout->count == 0)
+        return true;
+    if (layout->narrow) {
+        prepare_narrow(layout, &batch->columns[layout->parts[0].column], rows, count, keys);
+        return true;
+    }
+    keys->words = keys->own_words;
+    if (layout->text && prepare_raw(&batch->columns[layout->parts[0].column], rows, count, keys)) {
+        keys->raw = true;
+        return true;
+    }
+    if (!room_for_keys(layout, batch, rows, count, keys))
+        return false;
+    if (!prepare_strided(layout, batch, rows, count, keys))
+        prepare_encoded(layout, batch, rows, count, keys);
     return true;
 }
 

@@ -8,7 +8,6 @@
 #define BUCKET 8u
 #define PROBE_MAX 64u /* buckets; more means a bad seed: the table is rebuilt with another */
 #define PREFETCH_BYTES (1u << 20) /* tables larger than this are prefetched */
-#define AHEAD 16u
 #define PROBE_ROWS 512u
 #define INDEX_MAX (1u << 16) /* keys in the range of an array by key */
 
@@ -72,12 +71,19 @@ static bool place_group(struct table *table, int64_t word, uint32_t id)
     return false;
 }
 
-/* Where a key stands in this table: @word is its own hash. */
-static inline int64_t word_in(const struct table *table, int64_t word, const struct mill_view *view)
+/* A key that is looked for: its own word or hash; wide ones with their bytes. */
+struct wanted {
+    int64_t own;
+    const struct mill_view *view;
+    bool raw;
+};
+
+/* Where a key stands in this table. */
+static inline int64_t word_in(const struct table *table, const struct wanted *key)
 {
-    return view == NULL || LIKELY(table->view_seed == 0)
-               ? word
-               : key_view_hash_seeded(view, table->view_seed);
+    return key->view == NULL || LIKELY(table->view_seed == 0)
+               ? key->own
+               : key_view_hash_seeded(table->layout, key->view, key->raw, table->view_seed);
 }
 
 /* Another hash: too many keys met in one place. */
@@ -88,7 +94,8 @@ static void change_seed(struct table *table)
         return;
     table->view_seed = table->seed | 1;
     for (uint32_t i = 0; i < table->groups; i++)
-        table->group_words[i] = key_view_hash_seeded(&table->group_views[i], table->view_seed);
+        table->group_words[i] =
+            key_view_hash_seeded(table->layout, &table->group_views[i], false, table->view_seed);
 }
 
 static bool rebuild(struct table *table, uint64_t buckets)
@@ -231,7 +238,7 @@ static bool fit_index(struct table *table, int64_t least, int64_t most, uint32_t
 }
 
 /* A new group; TABLE_NO_GROUP without memory. */
-static uint32_t add_group(struct table *table, int64_t word, const struct mill_view *view)
+static uint32_t add_group(struct table *table, const struct wanted *key)
 {
     const uint32_t id = table->groups;
 
@@ -239,18 +246,12 @@ static uint32_t add_group(struct table *table, int64_t word, const struct mill_v
          (table->index == NULL && id >= table->buckets * BUCKET * 5 / 8)) &&
         !table_reserve(table, max_u32(8, id * 2 + 1)))
         return TABLE_NO_GROUP;
-    if (view != NULL) {
-        table->group_views[id] = *view;
-        if (view->length > 12) {
-            char *copy = arena_alloc(&table->bytes, view->length);
-
-            if (copy == NULL)
-                return TABLE_NO_GROUP;
-            memcpy(copy, view->far.data, view->length);
-            table->group_views[id].far.data = copy;
-        }
+    if (key->view != NULL) {
+        table->group_views[id] = key_view_keep(key->view, key->raw, &table->bytes);
+        if (table->group_views[id].length == UINT32_MAX)
+            return TABLE_NO_GROUP;
     }
-    table->group_words[id] = word_in(table, word, view);
+    table->group_words[id] = word_in(table, key);
     table->groups++;
     return id;
 }
@@ -260,7 +261,7 @@ static uint32_t find_indexed(struct table *table, int64_t word)
     uint32_t *at = &table->index[(uint64_t)word - (uint64_t)table->index_base];
 
     if (*at == 0) {
-        const uint32_t id = add_group(table, word, NULL);
+        const uint32_t id = add_group(table, &(struct wanted){.own = word});
 
         if (id == TABLE_NO_GROUP)
             return id;
@@ -269,9 +270,14 @@ static uint32_t find_indexed(struct table *table, int64_t word)
     return *at - 1;
 }
 
-static uint32_t find_or_add(struct table *table, int64_t own, const struct mill_view *view)
+static inline bool is_key(const struct table *table, const struct wanted *key, uint32_t id)
 {
-    const int64_t word = word_in(table, own, view);
+    return key->view == NULL || key_view_same(key->view, key->raw, &table->group_views[id]);
+}
+
+static uint32_t find_or_add(struct table *table, const struct wanted *key)
+{
+    const int64_t word = word_in(table, key);
     uint64_t b;
     uint32_t id;
 
@@ -288,14 +294,13 @@ static uint32_t find_or_add(struct table *table, int64_t own, const struct mill_
         const uint32_t *ids = table->ids + b * BUCKET;
 
         for (uint32_t s = 0; s < BUCKET && ids[s] != 0; s++)
-            if (words[s] == word &&
-                (view == NULL || view_equal(view, &table->group_views[ids[s] - 1])))
+            if (words[s] == word && is_key(table, key, ids[s] - 1))
                 return ids[s] - 1;
         if (table->ids[b * BUCKET + BUCKET - 1] == 0)
             break;
         b = (b + 1) & (table->buckets - 1);
     }
-    id = add_group(table, own, view);
+    id = add_group(table, key);
     if (id == TABLE_NO_GROUP)
         return id;
     while (!place_group(table, table->group_words[id], id)) {
@@ -311,7 +316,7 @@ static uint32_t find_or_add(struct table *table, int64_t own, const struct mill_
 static uint32_t null_group(struct table *table)
 {
     if (table->null_group == TABLE_NO_GROUP) {
-        const uint32_t id = add_group(table, 0, NULL);
+        const uint32_t id = add_group(table, &(struct wanted){0});
 
         table->null_group = id;
     }
@@ -360,6 +365,15 @@ static bool lookup_in_range(struct table *table, const int64_t *keys, uint32_t c
     return true;
 }
 
+static inline struct mk_buckets buckets_of(const struct table *table)
+{
+    return (struct mk_buckets){.words = table->words,
+                               .ids = table->ids,
+                               .seed = table->seed,
+                               .shift = table->shift,
+                               .far = table->buckets * BUCKET * 12 > PREFETCH_BYTES};
+}
+
 /* Narrow keys, none of them NULL: ids + 1. The first bucket decides nearly always. */
 static bool lookup_narrow(struct table *table, const int64_t *keys, uint32_t count, uint32_t *ids)
 {
@@ -379,17 +393,13 @@ static bool lookup_narrow(struct table *table, const int64_t *keys, uint32_t cou
     }
     for (uint32_t first = 0; first < count; first += PROBE_ROWS) {
         const uint32_t n = min_u32(PROBE_ROWS, count - first);
-        const struct mk_buckets buckets = {.words = table->words,
-                                           .ids = table->ids,
-                                           .seed = table->seed,
-                                           .shift = table->shift,
-                                           .far = table->buckets * BUCKET * 12 > PREFETCH_BYTES};
+        const struct mk_buckets buckets = buckets_of(table);
 
         if (kernels->agg->probe_i64(&buckets, keys + first, n, ids + first) == 0)
             continue;
         for (uint32_t i = first; i < first + n; i++)
             if (ids[i] == 0) {
-                const uint32_t id = find_or_add(table, keys[i], NULL);
+                const uint32_t id = find_or_add(table, &(struct wanted){.own = keys[i]});
 
                 if (id == TABLE_NO_GROUP)
                     return false;
@@ -399,33 +409,50 @@ static bool lookup_narrow(struct table *table, const int64_t *keys, uint32_t cou
     return true;
 }
 
-/* Wide keys, and narrow ones with NULLs among them. */
-static bool lookup_any(struct table *table, const struct key_batch *keys, const uint16_t *which,
-                       uint32_t count, uint32_t *ids)
+/* Narrow keys with NULLs among them. */
+static bool lookup_nulls(struct table *table, const struct key_batch *keys, const uint16_t *which,
+                         uint32_t count, uint32_t *ids)
 {
-    const bool narrow = table->layout->narrow;
-    const bool far = table->buckets * BUCKET * 12 > PREFETCH_BYTES;
-
-    if (table->buckets == 0 && table->index == NULL && !table_reserve(table, 8))
-        return false;
     for (uint32_t i = 0; i < count; i++) {
         const uint32_t k = which != NULL ? which[i] : i;
-        uint32_t id;
+        const uint32_t id = keys->nulls[k]
+                                ? null_group(table)
+                                : find_or_add(table, &(struct wanted){.own = keys->words[k]});
 
-        if (far && i + AHEAD < count) {
-            const uint64_t next =
-                bucket_of(table, keys->words[which != NULL ? which[i + AHEAD] : i + AHEAD]);
-
-            __builtin_prefetch(table->words + next * BUCKET);
-            __builtin_prefetch(table->ids + next * BUCKET);
-        }
-        if (narrow && keys->nulls[k])
-            id = null_group(table);
-        else
-            id = find_or_add(table, keys->words[k], narrow ? NULL : &keys->views[k]);
         if (id == TABLE_NO_GROUP)
             return false;
         ids[i] = id + 1;
+    }
+    return true;
+}
+
+/* Wide keys whose hashes are @words: those that the first bucket has are compared, the others looked for one by one. */
+static bool lookup_wide(struct table *table, const struct key_batch *keys, const uint16_t *which,
+                        const int64_t *words, uint32_t count, uint32_t *ids)
+{
+    if (table->buckets == 0 && !table_reserve(table, 8))
+        return false;
+    for (uint32_t first = 0; first < count; first += PROBE_ROWS) {
+        const uint32_t upto = min_u32(first + PROBE_ROWS, count);
+        const struct mk_buckets buckets = buckets_of(table);
+
+        if (table->view_seed == 0)
+            table->layout->kernels->agg->probe_i64(&buckets, words + first, upto - first,
+                                                   ids + first);
+        else
+            memset(ids + first, 0, (upto - first) * sizeof *ids);
+        for (uint32_t i = first; i < upto; i++) {
+            const struct wanted key = {words[i], &keys->views[which != NULL ? which[i] : i],
+                                       keys->raw};
+            uint32_t id;
+
+            if (LIKELY(ids[i] != 0) && is_key(table, &key, ids[i] - 1))
+                continue;
+            id = find_or_add(table, &key);
+            if (id == TABLE_NO_GROUP)
+                return false;
+            ids[i] = id + 1;
+        }
     }
     return true;
 }
@@ -455,9 +482,10 @@ bool table_lookup(struct table *table, const struct key_batch *keys, const uint1
             states[i] = table->states;
         return true;
     }
-    if (table->layout->narrow && !keys->any_null
-            ? !lookup_narrow(table, pick_words(keys, which, count), count, ids)
-            : !lookup_any(table, keys, which, count, ids))
+    if (!table->layout->narrow
+            ? !lookup_wide(table, keys, which, pick_words(keys, which, count), count, ids)
+        : keys->any_null ? !lookup_nulls(table, keys, which, count, ids)
+                         : !lookup_narrow(table, pick_words(keys, which, count), count, ids))
         return false;
     if ((size_t)table->groups * bytes > PREFETCH_BYTES)
         for (uint32_t i = 0; i < count; i++) {
@@ -506,11 +534,13 @@ uint32_t table_adopt(struct table *table, const struct table *from, uint32_t id)
     if (id == from->null_group)
         return null_group(table);
     if (table->layout->narrow)
-        return find_or_add(table, from->group_words[id], NULL);
+        return find_or_add(table, &(struct wanted){.own = from->group_words[id]});
     return find_or_add(table,
-                       from->view_seed == 0 ? from->group_words[id]
-                                            : key_view_hash(&from->group_views[id]),
-                       &from->group_views[id]);
+                       &(struct wanted){.own = from->view_seed == 0
+                                                   ? from->group_words[id]
+                                                   : key_view_hash(from->layout,
+                                                                   &from->group_views[id], false),
+                                        .view = &from->group_views[id]});
 }
 
 bool table_valid(const struct table *table)
@@ -600,11 +630,12 @@ uint32_t table_key_restore(struct table *table, struct snapshot_reader *from)
 
         return from->failed ? TABLE_NO_GROUP
                : null       ? null_group(table)
-                            : find_or_add(table, word, NULL);
+                            : find_or_add(table, &(struct wanted){.own = word});
     }
     const struct mill_view view = snapshot_get_view(from);
 
     if (from->failed || !key_view_sound(table->layout, &view))
         return TABLE_NO_GROUP;
-    return find_or_add(table, key_view_hash(&view), &view);
+    return find_or_add(table, &(struct wanted){.own = key_view_hash(table->layout, &view, false),
+                                               .view = &view});
 }

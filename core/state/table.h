@@ -1,7 +1,8 @@
 /* core/state/table.h - groups by key: open addressing, batched.
  *
  * A key layout says which columns make the key. One number column is a *narrow* key (an int64, looked up as it is); anything
- * else is *wide*: its memcmp-able encoding (NULL first, ascending) is the key, looked up by hash and compared as bytes.
+ * else is *wide*: its memcmp-able encoding (NULL first, ascending) is the key, looked up by hash and compared as bytes. A single text is
+ * looked up as it lies in the batch: its encoding's hash is that of the bytes between the marks.
  * Keys of a batch are prepared once (keys_prepare) and then looked up in any number of tables.
  *
  *   buckets of 8 words and 8 ids fill from the left, so an empty id ends the search
@@ -32,6 +33,8 @@ struct key_layout {
     struct key_part *parts;
     uint32_t count;
     bool narrow;                    /* one column of up to 8 bytes */
+    bool text;                      /* wide: one column of texts */
+    uint32_t stride;                /* wide, numbers only: bytes of a key without NULLs; else 0 */
     enum phys phys;                 /* of a narrow key */
     const struct mk_table *kernels; /* the plain ones, until the owner sets better ones */
 };
@@ -47,7 +50,8 @@ struct key_batch {
     int64_t *own_words, *picked;
     uint8_t *nulls; /* narrow: 1 where the key is NULL */
     bool any_null;
-    struct mill_view *views; /* wide: the encoded key */
+    struct mill_view *views; /* wide: the encoded key, */
+    bool raw;                /* or (text) the texts themselves: none is NULL or holds a zero byte */
     uint32_t *ids;           /* scratch of table_lookup() */
     char *bytes;             /* of the encoded keys */
     size_t byte_capacity;
