@@ -102,15 +102,16 @@ static int compare_rows(const struct keyset *k, const struct batch *x, uint32_t 
 static void sort_in_turns(struct opkit *kit, const struct table *table, uint32_t *order)
 {
     const int64_t most = 1 + (int64_t)(opkit_random(kit) % 200);
-    struct sorter sorter;
+    struct sorter sorter = {0};
     int64_t budget;
 
-    cr_assert(sorter_open(&sorter, table, order));
+    cr_assert(sorter_open(&sorter, table));
     do {
         budget = most;
     } while (!sorter_turn(&sorter, &budget) && budget > -16 && budget <= 0);
     cr_assert(sorter.phase == SORTER_DONE, "a turn ended with %lld of %lld left", (long long)budget,
               (long long)most);
+    memcpy(order, sorter.order, table->groups * sizeof *order);
     sorter_close(&sorter);
 }
 
@@ -560,4 +561,76 @@ Test(table, texts_are_the_same_key_plain_and_encoded)
 {
     plain_and_encoded(0);
     plain_and_encoded(77);
+}
+
+/* ---- sorting many numbers ---- */
+
+static int by_value(const void *a, const void *b)
+{
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+/* Random keys differ in their first bytes; the second kind agrees in all but one of those, so that later bytes decide. */
+static int64_t key_of_kind(struct opkit *kit, int kind)
+{
+    const uint64_t r = opkit_random(kit) << 32 ^ opkit_random(kit);
+
+    switch (kind) {
+    case 0: return (int64_t)r;
+    case 1: return (int64_t)((r & 3) << 62 | (r >> 8 & 0xffffff));
+    case 2: return (int64_t)(r % 100000);
+    default: return (int64_t)(r & 0xff) << 56; /* few */
+    }
+}
+
+static void sort_many(int kind, uint32_t count)
+{
+    const uint32_t column = C_BIG;
+    struct opkit kit;
+    struct key_layout layout;
+    struct key_batch keys;
+    struct table table;
+    static void *states[BATCH_ROWS_MAX];
+    uint32_t *order = malloc(count * sizeof *order);
+    int64_t *sorted = malloc(count * sizeof *sorted);
+
+    fill_fields();
+    opkit_open(&kit, 11 + (uint64_t)kind, BATCH_ROWS_MAX);
+    cr_assert(key_layout_open(&layout, &kit.heap, &schema, &column, 1));
+    cr_assert(key_batch_open(&keys, &kit.heap));
+    table_open(&table, &kit.heap, &layout, 8, 5);
+    for (uint32_t done = 0; done < count; done += BATCH_ROWS_MAX) {
+        struct batch *b = batch_new(&kit.heap, BATCH_ROWS_MAX, COLUMNS);
+
+        batch_own_columns(b, &schema);
+        b->rows = b->live = min_u32(count - done, BATCH_ROWS_MAX);
+        for (uint32_t i = 0; i < b->rows; i++)
+            ((int64_t *)b->columns[C_BIG].values)[i] = key_of_kind(&kit, kind);
+        cr_assert(keys_prepare(&layout, b, NULL, b->live, &keys));
+        cr_assert(table_lookup(&table, &keys, NULL, b->live, states));
+        batch_free(b);
+    }
+    sort_in_turns(&kit, &table, order);
+    memcpy(sorted, table.group_words, table.groups * sizeof *sorted);
+    qsort(sorted, table.groups, sizeof *sorted, by_value);
+    for (uint32_t i = 0; i < table.groups; i++)
+        cr_assert_eq(table.group_words[order[i]], sorted[i], "kind %d, place %u of %u", kind, i,
+                     table.groups);
+    free(order);
+    free(sorted);
+    table_close(&table);
+    key_batch_close(&keys);
+    key_layout_close(&layout);
+    opkit_close(&kit);
+}
+
+Test(table, many_numbers_are_sorted)
+{
+    for (int kind = 0; kind < 4; kind++) {
+        sort_many(kind, 1);
+        sort_many(kind, 1000);
+        sort_many(kind, 100000);
+    }
 }

@@ -21,7 +21,6 @@ struct group_op {
     struct table table;
     bool firing;
     struct sorter sorter;
-    uint32_t *order;
     uint32_t count, next; /* order has count entries */
     void *states[BATCH_ROWS_MAX];
 };
@@ -68,12 +67,12 @@ static bool fill(struct group_op *g, struct batch *out, uint32_t count)
         if (!column_own(out, &columns[a], &node->aggs[a].result_type))
             return false;
     for (uint32_t i = 0; i < count; i++)
-        g->states[i] = table_prefetch(&g->table, g->order[g->next + i]);
+        g->states[i] = table_prefetch(&g->table, g->sorter.order[g->next + i]);
 
     if (!agg_values_of(g->set, g->states, count, out, columns))
         return false;
     for (uint32_t i = 0; i < count; i++) {
-        const uint32_t id = g->order[g->next + i];
+        const uint32_t id = g->sorter.order[g->next + i];
 
         for (uint32_t c = 0; c < g->output.field_count; c++)
             if (node->outs[c].kind == OUT_KEY &&
@@ -94,11 +93,11 @@ static bool put_order(struct group_op *g, struct batch *out, uint32_t count)
     if (g->op.context->shard_count == 1) /* nothing is merged */
         return true;
     for (uint32_t i = 0; i < count; i++)
-        bytes += table_key_bytes(&g->table, g->order[g->next + i]);
+        bytes += table_key_bytes(&g->table, g->sorter.order[g->next + i]);
     out->order_keys = arena_alloc(&out->bytes, out->capacity * sizeof *out->order_keys);
     next = arena_alloc(&out->bytes, bytes);
     for (uint32_t i = 0; out->order_keys != NULL && next != NULL && i < count; i++) {
-        const uint32_t n = table_key_put(&g->table, g->order[g->next + i], next);
+        const uint32_t n = table_key_put(&g->table, g->sorter.order[g->next + i], next);
 
         out->order_keys[i] = view_of(next, n);
         next += n;
@@ -129,14 +128,6 @@ static enum op_progress emit_results(struct group_op *g, const struct step_time 
     return op_emit(&g->op, out, t);
 }
 
-static void free_order(struct group_op *g)
-{
-    sorter_close(&g->sorter);
-    if (g->order != NULL)
-        heap_free(g->op.heap, g->order, max_u32(g->count, 1) * sizeof *g->order);
-    g->order = NULL;
-}
-
 static enum op_progress fire_turn(struct group_op *g, const struct step_time *t, int64_t *budget)
 {
     if (!sorter_turn(&g->sorter, budget))
@@ -151,7 +142,7 @@ static enum op_progress fire_turn(struct group_op *g, const struct step_time *t,
     }
     if (*budget <= 0 || !groups_shed(g->set, &g->table, budget))
         return OP_BUSY;
-    free_order(g);
+    sorter_close(&g->sorter);
     g->firing = false;
     g->op.counters.consumed += g->op.counters.held;
     g->op.counters.held = g->op.counters.state_rows = 0;
@@ -184,8 +175,7 @@ static enum op_progress group_end_step(struct op *op, const struct step_time *t)
         return no_memory(g);
     g->count = g->table.groups;
     g->next = 0;
-    g->order = heap_alloc(op->heap, max_u32(g->count, 1) * sizeof *g->order);
-    if (g->order == NULL || !sorter_open(&g->sorter, &g->table, g->order))
+    if (!sorter_open(&g->sorter, &g->table))
         return no_memory(g);
     g->firing = true;
     return group_go_on(op, t);
@@ -228,7 +218,7 @@ static void group_close(struct op *op)
 {
     struct group_op *g = (struct group_op *)op;
 
-    free_order(g);
+    sorter_close(&g->sorter);
     if (g->set != NULL) {
         groups_close(g->set, &g->table);
         agg_set_free(g->set);

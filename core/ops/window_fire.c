@@ -146,13 +146,13 @@ static bool sort_groups(struct window_op *w, int64_t *budget)
 {
     struct firing *f = &w->firing;
 
-    if (f->order == NULL) {
+    if (!f->sorting) {
         f->count = f->table->groups;
-        f->order = heap_alloc(w->op.heap, max_u32(f->count, 1) * sizeof *f->order);
-        if (f->order == NULL || !sorter_open(&f->sorter, f->table, f->order))
+        if (!sorter_open(&w->sorter, f->table))
             return false;
+        f->sorting = true;
     }
-    if (sorter_turn(&f->sorter, budget))
+    if (sorter_turn(&w->sorter, budget))
         f->phase = FIRE_EMIT;
     return true;
 }
@@ -204,7 +204,8 @@ static bool put_keys(struct window_op *w, struct batch *out, uint32_t column, ui
     const struct firing *f = &w->firing;
 
     for (uint32_t i = 0; i < count; i++)
-        if (!table_key_value(f->table, f->order[f->next + i], key, out, &out->columns[column], i))
+        if (!table_key_value(f->table, w->sorter.order[f->next + i], key, out,
+                             &out->columns[column], i))
             return false;
     return true;
 }
@@ -219,8 +220,8 @@ static bool put_starts(struct window_op *w, struct batch *out, struct column *co
     for (uint32_t i = 0; i < count; i++) {
         if (!w->windows.spec.attached)
             ((int64_t *)column->values)[i] = start;
-        else if (!table_key_value(f->table, f->order[f->next + i], w->key_count - 1, out, column,
-                                  i))
+        else if (!table_key_value(f->table, w->sorter.order[f->next + i], w->key_count - 1, out,
+                                  column, i))
             return false;
     }
     return true;
@@ -259,7 +260,7 @@ static bool put_aggregates(struct window_op *w, struct batch *out, uint32_t coun
         if (!column_own(out, &columns[a], &node->aggs[a].result_type))
             return false;
     for (uint32_t i = 0; i < count; i++)
-        w->states[i] = table_prefetch(f->table, f->order[f->next + i]);
+        w->states[i] = table_prefetch(f->table, w->sorter.order[f->next + i]);
 
     if (!agg_values_of(w->set, w->states, count, out, columns))
         return false;
@@ -281,7 +282,7 @@ static bool put_order(struct window_op *w, struct batch *out, uint32_t count)
     if (w->op.context->shard_count == 1)
         return true;
     for (uint32_t i = 0; i < count; i++)
-        bytes += 16 + table_key_bytes(f->table, f->order[f->next + i]);
+        bytes += 16 + table_key_bytes(f->table, w->sorter.order[f->next + i]);
     out->order_keys = arena_alloc(&out->bytes, out->capacity * sizeof *out->order_keys);
     next = arena_alloc(&out->bytes, bytes);
     if (out->order_keys == NULL || next == NULL)
@@ -290,7 +291,7 @@ static bool put_order(struct window_op *w, struct batch *out, uint32_t count)
         char *from = next;
 
         next += key_put_i64(next, end);
-        next += table_key_put(f->table, f->order[f->next + i], next);
+        next += table_key_put(f->table, w->sorter.order[f->next + i], next);
         if (!w->windows.spec.attached)
             next += key_put_i64(next, start);
         out->order_keys[i] = view_of(from, (uint32_t)(next - from));
@@ -333,26 +334,16 @@ static enum op_progress emit_results(struct window_op *w, const struct step_time
 
 /* ---- what a window leaves ---- */
 
-static void free_order(struct window_op *w)
-{
-    struct firing *f = &w->firing;
-
-    sorter_close(&f->sorter);
-    if (f->order != NULL)
-        heap_free(w->op.heap, f->order, max_u32(f->count, 1) * sizeof *f->order);
-    f->order = NULL;
-}
-
 void window_fire_close(struct window_op *w)
 {
-    free_order(w);
+    sorter_close(&w->sorter);
 }
 
 static void emitted(struct window_op *w)
 {
     struct firing *f = &w->firing;
 
-    free_order(w);
+    f->sorting = false;
     f->filled = table_is_filled(f->table);
     w->op.counters.fired += f->count > 0;
     if (f->table == &w->merged)

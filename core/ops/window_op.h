@@ -31,19 +31,18 @@ enum fire_phase {
 
 struct firing {
     enum fire_phase phase;
-    uint32_t view;       /* of several: the next whose window with that end fires */
-    int64_t end;         /* TIME_MAX: the windows have fired, the rest of the sides is put away */
-    struct slice *side;  /* SIDES: where side i goes, NULL: not begun */
-    uint32_t i, kept;    /* SIDES: next side, sides that stay; CUMULATE, MERGE: slice */
-    uint32_t first;      /* first slice of the window */
-    int64_t stop;        /* its slices start before that */
-    uint32_t group;      /* next of the one that is merged */
-    bool filled;         /* CLEAR, DROP: the memory is worth keeping */
-    bool dropping;       /* DROP: slice 0 has begun to go */
-    struct table *table; /* of the one slice, or merged */
-    struct sorter sorter;
-    uint32_t *order;
-    uint32_t count, next; /* order has count entries */
+    uint32_t view;        /* of several: the next whose window with that end fires */
+    int64_t end;          /* TIME_MAX: the windows have fired, the rest of the sides is put away */
+    struct slice *side;   /* SIDES: where side i goes, NULL: not begun */
+    uint32_t i, kept;     /* SIDES: next side, sides that stay; CUMULATE, MERGE: slice */
+    uint32_t first;       /* first slice of the window */
+    int64_t stop;         /* its slices start before that */
+    uint32_t group;       /* next of the one that is merged */
+    bool filled;          /* CLEAR, DROP: the memory is worth keeping */
+    bool sorting;         /* SORT, EMIT: the sorter has been opened */
+    bool dropping;        /* DROP: slice 0 has begun to go */
+    struct table *table;  /* of the one slice, or merged */
+    uint32_t count, next; /* groups; the next to be shown */
 };
 
 struct window_op {
@@ -58,11 +57,12 @@ struct window_op {
     struct key_batch batch_keys;
     struct slice_list slices, sides;
     struct firing firing;
-    struct table merged; /* of a window of several slices */
-    struct slice *spare; /* the last one dropped: its memory serves the next */
-    int64_t fired;       /* watermark up to which windows have fired */
-    int64_t fired_end;   /* and, in this step, up to which end */
-    int64_t clock;       /* greatest processing time seen */
+    struct sorter sorter; /* its memory stays from firing to firing */
+    struct table merged;  /* of a window of several slices */
+    struct slice *spare;  /* the last one dropped: its memory serves the next */
+    int64_t fired;        /* watermark up to which windows have fired */
+    int64_t fired_end;    /* and, in this step, up to which end */
+    int64_t clock;        /* greatest processing time seen */
     uint32_t groups_hint, merged_hint;
     bool ending;   /* end_step() has begun: resume() goes on firing */
     void *partial; /* a state, for restoring partials */

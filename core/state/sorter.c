@@ -3,39 +3,59 @@
 
 #define RUN 16u
 #define DIGITS_BYTES (8 * sizeof(uint32_t[256]))
+#define ROOM_MIN 64u
+#define MOVES_PER_GROUP 4u
 
-bool sorter_open(struct sorter *s, const struct table *table, uint32_t *order)
+static size_t memory_bytes(uint32_t room)
 {
-    const uint32_t groups = table->groups;
+    return 2 * (size_t)room * sizeof(struct ranked) + DIGITS_BYTES + room * sizeof(uint32_t);
+}
 
-    *s = (struct sorter){.table = table, .order = order};
-    if (groups <= 1) {
-        if (groups == 1)
-            order[0] = 0;
+/* Room for @groups, with something to spare, and not for very many more. */
+static bool make_room(struct sorter *s, struct heap *heap, uint32_t groups)
+{
+    if (s->room >= groups && s->room / 16 <= groups + ROOM_MIN)
+        return true;
+    sorter_close(s);
+    s->room = max_u32(groups + groups / 8, ROOM_MIN);
+    s->memory = heap_alloc(heap, memory_bytes(s->room));
+    s->heap = heap;
+    if (s->memory == NULL)
+        s->room = 0;
+    return s->memory != NULL;
+}
+
+bool sorter_open(struct sorter *s, const struct table *table)
+{
+    if (!make_room(s, table->heap, table->groups))
+        return false;
+    s->table = table;
+    s->from = s->memory;
+    s->to = s->memory + s->room;
+    s->digits = (void *)(s->memory + 2 * (size_t)s->room);
+    s->order = (uint32_t *)(s->digits + 8);
+    s->phase = SORTER_RANK;
+    s->count = s->before = s->at = s->digit = 0;
+    s->whole = false;
+    s->moves = 0;
+    if (table->groups <= 1) { /* of no key columns, perhaps */
+        s->order[0] = 0;
         s->phase = SORTER_DONE;
         return true;
     }
-    s->memory = heap_alloc(table->heap, 2 * (size_t)groups * sizeof *s->memory);
-    s->digits = heap_zalloc(table->heap, DIGITS_BYTES);
-    if (s->memory == NULL || s->digits == NULL) {
-        sorter_close(s);
-        return false;
-    }
-    s->from = s->memory;
-    s->to = s->memory + groups;
+    memset(s->digits, 0, DIGITS_BYTES);
     if (table->null_group != TABLE_NO_GROUP)
-        order[s->before++] = table->null_group;
+        s->order[s->before++] = table->null_group;
     return true;
 }
 
 void sorter_close(struct sorter *s)
 {
     if (s->memory != NULL)
-        heap_free(s->table->heap, s->memory, 2 * (size_t)s->table->groups * sizeof *s->memory);
-    if (s->digits != NULL)
-        heap_free(s->table->heap, s->digits, DIGITS_BYTES);
+        heap_free(s->heap, s->memory, memory_bytes(s->room));
     s->memory = NULL;
-    s->digits = NULL;
+    s->order = NULL;
+    s->room = 0;
     s->phase = SORTER_DONE;
 }
 
@@ -54,6 +74,23 @@ static uint32_t stop_at(const struct sorter *s, uint32_t end, const int64_t *bud
 }
 
 /* ---- by rank ---- */
+
+/* All keys have the same byte there. */
+static bool digit_agrees(const struct sorter *s, uint32_t digit)
+{
+    return s->count > 0 && s->digits[digit][s->from[0].key >> digit * 8 & 255] == s->count;
+}
+
+/* The first byte that is sorted by: those above it tell 16 times as many random keys apart as there are. */
+static uint32_t first_digit(const struct sorter *s)
+{
+    const uint32_t bits = 36 - (uint32_t)__builtin_clz(s->count | 1), bytes = (bits + 7) / 8;
+    uint32_t top = 8;
+
+    while (top > 0 && digit_agrees(s, top - 1))
+        top--;
+    return s->whole || top < bytes ? 0 : top - bytes;
+}
 
 /* First entry of each byte value, for all bytes. */
 static void sum_digits(struct sorter *s)
@@ -95,8 +132,11 @@ static void rank_groups(struct sorter *s, int64_t *budget)
     s->at = 0;
     s->phase = narrow ? SORTER_RADIX : SORTER_RUNS;
     s->width = RUN;
-    if (narrow)
+    if (narrow) {
+        s->digit = first_digit(s);
+        s->whole = s->digit == 0;
         sum_digits(s);
+    }
 }
 
 /* ---- radix ---- */
@@ -111,11 +151,20 @@ static void swap_sides(struct sorter *s)
 }
 
 /* All keys have the same byte there: the next other value starts behind them all. */
-static bool digit_agrees(const struct sorter *s)
+static bool pass_is_idle(const struct sorter *s)
 {
     const uint32_t v = s->from[0].key >> s->digit * 8 & 255;
 
     return s->digits[s->digit][v] == 0 && (v == 255 || s->digits[s->digit][v + 1] == s->count);
+}
+
+static void next_digit(struct sorter *s)
+{
+    s->at = 0;
+    if (++s->digit < 8)
+        s->phase = SORTER_RADIX;
+    else
+        s->phase = s->whole ? SORTER_GIVE : SORTER_TIDY;
 }
 
 static void radix_pass(struct sorter *s, int64_t *budget)
@@ -123,8 +172,8 @@ static void radix_pass(struct sorter *s, int64_t *budget)
     uint32_t *const at = s->digits[s->digit], shift = s->digit * 8;
     uint32_t end;
 
-    if (s->count > 0 && s->at == 0 && digit_agrees(s)) {
-        s->phase = ++s->digit == 8 ? SORTER_GIVE : SORTER_RADIX;
+    if (s->count > 0 && s->at == 0 && pass_is_idle(s)) {
+        next_digit(s);
         return;
     }
     end = stop_at(s, s->count, budget);
@@ -135,7 +184,35 @@ static void radix_pass(struct sorter *s, int64_t *budget)
     if (end < s->count)
         return;
     swap_sides(s);
-    s->phase = ++s->digit == 8 ? SORTER_GIVE : SORTER_RADIX;
+    next_digit(s);
+}
+
+/* Keys that agree in the bytes sorted by stand side by side in any order. */
+static void tidy(struct sorter *s, int64_t *budget)
+{
+    struct ranked *const all = s->from;
+
+    for (; s->at<s->count && * budget> 0; s->at++) {
+        const struct ranked r = all[s->at];
+        uint32_t k = s->at;
+
+        for (; k > 0 && all[k - 1].key > r.key && s->at - k < RUN; k--)
+            all[k] = all[k - 1];
+        all[k] = r;
+        s->moves += s->at - k;
+        *budget -= 1;
+        if (s->at - k == RUN || s->moves > MOVES_PER_GROUP * (uint64_t)s->count) {
+            s->whole = true; /* they agree in too much */
+            s->phase = SORTER_RANK;
+            s->count = s->at = 0;
+            memset(s->digits, 0, DIGITS_BYTES);
+            return;
+        }
+    }
+    if (s->at < s->count)
+        return;
+    s->at = 0;
+    s->phase = SORTER_GIVE;
 }
 
 /* ---- merge ---- */
@@ -212,7 +289,7 @@ static void give(struct sorter *s, int64_t *budget)
         s->order[s->before + i] = s->from[i].id;
     s->at = end;
     if (end == s->count)
-        sorter_close(s);
+        s->phase = SORTER_DONE;
 }
 
 bool sorter_turn(struct sorter *s, int64_t *budget)
@@ -221,6 +298,7 @@ bool sorter_turn(struct sorter *s, int64_t *budget)
         switch (s->phase) {
         case SORTER_RANK: rank_groups(s, budget); break;
         case SORTER_RADIX: radix_pass(s, budget); break;
+        case SORTER_TIDY: tidy(s, budget); break;
         case SORTER_RUNS: sort_runs(s, budget); break;
         case SORTER_MERGE: merge_pass(s, budget); break;
         default: give(s, budget); break;
