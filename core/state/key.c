@@ -280,12 +280,6 @@ static inline uint64_t tail_word(const char *data, uint32_t left)
     return word;
 }
 
-/* As in word 0x..00..: bit 7 of the lowest zero byte (and perhaps of higher ones) is set. */
-static inline uint64_t zero_byte(uint64_t word)
-{
-    return (word - 0x0101010101010101u) & ~word & 0x8080808080808080u;
-}
-
 /* Multiply and fold, a word at a time. @zeros: some bit is set if a byte is zero. */
 static inline int64_t bytes_hash(const char *data, uint32_t left, uint64_t *zeros)
 {
@@ -293,12 +287,12 @@ static inline int64_t bytes_hash(const char *data, uint32_t left, uint64_t *zero
 
     for (; left >= 8; data += 8, left -= 8) {
         memcpy(&word, data, 8);
-        *zeros |= zero_byte(word);
+        *zeros |= zero_bytes(word);
         h = (h ^ word) * 0xd6e8feb86659fd93u;
         h ^= h >> 32;
     }
     word = tail_word(data, left);
-    *zeros |= zero_byte(word | ~(uint64_t)0 << 8 * left);
+    *zeros |= zero_bytes(word | ~(uint64_t)0 << 8 * left);
     h = (h ^ word) * 0xd6e8feb86659fd93u;
     return (int64_t)(h ^ h >> 29);
 }
