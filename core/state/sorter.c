@@ -14,7 +14,7 @@ static size_t memory_bytes(uint32_t room)
 /* Room for @groups, with something to spare, and not for very many more. */
 static bool make_room(struct sorter *s, struct heap *heap, uint32_t groups)
 {
-    if (s->room >= groups && s->room / 16 <= groups + ROOM_MIN)
+    if (s->memory != NULL && s->room >= groups && s->room / 16 <= groups + ROOM_MIN)
         return true;
     sorter_close(s);
     s->room = max_u32(groups + groups / 8, ROOM_MIN);
