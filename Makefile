@@ -158,7 +158,7 @@ lint:                                  ## include direction, atomics, the world 
 	@tools/lint.sh
 
 # gcc's analyzer without the checks that cannot see through longjmp, vtables and memory that grows.
-analyze: $(GEN)/lexer.c                ## static analysis: cppcheck, gcc -fanalyzer
+analyze: $(GEN)/lexer.c $(GEN)/bench_build.h   ## static analysis: cppcheck, gcc -fanalyzer
 	@tools/install-packages.sh ci
 	@BUILD=$(BUILD) tools/analyze.sh
 

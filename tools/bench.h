@@ -184,6 +184,9 @@ struct bench_spread {
     double median, min, max;
 };
 
+#define BENCH_STAGES 6
+extern const char *const bench_stages[BENCH_STAGES];
+
 struct bench_result {
     const char *name, *group, *what, *unit, *checked;
     uint64_t rows, bytes, result_rows;
@@ -192,6 +195,8 @@ struct bench_result {
     struct bench_spread rate; /* rows/s, or the unit's */
     struct bench_spread cpu;  /* CPU ns per row; zeros where the workload has a unit of its own */
     double samples[BENCH_RUNS_MAX];
+    /* of one more run that is measured: ns of all shards per row of input by bench_stages[]; zeros: none was */
+    double stages[BENCH_STAGES];
     double stolen; /* share of the machine's time, 0 to 1 */
     double
         elsewhere; /* the same, of other processes while ours ran: counted in ticks, so that short runs say little */
@@ -258,7 +263,7 @@ void bench_print(const struct bench_result *result);
 int bench_write_json(const struct bench_report *report, const char *path);
 int bench_write_markdown(const struct bench_report *report, const char *path);
 
-/* Tables of bars (bench-rate.svg) and, with several shard counts, lines (bench-scaling.svg) into @folder. */
+/* Per group: rates as bars for each shard count, what a row costs by stage, and with several shard counts the scaling; into @folder. */
 int bench_write_plots(const struct bench_report *report, const char *folder);
 /* What bench_write_json() has written; free with bench_report_close(). */
 int bench_read_json(const char *path, struct bench_report *report);

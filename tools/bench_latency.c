@@ -9,6 +9,7 @@
 #include "tools/bench_latency.h"
 
 #include "core/millstream.h"
+#include "tools/bench_plot.h"
 #include "tools/histogram.h"
 
 #include <errno.h>
@@ -49,7 +50,7 @@ struct options {
     uint32_t shards;
     bool threads; /* mill_run() instead of turns */
     double find_us;
-    const char *idle, *hgrm, *json;
+    const char *idle, *hgrm, *json, *svg;
 };
 
 struct run {
@@ -317,6 +318,29 @@ static int write_json(const char *path, const struct run *r, const struct histog
     return fclose(to) == 0 ? 0 : 74;
 }
 
+/* Two lines up to the last percentile that ten results stand behind. */
+static int write_svg(const char *path, const struct options *o, const struct histogram *found,
+                     const struct histogram *empty)
+{
+    static double x[2][200], y[2][200];
+    const struct histogram *both[] = {found, empty};
+    struct plot_line lines[] = {{"engine", x[0], y[0], 0}, {"empty loop", x[1], y[1], 0}};
+    char title[160];
+
+    for (int k = 0; k < 2; k++)
+        for (double left = 1; left * (double)both[k]->count >= 10 && lines[k].count < 200;
+             left *= 0.8) {
+            const double at = 100 * (1 - left);
+            const double us = (double)histogram_at(both[k], at) / 1e3;
+
+            x[k][lines[k].count] = at;
+            y[k][lines[k].count++] = us > 0.01 ? us : 0.01;
+        }
+    snprintf(title, sizeof title, "%s, %u shard%s, %.0f rows/s: microseconds by percentile",
+             o->query->name, o->shards, o->shards > 1 ? "s" : "", o->rate);
+    return lines[0].count > 1 && lines[1].count > 1 ? plot_latency(path, title, lines, 2) : 0;
+}
+
 static int report(struct run *r, struct run *empty, const struct options *o)
 {
     const double before = stolen_seconds();
@@ -338,6 +362,8 @@ static int report(struct run *r, struct run *empty, const struct options *o)
     fflush(stdout);
     if (o->hgrm != NULL)
         code = write_hgrm(o->hgrm, &r->found);
+    if (code == 0 && o->svg != NULL)
+        code = write_svg(o->svg, o, &r->found, &empty->found);
     if (code == 0 && o->json != NULL)
         code = write_json(o->json, r, &empty->found, stolen);
     return code;
@@ -436,6 +462,8 @@ static int read_option(struct options *o, const char *name, const char *value)
         o->hgrm = value;
     } else if (strcmp(name, "--json") == 0) {
         o->json = value;
+    } else if (strcmp(name, "--svg") == 0) {
+        o->svg = value;
     } else if (strcmp(name, "--idle") == 0) {
         o->idle = value;
     } else if (strcmp(name, "--driver") == 0) {

@@ -83,6 +83,37 @@ static int scaling(const struct bench_report *report, const char *group, const c
     return plot_scaling(path, title, lines, count);
 }
 
+/* What a row costs in each stage, of one group with one shard count. */
+static int stages(const struct bench_report *report, const char *group, uint32_t shards,
+                  const char *folder)
+{
+    struct plot_stack *stacks = calloc((size_t)report->count + 1, sizeof *stacks);
+    char path[4200], title[200];
+    uint32_t count = 0;
+    int code = 0;
+
+    for (uint32_t i = 0; stacks != NULL && i < report->count; i++) {
+        const struct bench_result *r = &report->results[i];
+        double sum = 0;
+
+        for (uint32_t s = 0; s < BENCH_STAGES; s++)
+            sum += r->stages[s];
+        if (strcmp(r->group, group) != 0 || r->shards != shards || sum <= 0)
+            continue;
+        stacks[count].name = r->name;
+        memcpy(stacks[count++].parts, r->stages, sizeof r->stages);
+    }
+    if (count > 0) {
+        snprintf(path, sizeof path, "%s/%s-stages-%u.svg", folder, group, shards);
+        snprintf(title, sizeof title, "Group %s, %u shard%s: what a row costs, by stage", group,
+                 shards, shards > 1 ? "s" : "");
+        code = plot_stages(path, title, "ns of all shards per row of input", bench_stages,
+                           BENCH_STAGES, stacks, count);
+    }
+    free(stacks);
+    return code;
+}
+
 int bench_write_plots(const struct bench_report *report, const char *folder)
 {
     int code = 0;
@@ -103,6 +134,8 @@ int bench_write_plots(const struct bench_report *report, const char *folder)
             }
         if (!shards_seen)
             code = rates(report, r->group, r->shards, folder);
+        if (code == 0 && !shards_seen)
+            code = stages(report, r->group, r->shards, folder);
         if (code == 0 && !group_seen)
             code = scaling(report, r->group, folder);
     }

@@ -87,6 +87,8 @@ static void put_result(FILE *to, const struct bench_result *r)
     put_spread(to, "rate", &r->rate, ", ");
     put_samples(to, "samples", r->samples, r->runs);
     fputs(", ", to);
+    put_samples(to, "stage_ns_per_row", r->stages, BENCH_STAGES);
+    fputs(", ", to);
     put_spread(to, "cpu_ns_per_row", &r->cpu, ", ");
     fprintf(to,
             "\"bytes\": %" PRIu64 ", \"bytes_per_second\": %.9g, \"result_rows\": %" PRIu64
@@ -156,6 +158,7 @@ static struct bench_spread read_spread(struct json value)
 /* Numbers first: json_string() changes the text, so strings go from the last to the first. */
 static void read_result(struct json from, struct bench_result *r)
 {
+    const struct json stages = json_field(from, "stage_ns_per_row");
     const struct json samples = json_field(from, "samples"), peer = json_field(from, "peer"),
                       peer_samples = json_field(peer, "samples"), name = json_field(from, "name"),
                       group = json_field(from, "group"), unit = json_field(from, "unit"),
@@ -173,6 +176,8 @@ static void read_result(struct json from, struct bench_result *r)
     r->cpu = read_spread(json_field(from, "cpu_ns_per_row"));
     r->peer_rate = read_spread(json_field(peer, "rate"));
     r->peer_ratio = read_spread(json_field(peer, "ratio"));
+    for (uint32_t i = 0; i < BENCH_STAGES && json_element(stages, i).at != NULL; i++)
+        r->stages[i] = json_number(json_element(stages, i));
     for (; r->runs < BENCH_RUNS_MAX && json_element(samples, r->runs).at != NULL; r->runs++) {
         r->samples[r->runs] = json_number(json_element(samples, r->runs));
         r->peer_samples[r->runs] = json_number(json_element(peer_samples, r->runs));

@@ -62,6 +62,7 @@ struct once {
     double seconds, cpu_seconds;
     double used_seconds; /* of all cpus, by whomever */
     bool schema_seen;    /* rows came to on_batch */
+    double *stages;      /* not NULL: the run is measured, this is filled */
 };
 
 static int on_batch(void *user, mill_query *query, const struct mill_batch *batch)
@@ -105,7 +106,7 @@ static int lend(mill_engine *engine, const struct bench_table *t, struct mill_er
 }
 
 static mill_engine *open_engine(const struct bench *b, const struct bench_data *data,
-                                uint32_t shards, struct mill_error *error)
+                                uint32_t shards, bool profile, struct mill_error *error)
 {
     struct mill_config config;
     mill_engine *engine;
@@ -116,6 +117,7 @@ static mill_engine *open_engine(const struct bench *b, const struct bench_data *
     config.shard_count = shards;
     config.pin = b->pin;
     config.io = data->workload->io;
+    config.profile = profile;
     snprintf(rows, sizeof rows, "%" PRIu64, data->rows);
     engine = mill_engine_open(&config, error);
     if (engine == NULL)
@@ -143,7 +145,7 @@ static mill_engine *open_engine(const struct bench *b, const struct bench_data *
 static char *discarding(const struct bench *b, const struct bench_data *data, const char *sql,
                         struct mill_error *error)
 {
-    mill_engine *engine = open_engine(b, data, 1, error);
+    mill_engine *engine = open_engine(b, data, 1, false, error);
     mill_query *query = engine != NULL ? mill_prepare(engine, sql, NULL, error) : NULL;
     const struct mill_schema *schema = mill_query_schema(query);
     char *text = schema != NULL ? bench_discarding(sql, schema) : NULL;
@@ -153,12 +155,43 @@ static char *discarding(const struct bench *b, const struct bench_data *data, co
     return text;
 }
 
+const char *const bench_stages[BENCH_STAGES] = {"source",   "calc",      "partial aggregate",
+                                                "exchange", "aggregate", "sink, engine"};
+
+static uint32_t stage_of(const char *name)
+{
+    static const struct {
+        const char *part;
+        uint32_t stage;
+    } parts[] = {{"Source", 0},   {"Values", 0}, {"Calc", 1},      {"PartialAggregate", 2},
+                 {"Exchange", 3}, {"Sink", 5},   {"Aggregate", 4}, {"Window", 4}};
+
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (strstr(name, parts[i].part) != NULL)
+            return parts[i].stage;
+    return 5;
+}
+
+static void read_stages(mill_query *query, double stages[BENCH_STAGES])
+{
+    struct mill_profile p = {.struct_bytes = sizeof p,
+                             .operator_bytes = sizeof(struct mill_operator_profile)};
+    struct mill_operator_profile ops[64];
+    const uint32_t count = mill_query_profile(query, MILL_ALL_SHARDS, &p, ops, 64);
+    const double scale = p.rows_in > 0 ? 1e9 / p.ticks_per_second / (double)p.rows_in : 0;
+
+    for (uint32_t i = 0; i < count && i < 64; i++)
+        stages[stage_of(ops[i].name)] += (double)ops[i].ticks * scale;
+    if (count > 0)
+        stages[BENCH_STAGES - 1] += (double)(p.start_ticks + p.engine_ticks) * scale;
+}
+
 static int run_once(const struct bench *b, const struct bench_data *data, const char *sql,
                     uint32_t shards, struct once *o)
 {
     const struct mill_callbacks callbacks = {.user = o, .on_batch = on_batch};
     struct mill_error error = {0};
-    mill_engine *engine = open_engine(b, data, shards, &error);
+    mill_engine *engine = open_engine(b, data, shards, o->stages != NULL, &error);
     mill_query *query = engine != NULL ? mill_prepare(engine, sql, &callbacks, &error) : NULL;
     int code = query != NULL ? 0 : -1;
 
@@ -180,6 +213,8 @@ static int run_once(const struct bench *b, const struct bench_data *data, const 
         o->schema_seen = o->schema != NULL;
         if (!o->schema_seen)
             o->sum.rows = o->stats.rows_out;
+        if (o->stages != NULL && code == MILL_OK)
+            read_stages(query, o->stages);
     }
     mill_query_close(query);
     mill_engine_close(engine);
@@ -290,7 +325,7 @@ static int setup(const struct bench *b, struct bench_data *data)
     code = w->fill != NULL ? w->fill(data) : 0;
     if (code != 0 || w->setup == NULL)
         return code;
-    engine = open_engine(b, data, 1, &error);
+    engine = open_engine(b, data, 1, false, &error);
     code = engine != NULL ? mill_execute(engine, w->setup, NULL, &error) : error.code;
     mill_engine_close(engine);
     return code == MILL_OK ? 0 : say(w, &error);
@@ -407,6 +442,14 @@ static int peer_run(struct timing *t, struct bench_result *r, double *ratios, bo
     return code;
 }
 
+/* One more run, for what each stage takes. */
+static int measured_run(struct timing *t, uint32_t shards, double stages[BENCH_STAGES])
+{
+    struct once o = {.stages = stages};
+
+    return run_once(t->bench, t->data, t->timed_sql, shards, &o);
+}
+
 static int with_shards(struct timing *t, uint32_t shards)
 {
     const struct bench_workload *w = t->data->workload;
@@ -431,9 +474,11 @@ static int with_shards(struct timing *t, uint32_t shards)
         if (code == 0 && t->peer != NULL)
             code = peer_run(t, &r, ratios, false);
     }
+    bench_ticks_read(&after);
+    if (code == 0)
+        code = measured_run(t, shards, r.stages);
     if (code != 0)
         return code;
-    bench_ticks_read(&after);
     if (after.all > before.all)
         r.stolen = (double)(after.stolen - before.stolen) / (double)(after.all - before.all);
     if (t->foreign > 0 && t->seconds > 0)

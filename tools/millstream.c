@@ -83,7 +83,7 @@ static const struct {
      "       millstream bench latency [--query filter|count|tumble] [--rate ROWS_A_SECOND] [--rows "
      "N] [--shards N]\n"
      "                      [--driver turns|threads] [--idle spin|yield|park] [--find P99_US]\n"
-     "                      [--hgrm FILE] [--json FILE]\n",
+     "                      [--hgrm FILE] [--json FILE] [--svg FILE]\n",
      "measures workloads on generated data; answers are checked before a figure is printed.\n"
      "--list: the workloads; with names their SQL too. --rows: 500000, 500k, 20M. --peer: DuckDB "
      "on "

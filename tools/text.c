@@ -7,10 +7,13 @@
 
 void text_grow(struct text *text, size_t more)
 {
+    char *bytes;
+
     text->room = text->room * 2 > text->length + more ? text->room * 2 : text->length + more + 4096;
-    text->bytes = realloc(text->bytes, text->room);
-    if (text->bytes == NULL)
+    bytes = realloc(text->bytes, text->room);
+    if (bytes == NULL)
         abort();
+    text->bytes = bytes;
 }
 
 /* ---- digits ---- */
