@@ -19,6 +19,7 @@ except ImportError as e:
 
 TYPES = {'i': 'int32', 'l': 'int64', 'd': 'float64', 'f': 'float32', 'b': 'bool', 's': 'uint32'}
 connection = duckdb.connect()
+connection.execute('SET enable_progress_bar = false')  # it writes to standard output
 
 
 def table(name, *columns):
