@@ -12,7 +12,7 @@ trap 'rm -f "$table"' EXIT
 mkdir -p bench/results docs/plots
 [ -n "${FROM:-}" ] || "$M" bench "$@" --peer duckdb --runs "${RUNS:-5}" ${ROWS:+--rows "$ROWS"} --json "$json"
 "$M" bench --from "$json" --quiet --markdown "$table" --svg docs/plots
-for plot in docs/plots/*.svg; do printf '\n![%s](plots/%s)\n' "$(basename "$plot" .svg)" "$(basename "$plot")"; done >> "$table"
+for plot in docs/plots/*-[0-9]*.svg docs/plots/*-scaling.svg; do case $plot in */latency-*) continue ;; esac; printf '\n![%s](plots/%s)\n' "$(basename "$plot" .svg)" "$(basename "$plot")"; done >> "$table"
 awk -v table="$table" '
     /<!-- results: begin/ { print; while ((getline line < table) > 0) print line; skip = 1 }
     /<!-- results: end/ { skip = 0 }

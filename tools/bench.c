@@ -295,6 +295,8 @@ static int run(struct bench *b)
         report->stolen = (double)(after.stolen - before.stolen) / (double)(after.all - before.all);
     if (code < 128)
         code = write_all(b, report);
+    else if (report->count > 0)
+        write_all(b, report); /* stopped by a signal: what there is */
     if (code == 0 && !b->quiet)
         printf("%u results in %.0f s; the host took %.1f %% of the machine's time\n", report->count,
                report->seconds, report->stolen * 100);
