@@ -140,16 +140,38 @@ size_t csv_cut(const struct mk_table *kernels, const struct csv_options *options
 
 /* ---- writing ---- */
 
+/* Some bit is set if a byte of @word is @c. */
+static inline uint64_t has_byte(uint64_t word, char c)
+{
+    const uint64_t x = word ^ (uint8_t)c * 0x0101010101010101u;
+
+    return (x - 0x0101010101010101u) & ~x & 0x8080808080808080u;
+}
+
+static bool needs_quotes(const char *text, size_t length, char delimiter, char quote)
+{
+    uint64_t found = 0;
+    size_t i = 0;
+
+    for (; i + 8 <= length; i += 8) {
+        uint64_t word;
+
+        memcpy(&word, text + i, 8);
+        found |= has_byte(word, delimiter) | has_byte(word, quote) | has_byte(word, '\n') |
+                 has_byte(word, '\r');
+    }
+    for (; i < length; i++)
+        found |=
+            (text[i] == delimiter) | (text[i] == quote) | (text[i] == '\n') | (text[i] == '\r');
+    return found != 0 || length == 0;
+}
+
 static void put_text(struct text_buffer *to, const char *text, size_t length,
                      const struct csv_options *o)
 {
     const char quote = o->quote != '\0' ? o->quote : '"';
-    bool quoted = length == 0;
 
-    for (size_t i = 0; i < length; i++)
-        quoted |=
-            (text[i] == o->delimiter) | (text[i] == quote) | (text[i] == '\n') | (text[i] == '\r');
-    if (!quoted) {
+    if (!needs_quotes(text, length, o->delimiter, quote)) {
         text_put(to, text, length);
         return;
     }

@@ -321,12 +321,19 @@ static int rows_write(struct file_sink *s, struct folder *f, struct batch *view,
 /* As Flink and Hive escape: what a path or a shell may read otherwise becomes %XX. No value makes a '/' or leaves its folder. */
 static size_t escape(char *to, size_t room, const char *text, size_t length)
 {
+    /* bit c: 00 to 1f, " # % ' * / : = ? [ \ ] ^ { } and 7f */
+    static const uint64_t escaped[2] = {0xffffffffull | 1ull << '"' | 1ull << '#' | 1ull << '%' |
+                                            1ull << '\'' | 1ull << '*' | 1ull << '/' | 1ull << ':' |
+                                            1ull << '=' | 1ull << '?',
+                                        1ull << ('[' - 64) | 1ull << ('\\' - 64) |
+                                            1ull << (']' - 64) | 1ull << ('^' - 64) |
+                                            1ull << ('{' - 64) | 1ull << ('}' - 64) | 1ull << 63};
     size_t n = 0;
 
     for (size_t i = 0; i < length && n + 4 < room; i++) {
         const unsigned char c = (unsigned char)text[i];
 
-        if (c < 0x20 || c == 0x7f || strchr("\"#%'*/:=?\\{}[]^", c) != NULL)
+        if (c < 0x80 && (escaped[c >> 6] >> (c & 63) & 1) != 0)
             n += (size_t)snprintf(to + n, 4, "%%%02X", c);
         else
             to[n++] = (char)c;
