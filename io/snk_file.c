@@ -503,31 +503,69 @@ static struct folder *folder_add(struct file_sink *s, const char *key, size_t le
     return f;
 }
 
+/* Rows that follow each other mostly lie in one partition. */
+static bool same_partition(const struct file_sink *s, const struct batch *batch, uint32_t row,
+                           uint32_t before)
+{
+    for (uint32_t i = 0; i < s->config.partition_count; i++) {
+        const uint32_t column = s->config.partition_by[i];
+        const struct mill_type *type = &s->config.schema->fields[column].type;
+        const struct column *c = &batch->columns[column];
+        const uint32_t width = type_width(type);
+        const char *values = c->values;
+
+        if (c->constant)
+            continue;
+        if (!column_valid(c, row) || !column_valid(c, before))
+            return false;
+        if (type_phys(type) == PHYS_VIEW
+                ? !view_equal((const struct mill_view *)c->values + row,
+                              (const struct mill_view *)c->values + before)
+                : memcmp(values + (size_t)row * width, values + (size_t)before * width, width) != 0)
+            return false;
+    }
+    return true;
+}
+
+/* The folder of a row, made if there is none. */
+static int folder_of(struct file_sink *s, const struct batch *batch, uint32_t row,
+                     struct folder **out, struct mill_error *error)
+{
+    char key[KEY_BYTES_MAX];
+    const size_t length = partition_key(s, batch, row, key);
+
+    if (length + 8 >= KEY_BYTES_MAX)
+        return mill_fail(error, MILL_E_DATA, 0, 0,
+                         "table %s: the values of a partition's columns are too long for a "
+                         "path",
+                         s->config.options->table);
+    *out = folder_find(s, key, length);
+    if (*out != NULL)
+        return MILL_OK;
+    *out = folder_add(s, key, length);
+    if (*out == NULL)
+        return mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory for partition %.*s of %s",
+                         (int)(length < 100 ? length : 100), key, s->path);
+    return partition_time(s, *out, batch, row, error);
+}
+
 /* Deals the live rows to their folders; those with rows are chained in order of their first. */
 static int deal(struct file_sink *s, const struct batch *batch, struct folder **touched,
                 uint32_t *touched_count, struct mill_error *error)
 {
-    char key[KEY_BYTES_MAX];
+    struct folder *f = NULL;
+    uint32_t before = 0;
 
     for (uint32_t i = 0; i < batch->live; i++) {
         const uint32_t row = batch_row(batch, i);
-        const size_t length = partition_key(s, batch, row, key);
-        struct folder *f;
 
-        if (length + 8 >= KEY_BYTES_MAX)
-            return mill_fail(error, MILL_E_DATA, 0, 0,
-                             "table %s: the values of a partition's columns are too long for a "
-                             "path",
-                             s->config.options->table);
-        f = folder_find(s, key, length);
-        if (f == NULL) {
-            f = folder_add(s, key, length);
-            if (f == NULL)
-                return mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory for partition %.*s of %s",
-                                 (int)(length < 100 ? length : 100), key, s->path);
-            if (partition_time(s, f, batch, row, error) != MILL_OK)
-                return error->code;
+        if (f == NULL || !same_partition(s, batch, row, before)) {
+            const int code = folder_of(s, batch, row, &f, error);
+
+            if (code != MILL_OK)
+                return code;
         }
+        before = row;
         if (f->rows == 0)
             touched[(*touched_count)++] = f;
         f->picked[f->rows++] = (uint16_t)row;

@@ -309,6 +309,8 @@ static uint32_t find_or_add(struct table *table, const struct wanted *key)
         if (!rebuild(table, table->buckets * 2))
             return TABLE_NO_GROUP;
         table->groups++;
+        table->group_words[id] =
+            word_in(table, key); /* rebuild() may have changed the seed again */
     }
     return id;
 }
