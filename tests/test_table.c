@@ -584,7 +584,7 @@ static int64_t key_of_kind(struct opkit *kit, int kind)
     case 0: return (int64_t)r;
     case 1: return (int64_t)((r & 3) << 62 | (r >> 8 & 0xffffff));
     case 2: return (int64_t)(r % 100000);
-    default: return (int64_t)(r & 0xff) << 56; /* few */
+    default: return (int64_t)((r & 0xff) << 56); /* few */
     }
 }
 

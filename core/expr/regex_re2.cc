@@ -59,8 +59,8 @@ int pcre_match(const pcre *p, const char *text, size_t bytes, size_t from, uint3
 struct regex {
     std::unique_ptr<re2::RE2> linear;
     std::unique_ptr<pcre> back; // when RE2 refuses
-    regex_plain plain;
-    bool is_plain; // RE2 takes it, and it is of that form
+    regex_plain plain = {};
+    bool is_plain = false; // RE2 takes it, and it is of that form
 };
 
 extern "C" struct regex *regex_new(const char *pattern, size_t bytes, char *why, size_t why_bytes)
