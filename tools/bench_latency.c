@@ -55,8 +55,9 @@ struct options {
 
 struct run {
     const struct options *options;
-    uint64_t rows, pushed; /* warm-up included */
-    uint64_t start;        /* ticks */
+    uint64_t rows, pushed;   /* warm-up included */
+    _Atomic bool all_pushed; /* results may be looked at by another thread than the pushing one */
+    uint64_t start;          /* ticks */
     double ticks_per_ns, period;
     mill_engine *engine;
     mill_input *input;
@@ -128,8 +129,10 @@ static bool push_due(struct run *r)
             mill_engine_warm(r->engine, true);
         }
     }
-    if (r->pushed == r->rows)
+    if (r->pushed == r->rows) {
+        r->all_pushed = true;
         mill_input_end(r->input);
+    }
     return true;
 }
 
@@ -155,7 +158,7 @@ static int on_batch(void *user, mill_query *query, const struct mill_batch *batc
     const bool by_time = r->options->query->by_time;
 
     (void)query;
-    if (r->pushed == r->rows && by_time) /* the end of the input closes windows: not measured */
+    if (r->all_pushed && by_time) /* the end of the input closes windows: not measured */
         return 0;
     for (uint32_t i = 0; i < batch->rows; i++) {
         const int64_t due = by_time ? closing_ns(r, told[i]) : told[i];
