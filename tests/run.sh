@@ -67,6 +67,7 @@ shards() {
         cmp -s "$dir/1" "$dir/$n" || status=1
         one "$n shards give the bytes of one" $status
     done
+    "$BUILD/millstream" bench latency --shards 2 --rate 5000 --rows 5000 --query tumble > "$dir/pulled"; one "rows are pulled by 2 shards" $?
     rm -rf "$dir"
 }
 
