@@ -44,6 +44,11 @@ _Noreturn void check_failed(const char *file, int line, const char *what);
 #define ASSERT(x) ((void)0)
 #endif
 
+/* Bit 7 of the lowest zero byte of @word is set, and perhaps of higher bytes; 0: none is zero. */
+static inline uint64_t zero_bytes(uint64_t word)
+{
+    return (word - 0x0101010101010101u) & ~word & 0x8080808080808080u;
+}
 static inline uint32_t min_u32(uint32_t a, uint32_t b)
 {
     return a < b ? a : b;

@@ -140,12 +140,9 @@ size_t csv_cut(const struct mk_table *kernels, const struct csv_options *options
 
 /* ---- writing ---- */
 
-/* Some bit is set if a byte of @word is @c. */
 static inline uint64_t has_byte(uint64_t word, char c)
 {
-    const uint64_t x = word ^ (uint8_t)c * 0x0101010101010101u;
-
-    return (x - 0x0101010101010101u) & ~x & 0x8080808080808080u;
+    return zero_bytes(word ^ (uint8_t)c * 0x0101010101010101u);
 }
 
 static bool needs_quotes(const char *text, size_t length, char delimiter, char quote)

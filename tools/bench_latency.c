@@ -8,18 +8,18 @@
  */
 #include "tools/bench_latency.h"
 
-#include "core/millstream.h"
+#include "tools/bench.h"
 #include "tools/bench_plot.h"
 #include "tools/histogram.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
-#include <sched.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 #include <x86intrin.h>
 
 #define KEYS 1000
@@ -256,16 +256,10 @@ static bool fell_behind(const struct run *r)
 
 static double stolen_seconds(void)
 {
-    unsigned long long user, nice, system, idle, wait, irq, soft, steal = 0;
-    FILE *stat = fopen("/proc/stat", "r");
-    int n;
+    struct bench_ticks ticks = {0};
 
-    if (stat == NULL)
-        return 0;
-    n = fscanf(stat, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &user, &nice, &system, &idle,
-               &wait, &irq, &soft, &steal);
-    fclose(stat);
-    return n == 8 ? (double)steal / 100 : 0;
+    bench_ticks_read(&ticks);
+    return (double)ticks.stolen / (double)sysconf(_SC_CLK_TCK);
 }
 
 static void print_line(const char *name, const struct histogram *h)

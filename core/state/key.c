@@ -162,11 +162,6 @@ static char *put_text_with_zeros(char *to, const struct mill_view *view)
     return to;
 }
 
-static inline uint64_t zero_bytes(uint64_t word)
-{
-    return (word - 0x0101010101010101u) & ~word & 0x8080808080808080u;
-}
-
 static inline uint64_t copy_word(char *to, const char *from)
 {
     uint64_t word;
