@@ -182,6 +182,14 @@ bool column_own_validity(struct batch *batch, struct column *column)
     return true;
 }
 
+bool batch_own_kinds(struct batch *batch)
+{
+    batch->row_kinds = arena_alloc(&batch->bytes, batch->capacity);
+    if (batch->row_kinds != NULL)
+        memset(batch->row_kinds, ROW_INSERT, batch->capacity);
+    return batch->row_kinds != NULL;
+}
+
 struct mill_view batch_view(struct batch *batch, const char *data, uint32_t length)
 {
     char *copy;
@@ -197,8 +205,8 @@ struct mill_view batch_view(struct batch *batch, const char *data, uint32_t leng
 
 /* ---- appending ---- */
 
-static bool append_validity(struct batch *to, struct column *into, const struct column *from,
-                            const uint16_t *rows, uint32_t count)
+static bool append_validity(struct batch *to, struct column *into, uint32_t at,
+                            const struct column *from, const uint16_t *rows, uint32_t count)
 {
     if (from->validity == NULL)
         return true;
@@ -206,13 +214,13 @@ static bool append_validity(struct batch *to, struct column *into, const struct 
         return false;
     for (uint32_t i = 0; i < count; i++)
         if (!column_valid(from, rows != NULL ? rows[i] : i))
-            column_set_null(into, to->rows + i);
+            column_set_null(into, at + i);
     return true;
 }
 
 #define APPEND_PLAIN(type)                                                                         \
     {                                                                                              \
-        type *out = (type *)into->values + to->rows;                                               \
+        type *out = (type *)into->values + at;                                                     \
         const type *in = from->values;                                                             \
         if (rows != NULL && !from->constant)                                                       \
             for (uint32_t i = 0; i < count; i++)                                                   \
@@ -223,10 +231,10 @@ static bool append_validity(struct batch *to, struct column *into, const struct 
         return true;                                                                               \
     }
 
-static bool append_views(struct batch *to, struct column *into, const struct column *from,
-                         const uint16_t *rows, uint32_t count)
+static bool append_views(struct batch *to, struct column *into, uint32_t at,
+                         const struct column *from, const uint16_t *rows, uint32_t count)
 {
-    struct mill_view *out = (struct mill_view *)into->values + to->rows;
+    struct mill_view *out = (struct mill_view *)into->values + at;
     const struct mill_view *in = from->values;
     size_t far_bytes = 0;
     char *next;
@@ -250,15 +258,15 @@ static bool append_views(struct batch *to, struct column *into, const struct col
     return next != NULL;
 }
 
-static bool append_column(struct batch *to, struct column *into, const struct column *from,
-                          const struct mill_type *type, const uint16_t *rows, uint32_t count)
+bool column_gather(struct batch *to, struct column *into, uint32_t at, const struct column *from,
+                   const uint16_t *rows, uint32_t count, const struct mill_type *type)
 {
-    if (!append_validity(to, into, from, rows, count))
+    if (!append_validity(to, into, at, from, rows, count))
         return false;
     if (type->kind == MILL_ROW) {
         for (uint32_t i = 0; i < type->field_count; i++)
-            if (!append_column(to, &into->children[i], &from->children[i], &type->fields[i].type,
-                               rows, count))
+            if (!column_gather(to, &into->children[i], at, &from->children[i], rows, count,
+                               &type->fields[i].type))
                 return false;
         return true;
     }
@@ -273,7 +281,7 @@ static bool append_column(struct batch *to, struct column *into, const struct co
     case PHYS_F64:
     case PHYS_I64: APPEND_PLAIN(int64_t)
     case PHYS_I128: APPEND_PLAIN(int128)
-    case PHYS_VIEW: return append_views(to, into, from, rows, count);
+    case PHYS_VIEW: return append_views(to, into, at, from, rows, count);
     default: return true;
     }
 }
@@ -313,12 +321,50 @@ static bool append_side(struct batch *to, const struct batch *from, const uint16
     if (from->order_keys != NULL) {
         struct column keys = {.values = from->order_keys}, out;
 
-        if (to->order_keys == NULL)
+        if (to->order_keys == NULL) {
             to->order_keys = arena_alloc(&to->bytes, to->capacity * sizeof *to->order_keys);
+            for (uint32_t i = 0; to->order_keys != NULL && i < to->rows; i++)
+                to->order_keys[i] = view_of("", 0);
+        }
         out = (struct column){.values = to->order_keys};
-        if (to->order_keys == NULL || !append_views(to, &out, &keys, rows, count))
+        if (to->order_keys == NULL || !append_views(to, &out, to->rows, &keys, rows, count))
             return false;
+    } else {
+        for (uint32_t i = 0; to->order_keys != NULL && i < count; i++)
+            to->order_keys[to->rows + i] = view_of("", 0);
     }
+    return true;
+}
+
+/* Kinds travel with the rows. */
+static bool append_kinds(struct batch *to, const struct batch *from, const uint16_t *rows,
+                         uint32_t count)
+{
+    if (from->row_kinds == NULL && to->row_kinds == NULL)
+        return true;
+    if (to->row_kinds == NULL && !batch_own_kinds(to))
+        return false;
+    for (uint32_t i = 0; i < count; i++)
+        to->row_kinds[to->rows + i] = batch_kind(from, rows != NULL ? rows[i] : i);
+    return true;
+}
+
+bool column_put(struct batch *to, struct column *into, uint32_t row, const struct column *from,
+                uint32_t from_row, const struct mill_type *type)
+{
+    const uint16_t rows[1] = {(uint16_t)from_row};
+
+    return column_gather(to, into, row, from, rows, 1, type);
+}
+
+bool column_put_null(struct batch *to, struct column *into, uint32_t row)
+{
+    if (into->validity == NULL && !column_own_validity(to, into))
+        return false;
+    column_set_null(into, row);
+    for (uint32_t i = 0; i < into->child_count; i++)
+        if (!column_put_null(to, &into->children[i], row))
+            return false;
     return true;
 }
 
@@ -330,10 +376,10 @@ int batch_append(struct batch *to, const struct batch *from, const uint16_t *row
         return 0;
     CHECK(to->selection == NULL);
     for (uint32_t i = 0; i < schema->field_count; i++)
-        if (!append_column(to, &to->columns[i], &from->columns[i], &schema->fields[i].type, rows,
-                           count))
+        if (!column_gather(to, &to->columns[i], to->rows, &from->columns[i], rows, count,
+                           &schema->fields[i].type))
             return -1;
-    if (!append_side(to, from, rows, count))
+    if (!append_kinds(to, from, rows, count) || !append_side(to, from, rows, count))
         return -1;
     to->rows += count;
     to->live = to->rows;

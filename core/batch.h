@@ -26,6 +26,14 @@ struct column {
     bool constant;
 };
 
+/* What a row of an updating stream does; as in Flink's changelogs. */
+enum row_kind { ROW_INSERT = 0, ROW_UPDATE_BEFORE = 1, ROW_UPDATE_AFTER = 2, ROW_DELETE = 3 };
+/* +1: the row is there from now on; -1: it is no more. */
+static inline int row_kind_weight(int8_t kind)
+{
+    return kind == ROW_INSERT || kind == ROW_UPDATE_AFTER ? 1 : -1;
+}
+
 /* What class of result the rows are; batches of one step leave a stage in this order. */
 enum batch_class { CLASS_ROWS = 0, CLASS_FIRED = 1, CLASS_PASSED = 2 /* of markers: all */ };
 
@@ -38,7 +46,7 @@ struct batch {
     uint16_t *selection;       /* NULL: all rows */
     uint16_t *selection_store; /* room for capacity entries; selection points here or is NULL */
     struct column *columns;
-    int8_t *row_kinds; /* NULL: append only */
+    int8_t *row_kinds; /* enum row_kind of each row; NULL: all inserts */
 
     /* Place and time: docs/ARCHITECTURE.md, "The one order". */
     uint8_t class_;      /* enum batch_class */
@@ -47,9 +55,10 @@ struct batch {
     uint32_t split;      /* global split number of the step */
     uint32_t place_base; /* place of row r is place ? place[r] : place_base + r */
     uint32_t *place;
-    int64_t *behind;              /* g of each row (TIME_MIN: not behind), or NULL: no row is */
-    struct mill_view *order_keys; /* CLASS_FIRED: memcmp-able position of each row */
-    uint64_t *hashes;             /* hash of the exchange's key columns per row, or NULL */
+    int64_t *behind; /* g of each row (TIME_MIN: not behind), or NULL: no row is */
+    /* memcmp-able position of each row: CLASS_FIRED instead of its place, CLASS_ROWS behind it (core/ops/emit.h) */
+    struct mill_view *order_keys;
+    uint64_t *hashes; /* hash of the exchange's key columns per row, or NULL */
 
     /* the values of rows 0 .. rows-1 in the column that begins at @bounded lie between least and greatest; NULL: not known */
     const void *bounded;
@@ -86,6 +95,8 @@ bool column_own(struct batch *batch, struct column *column, const struct mill_ty
 bool batch_own_columns(struct batch *batch, const struct mill_schema *schema);
 /* All-valid bitmap to clear bits in. False without memory. */
 bool column_own_validity(struct batch *batch, struct column *column);
+/* Kinds to write for all rows that @batch has room for, ROW_INSERT at first. False without memory. */
+bool batch_own_kinds(struct batch *batch);
 /* Copies bytes into the batch; short ones lie in the view. A view of length UINT32_MAX: no memory. */
 struct mill_view batch_view(struct batch *batch, const char *data, uint32_t length);
 
@@ -108,10 +119,22 @@ static inline uint32_t batch_place(const struct batch *b, uint32_t row)
     return b->place != NULL ? b->place[row] : b->place_base + row;
 }
 /* Appends the live rows first .. first+count of @from to @to (owned columns, same schema); far string
- * bytes are copied into @to. Also copies place, behind, hashes and order keys where @from has them.
+ * bytes are copied into @to. Also copies kinds, place, behind, hashes and order keys where @from has them.
  * Returns how many fitted; 0 when full, -1 without memory. */
 int batch_append(struct batch *to, const struct batch *from, const uint16_t *rows, uint32_t count,
                  const struct mill_schema *schema);
+/* Copies the value (or NULL) of row @from_row into row @row of an owned column of @to; far bytes too. */
+bool column_put(struct batch *to, struct column *into, uint32_t row, const struct column *from,
+                uint32_t from_row, const struct mill_type *type);
+/* The same for rows[0 .. count) (NULL: 0 .. count-1) of @from to rows at .. at + count - 1. */
+bool column_gather(struct batch *to, struct column *into, uint32_t at, const struct column *from,
+                   const uint16_t *rows, uint32_t count, const struct mill_type *type);
+/* Makes row @row of an owned column NULL, and what lies in a ROW. */
+bool column_put_null(struct batch *to, struct column *into, uint32_t row);
+static inline int8_t batch_kind(const struct batch *b, uint32_t row)
+{
+    return b->row_kinds != NULL ? b->row_kinds[row] : ROW_INSERT;
+}
 /* Walker for tests and MILL_DEBUG=2. */
 bool batch_valid(const struct batch *batch, const struct mill_schema *schema);
 

@@ -24,6 +24,8 @@
 #include "core/state/snapshot.h"
 
 #define TURN_WORK 16384 /* groups: about a millisecond */
+/* Behind an exchange results of firings are numbered from here on, as their consumer gets them; rows have lower places. */
+#define FIRED_PLACES 0x80000000u
 
 enum op_progress { OP_READY, OP_BUSY, OP_FAILED };
 
@@ -32,7 +34,7 @@ enum op_progress { OP_READY, OP_BUSY, OP_FAILED };
  *   W(row) = max(w_before, min(max(g_split, behind[row]), g_others)) */
 struct step_time {
     uint64_t step;
-    uint32_t split;            /* whose rows these are */
+    uint32_t split, source;    /* whose rows these are; UINT32_MAX: nobody's */
     int64_t g_split;           /* greatest watermark value of the split before the step */
     int64_t g_others;          /* least over the other live, not idle splits; TIME_MAX: none */
     int64_t w_before, w_after; /* watermark before and after the whole step */

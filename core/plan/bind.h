@@ -62,6 +62,8 @@ struct planner {
     struct with_made *with;
     uint32_t sink_count, depth;
     uint32_t query; /* which INSERT is being planned */
+    struct where_parts *
+        where_parts; /* of the SELECT whose FROM is being bound: joins take what is theirs; or NULL */
 };
 
 _Noreturn void plan_fail(struct planner *p, struct ast_at at, int code, const char *format, ...)
@@ -108,6 +110,26 @@ struct expr *expr_both(struct planner *p, struct expr *a,
                        struct expr *b); /* a AND b; a may be NULL */
 void materialize_filter(struct planner *p, struct relation *r);
 const char *item_name(struct planner *p, const struct ast_item *item, uint32_t index);
+
+/* bind_join.c */
+struct relation bind_join(struct planner *p, const struct ast_table *t);
+struct where_parts *join_where(struct planner *p, const struct ast_expr *where);
+/* The next part, from *at on, that no join has taken; NULL: none. */
+const struct ast_expr *join_where_left(const struct where_parts *parts, uint32_t *at);
+
+/* updates.c */
+/* Whether results over @input that change are to leave as changes: by 'execution.runtime-mode', else where the input is not
+ * bounded. False: final rows once, at the end. */
+bool plan_changelog(const struct planner *p, const struct phys_node *input);
+/* 'table.exec.state.ttl' in microseconds; 0: none. */
+int64_t plan_state_ttl(struct planner *p);
+/* @node's rows have kinds, for what @why says ("the LEFT JOIN at 3:7"). */
+void plan_updating(struct phys_node *node, const char *why);
+/* Refuses rows with kinds where they cannot be taken, naming both places. In the final order. */
+void plan_check_updates(struct planner *p);
+
+/* positions.c: origins of row results, what exchanges may tell. In the final order. */
+void plan_positions(struct planner *p);
 
 /* bind_window.c */
 struct relation bind_window_function(struct planner *p, const struct ast_table *t);

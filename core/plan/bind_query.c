@@ -246,9 +246,6 @@ static struct relation bind_table_name(struct planner *p, const struct ast_table
                                            "zst", "pcap", "pcapng", "txt",  "tsv"};
     const struct view *view;
 
-    if (t->as_of != NULL)
-        plan_fail(p, t->at, MILL_E_UNSUPPORTED,
-                  "FOR SYSTEM_TIME AS OF (a temporal join) is not supported yet");
     for (struct with_made *w = p->with; w != NULL; w = w->next)
         if (strcmp(w->with->name, name) == 0) {
             struct with_made *all = p->with;
@@ -295,8 +292,13 @@ struct relation bind_from(struct planner *p, const struct ast_table *t)
     case AST_TABLE_NAME: r = bind_table_name(p, t); break;
     case AST_TABLE_FILE: r = bind_file(p, t); break;
     case AST_TABLE_QUERY: r = bind_query(p, t->query); break;
-    case AST_TABLE_CALL: r = bind_window_function(p, t); break;
-    case AST_TABLE_JOIN: plan_fail(p, t->at, MILL_E_UNSUPPORTED, "joins are not supported yet");
+    case AST_TABLE_CALL:
+        if (t->lateral)
+            plan_fail(p, t->at, MILL_E_UNSUPPORTED,
+                      "LATERAL TABLE (a table function) is not supported yet");
+        r = bind_window_function(p, t);
+        break;
+    case AST_TABLE_JOIN: return bind_join(p, t);
     case AST_TABLE_UNNEST: plan_fail(p, t->at, MILL_E_UNSUPPORTED, "UNNEST is not supported yet");
     case AST_TABLE_MATCH:
         plan_fail(p, t->at, MILL_E_UNSUPPORTED, "MATCH_RECOGNIZE is not supported yet");
@@ -540,12 +542,18 @@ static struct relation one_row(struct planner *p, const struct ast_select *s)
 
 struct relation bind_select(struct planner *p, const struct ast_select *s)
 {
-    struct relation r = s->from != NULL ? bind_from(p, s->from) : one_row(p, s);
+    struct where_parts *outer = p->where_parts, *where = join_where(p, s->where);
+    const struct ast_expr *part;
+    struct relation r;
+    uint32_t at = 0;
 
+    p->where_parts = s->from != NULL && s->from->kind == AST_TABLE_JOIN ? where : NULL;
+    r = s->from != NULL ? bind_from(p, s->from) : one_row(p, s);
+    p->where_parts = outer;
     if (s->qualify != NULL)
         plan_fail(p, s->qualify->at, MILL_E_UNSUPPORTED, "QUALIFY is not supported yet");
-    if (s->where != NULL)
-        bind_where(p, &r, s->where);
+    while ((part = join_where_left(where, &at)) != NULL)
+        bind_where(p, &r, part);
     if (is_aggregated(p, s)) {
         r = bind_aggregate(p, r, s);
     } else {

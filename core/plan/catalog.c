@@ -397,10 +397,11 @@ static int set(struct catalog *c, const struct ast_statement *s, struct mill_err
         zone_open(c->env, &c->arena, s->value, s->at.line, s->at.column, &zone, error) != MILL_OK)
         return error->code;
     if (strcmp(s->key, "execution.runtime-mode") == 0 && strcasecmp(s->value, "batch") != 0 &&
-        strcasecmp(s->value, "automatic") != 0)
-        return mill_fail(error, MILL_E_UNSUPPORTED, s->at.line, s->at.column,
-                         "the runtime mode '%s' (changelog results) is not supported yet; 'batch' "
-                         "gives final rows",
+        strcasecmp(s->value, "streaming") != 0 && strcasecmp(s->value, "automatic") != 0)
+        return mill_fail(error, MILL_E_OPTION, s->at.line, s->at.column,
+                         "the runtime mode is '%s', need batch (final rows), streaming (a "
+                         "changelog) or "
+                         "automatic (by the input)",
                          s->value);
     if (check_choice(s, error) != MILL_OK)
         return error->code;

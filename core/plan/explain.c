@@ -4,20 +4,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static const char *const names[] = {[NODE_SOURCE] = "Source",
-                                    [NODE_VALUES] = "Values",
-                                    [NODE_CALC] = "Calc",
-                                    [NODE_ASSIGN] = "AssignWindow",
-                                    [NODE_PREAGG] = "PartialAggregate",
-                                    [NODE_WINDOW] = "WindowAggregate",
-                                    [NODE_SESSION] = "SessionAggregate",
-                                    [NODE_COUNT_WINDOW] = "CountWindowAggregate",
-                                    [NODE_GROUP] = "GroupAggregate",
-                                    [NODE_UNION] = "UnionAll",
-                                    [NODE_VIEW] = "Windows",
-                                    [NODE_EXCHANGE] = "Exchange",
-                                    [NODE_SINK] = "Sink"};
-
 struct out {
     plan_text text;
     void *user;
@@ -187,7 +173,8 @@ static void put_warnings(const struct out *o, const struct phys_node *node)
 
 static void put_node(const struct out *o, const struct phys_node *node, uint32_t depth)
 {
-    put(o, "%*s%s[%u] stage %u", (int)depth * 2, "", names[node->kind], node->id, node->stage);
+    put(o, "%*s%s[%u] stage %u", (int)depth * 2, "", node_traits[node->kind].name, node->id,
+        node->stage);
     if (o->shown[node->id]) {
         put(o, " as above\n");
         return;
@@ -235,18 +222,13 @@ static void label_add(char *to, size_t room, const char *before, const char *tex
     snprintf(to + used, room - used, "%s%s", before, text);
 }
 
-const char *node_name(const struct phys_node *node)
-{
-    return names[node->kind];
-}
-
 const char *node_label(const struct phys_node *node, char *to, size_t room)
 {
     const bool grouped = node->kind == NODE_PREAGG || node->kind == NODE_WINDOW ||
                          node->kind == NODE_SESSION || node->kind == NODE_COUNT_WINDOW ||
                          node->kind == NODE_GROUP;
 
-    snprintf(to, room, "%s[%u]", names[node->kind], node->id);
+    snprintf(to, room, "%s[%u]", node_traits[node->kind].name, node->id);
     if (node->kind == NODE_SOURCE)
         label_add(to, room, " ", node->source.table);
     if (node->kind == NODE_SINK)

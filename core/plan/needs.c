@@ -193,8 +193,10 @@ static void input_needs(struct planner *p, struct phys_node *node, uint32_t i,
         for (uint32_t k = 0; node->aggregate.outs == NULL && k < from->schema.field_count; k++)
             need_as(input, own, k); /* rows pass */
         break;
-    case NODE_SINK: need_all(input); break;
-    default: passing_needs(node, from, own, input);
+    case NODE_UNION:
+    case NODE_VIEW:
+    case NODE_EXCHANGE: passing_needs(node, from, own, input); break;
+    default: need_all(input);
     }
 }
 

@@ -30,6 +30,9 @@ struct phys_node *plan_node(struct planner *p, enum node_kind kind, struct phys_
     for (uint32_t i = 0; i < count; i++) {
         node->inputs[i] = inputs[i];
         node->sources |= inputs[i]->sources;
+        if (inputs[i]->updating)
+            plan_updating(node, inputs[i]->updating_by);
+        node->hold_back = max_i64(node->hold_back, inputs[i]->hold_back);
         node->stage = max_u32(node->stage, inputs[i]->stage + (inputs[i]->kind == NODE_EXCHANGE));
     }
     p->nodes[p->count++] = node;
@@ -367,6 +370,7 @@ static struct phys_plan *finish(struct planner *p)
     if (!setting_is(p, "millstream.optimizer.filter-push-down", "off"))
         plan_early_filters(p, !setting_is(p, "millstream.optimizer.filter-push-down", "all"));
     check_overwritten(p);
+    plan_check_updates(p);
     plan->nodes = p->nodes;
     plan->node_count = p->count;
     plan->sources = arena_array(p->arena, struct phys_node *, p->count + 1);
@@ -386,6 +390,7 @@ static struct phys_plan *finish(struct planner *p)
         plan->stage_count = max_u32(plan->stage_count, node->stage + 1);
         check_bounded(p, node);
     }
+    plan_positions(p);
     plan->fingerprint = fingerprint(p);
     return plan;
 }

@@ -27,8 +27,35 @@ enum node_kind {
     NODE_UNION, /* passes on */
     NODE_VIEW,  /* the windows of one query, of a WINDOW that several share */
     NODE_EXCHANGE,
-    NODE_SINK
+    NODE_SINK,
+    NODE_CHANGES,       /* GROUP BY without a window as a changelog */
+    NODE_JOIN,          /* regular: both sides kept */
+    NODE_INTERVAL_JOIN, /* times of both sides close to each other */
+    NODE_WINDOW_JOIN,   /* windows of both sides the same; COGROUP */
+    NODE_TEMPORAL_JOIN, /* FOR SYSTEM_TIME AS OF a row time: the version of a table */
+    NODE_LOOKUP_JOIN,   /* FOR SYSTEM_TIME AS OF processing time: a bounded table */
+    NODE_ASOF_JOIN,     /* the latest row not after a row's time */
+    NODE_RANK,          /* Top-N, deduplication */
+    NODE_OVER,
+    NODE_SORT,
+    NODE_LIMIT,
+    NODE_MATCH,  /* MATCH_RECOGNIZE */
+    NODE_EXPAND, /* one row per grouping set */
+    NODE_UNNEST, /* one row per element */
+    NODE_KIND_COUNT
 };
+
+/* What planning, EXPLAIN and the engine ask of a kind of node, in one table: core/plan/node_kinds.c */
+struct node_traits {
+    const char *name;
+    bool fires;         /* results that the watermark or the end releases */
+    bool keeps_rows;    /* in = consumed + filtered + late + dead + held */
+    bool takes_updates; /* rows with kinds may reach it; others are refused at planning */
+    bool by_ports;      /* several inputs: takes a step's rows port by port (core/ops/ports.h) */
+    bool
+        in_time_order; /* rows wait until the watermark passes them: ties are broken by their keys */
+};
+extern const struct node_traits node_traits[NODE_KIND_COUNT];
 
 struct watermark_spec {
     int32_t column;          /* rowtime column of the source's output, -1: none */
@@ -123,6 +150,10 @@ struct exchange_node {
     uint32_t level; /* 0 = first exchange; own rings and pools per level */
     bool merge;     /* consumer cares about order */
     bool sink;      /* gather to one shard */
+    /* What the receiving stage may still make of rows of this exchange: those that pass at once keep their positions; those
+     * that wait for an earlier port of an operator leave with origins from waits_origin on. */
+    bool passes, waits;
+    uint32_t waits_origin;
 };
 
 struct sink_node {
@@ -148,12 +179,32 @@ struct phys_node {
     uint64_t sources; /* bit s: source s is upstream; its watermark is the min over these */
     uint32_t line, column;
     const char *why; /* for EXPLAIN: why there is state and when it is dropped */
+    /* Rows have kinds: made so by operator updating_by, a text such as "the regular LEFT JOIN at 3:7". */
+    bool updating;
+    const char *updating_by;
+    bool
+        changelog; /* results that change leave as changes; else final rows leave once, at the end of the input */
+    /* Columns that tell its rows apart, where known: an update of a row has the same. */
+    const uint32_t *unique;
+    uint32_t unique_count;
+    int64_t
+        hold_back; /* its rows' times may lie this far behind the watermark of its inputs; in the time's unit */
+    /* Origins that its row results have, 1 of most; several inputs: of each port the first (else NULL). */
+    uint32_t origins;
+    const uint32_t *port_origins;
+    bool keys_rows; /* UNION of several shards: rows get keys that tell its ports apart */
     union {
         struct source_node source;
         struct calc_node calc;
         struct aggregate_node aggregate;
         struct exchange_node exchange;
         struct sink_node sink;
+        const struct join_node *join;     /* all kinds of joins: core/ops/join.h */
+        const struct rank_node *rank;     /* core/ops/rank.h */
+        const struct over_node *over;     /* core/ops/over.h */
+        const struct sort_node *sort;     /* SORT, LIMIT: core/ops/sort.h */
+        const struct match_node *match;   /* core/ops/match.h */
+        const struct expand_node *expand; /* EXPAND, UNNEST: core/ops/expand.h */
         struct {
             struct expr ***rows;
             uint32_t row_count;

@@ -15,8 +15,7 @@ struct sharing {
 
 static bool fires(const struct phys_node *node)
 {
-    return node->kind == NODE_WINDOW || node->kind == NODE_SESSION ||
-           node->kind == NODE_COUNT_WINDOW || node->kind == NODE_GROUP;
+    return node_traits[node->kind].fires;
 }
 
 static bool schema_same(const struct mill_schema *a, const struct mill_schema *b)

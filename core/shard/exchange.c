@@ -36,7 +36,6 @@ struct exchange {
 #define LEND_SHARDS_MAX 4u
 
 /* Places of fired rows begin behind those of rows. */
-#define FIRED_PLACES 0x80000000u
 
 /* Fired rows get their place in the step here, behind the exchange, where they stand in canonical order: what their
  * sender knew depends on the number of shards and on the batch size. */
@@ -279,8 +278,9 @@ static void tell(struct exchange *x, uint32_t q, const struct position *position
     if (x->open[q] != NULL || !ring_empty_to_producer(&out->rings[q]))
         return;
     /* Keys are not remembered: one that is not empty is always news. */
-    if (position->key.length == 0 && x->told[q].class_ == position->class_ &&
-        x->told[q].origin == position->origin && x->told[q].place == position->place)
+    if ((position->class_ == CLASS_ROWS || position->key.length == 0) &&
+        x->told[q].class_ == position->class_ && x->told[q].origin == position->origin &&
+        x->told[q].place == position->place)
         return;
     marker = pool_take(out->markers);
     if (marker == NULL)

@@ -234,15 +234,12 @@ struct op_counters job_totals(const struct job *job, uint32_t node)
 static bool node_conserves(const struct phys_node *node, const struct op_counters *c)
 {
     switch (node->kind) {
-    case NODE_WINDOW:
-    case NODE_SESSION:
-    case NODE_COUNT_WINDOW:
-    case NODE_GROUP:
-    case NODE_ASSIGN: return c->in == c->consumed + c->filtered + c->late + c->dead + c->held;
     case NODE_SINK: return c->in == c->out;
     case NODE_PREAGG:
         return true; /* its partials stand for rows: the window behind it counts them */
-    default: return c->in == c->out + c->filtered + c->dead;
+    default:
+        return c->in == c->filtered + c->late + c->dead + c->held +
+                            (node_traits[node->kind].keeps_rows ? c->consumed : c->out);
     }
 }
 

@@ -12,10 +12,10 @@
 void batch_position(const struct batch *batch, uint32_t row, struct position *out)
 {
     *out = (struct position){.class_ = batch->class_, .origin = batch->origin};
-    if (batch->class_ == CLASS_FIRED && batch->order_keys != NULL)
-        out->key = batch->order_keys[row];
-    else
+    if (batch->class_ != CLASS_FIRED || batch->order_keys == NULL)
         out->place = batch_place(batch, row);
+    if (batch->order_keys != NULL)
+        out->key = batch->order_keys[row];
 }
 
 int position_compare(const struct position *a, const struct position *b)
@@ -151,6 +151,25 @@ static bool goes_elsewhere(const struct shard *shard, uint32_t edge)
     return to != UINT32_MAX && to != shard->index;
 }
 
+/* Lowers @least to what the stage may still make of an edge that has come to @p. Rows that wait for those of an earlier port
+ * have the origins of theirs, whatever their place, until the stage's rows have ended. */
+static void lower(struct position *least, const struct exchange_node *exchange,
+                  const struct position *p)
+{
+    const struct position waits = {.class_ = CLASS_ROWS, .origin = exchange->waits_origin};
+    const struct position last = {.class_ = CLASS_ROWS, .origin = UINT32_MAX, .place = UINT32_MAX};
+
+    if (exchange->waits && position_compare(&waits, least) < 0)
+        *least = waits;
+    if (!exchange->passes || p == NULL)
+        return;
+    /* behind all rows: those are passed, firings of this stage are still to come */
+    if (p->class_ != CLASS_ROWS)
+        p = &last;
+    if (position_compare(p, least) < 0)
+        *least = *p;
+}
+
 /* The least position any sender of any edge of the stage may still send, told to the stage's own receivers. */
 static void stage_passed(struct shard *shard, struct stage *stage, const struct step_entry *entry)
 {
@@ -160,33 +179,32 @@ static void stage_passed(struct shard *shard, struct stage *stage, const struct 
     for (uint32_t i = 0; i < stage->edge_in_count; i++)
         for (uint32_t j = 0; j < job->shard_count; j++) {
             const struct edge_in *in = edge_in(shard, stage->edges_in[i], j);
+            const struct exchange_node *exchange = &job->edges[stage->edges_in[i]].node->exchange;
             struct position p;
 
-            if (goes_elsewhere(shard, stage->edges_in[i]) || (in->step == entry->step && in->ended))
+            if (goes_elsewhere(shard, stage->edges_in[i]))
+                continue;
+            lower(&least, exchange, NULL);
+            if (in->step == entry->step && in->ended)
                 continue;
             if (job->edges[stage->edges_in[i]].from_stage == 0 && entry->cutter != j)
                 continue;
             if (in->step != entry->step || !sender_reached(in, &p))
                 return;
-            /* behind all rows: those are passed, firings of this stage are still to come */
-            if (p.class_ != CLASS_ROWS)
-                p = (struct position){.class_ = CLASS_ROWS, .place = UINT32_MAX};
-            p.origin = 0;
-            if (position_compare(&p, &least) < 0)
-                least = p;
+            lower(&least, exchange, &p);
         }
     if (least.class_ != CLASS_ROWS)
         return;
     tell_all(shard, stage, &least, entry->step);
 }
 
-/* What a UNION ALL keeps until the step ends is of operators before it. */
+/* What an operator of several inputs keeps until the step ends is of operators before it. */
 static bool keeps_results(const struct shard *shard, const struct stage *stage)
 {
     for (uint32_t i = 0; i < stage->op_count; i++) {
         const struct phys_node *node = shard->job->plan->nodes[stage->ops[i]->id];
 
-        if (node->kind == NODE_UNION && node->input_count > 1)
+        if (node->input_count > 1 && node_traits[node->kind].by_ports)
             return true;
     }
     return false;

@@ -78,7 +78,10 @@ static struct op *make_op(struct shard *shard, const struct phys_node *node)
     case NODE_UNION: return op_union_new(context, node);
     case NODE_EXCHANGE: return op_exchange_new(shard, node);
     case NODE_SINK: return op_sink_new(shard, node);
+    default: break;
     }
+    mill_fail(context->error, MILL_E_INTERNAL, 0, 0, "there is no operator for %s",
+              node_name(node));
     return NULL;
 }
 

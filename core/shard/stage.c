@@ -176,6 +176,7 @@ static void domain_before(struct shard *shard, struct stage *stage, struct time_
 
     *t = (struct step_time){.step = entry->step,
                             .split = entry->split,
+                            .source = entry->split == NO_SPLIT ? UINT32_MAX : entry->source,
                             .g_split = TIME_MAX,
                             .g_others = TIME_MAX,
                             .clock_us = entry->clock_us};
@@ -206,13 +207,15 @@ bool stage_begin(struct shard *shard, struct stage *stage, const struct step_ent
     for (uint32_t i = 0; i < stage->domain_count; i++) {
         if (stage->index == 0 && job->shard_count > 1) {
             /* The front of several shards knows only its own step. */
-            stage->domains[i].t = (struct step_time){.step = entry->step,
-                                                     .split = entry->split,
-                                                     .g_split = TIME_MIN,
-                                                     .g_others = TIME_MAX,
-                                                     .w_before = TIME_MIN,
-                                                     .w_after = TIME_MIN,
-                                                     .clock_us = entry->clock_us};
+            stage->domains[i].t =
+                (struct step_time){.step = entry->step,
+                                   .split = entry->split,
+                                   .source = entry->split == NO_SPLIT ? UINT32_MAX : entry->source,
+                                   .g_split = TIME_MIN,
+                                   .g_others = TIME_MAX,
+                                   .w_before = TIME_MIN,
+                                   .w_after = TIME_MIN,
+                                   .clock_us = entry->clock_us};
             continue;
         }
         domain_before(shard, stage, &stage->domains[i], entry);

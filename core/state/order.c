@@ -356,11 +356,10 @@ void order_close(struct order *order)
 bool order_push(struct order *order, const struct batch *batch, const uint16_t *rows,
                 const int64_t *times, uint32_t count)
 {
-    struct batch plain = *batch; /* only values and places are kept */
+    struct batch plain = *batch; /* values and positions are kept */
 
     plain.behind = NULL;
     plain.hashes = NULL;
-    plain.order_keys = NULL;
     for (uint32_t i = 0; i < count;) {
         struct order_block *block = open_block(order);
         uint32_t first;
@@ -452,8 +451,23 @@ void order_row_snapshot(const struct order *order, const struct order_ref *ref,
     snapshot_u64(to, ref->arrival);
     snapshot_u64(to, ref->step);
     snapshot_u32(to, batch_place(rows, ref->row));
+    snapshot_u8(to, rows->order_keys != NULL);
+    if (rows->order_keys != NULL)
+        snapshot_view(to, &rows->order_keys[ref->row]);
     for (uint32_t i = 0; i < order->schema->field_count; i++)
         value_snapshot(&rows->columns[i], &order->schema->fields[i].type, ref->row, to);
+}
+
+static bool order_key_restore(struct batch *rows, struct snapshot_reader *from)
+{
+    const struct mill_view key = snapshot_get_view(from);
+
+    if (rows->order_keys == NULL)
+        rows->order_keys = arena_alloc(&rows->bytes, rows->capacity * sizeof *rows->order_keys);
+    if (rows->order_keys == NULL)
+        return false;
+    rows->order_keys[rows->rows] = batch_view(rows, mill_view_data(&key), key.length);
+    return rows->order_keys[rows->rows].length == key.length;
 }
 
 bool order_row_restore(struct order *order, struct snapshot_reader *from, struct order_ref *out)
@@ -473,6 +487,8 @@ bool order_row_restore(struct order *order, struct snapshot_reader *from, struct
     out->arrival = snapshot_get_u64(from);
     out->step = snapshot_get_u64(from);
     rows->place[rows->rows] = snapshot_get_u32(from);
+    if (snapshot_get_u8(from) != 0 && !order_key_restore(rows, from))
+        return false;
     for (uint32_t i = 0; i < order->schema->field_count; i++)
         if (!value_restore(rows, &rows->columns[i], &order->schema->fields[i].type, out->row, from))
             return false;
