@@ -179,6 +179,41 @@ static void check_restore(struct opkit *kit, const struct table *table)
     snapshot_writer_close(&w);
 }
 
+/* Of a table with the keys of every other row, and of an empty one: what has a group is found, what has none is not added. */
+static void check_find(struct opkit *kit, const struct keyset *k, const struct key_layout *layout,
+                       const struct batch *b, const struct key_batch *keys)
+{
+    uint16_t even[BATCH_ROWS_MAX], all[BATCH_ROWS_MAX];
+    uint32_t ids[BATCH_ROWS_MAX], groups, n = 0;
+    void *states[BATCH_ROWS_MAX];
+    struct table table;
+
+    table_open(&table, &kit->heap, layout, 8, 5);
+    table_find(&table, keys, NULL, b->live, ids);
+    for (uint32_t i = 0; i < b->live; i++)
+        cr_assert_eq(ids[i], TABLE_NO_GROUP);
+    for (uint32_t i = 0; i < b->live; i += 2)
+        even[n++] = (uint16_t)i;
+    for (uint32_t i = 0; i < b->live; i++)
+        all[i] = (uint16_t)(b->live - 1 - i);
+    cr_assert(table_lookup(&table, keys, even, n, states));
+    groups = table.groups;
+    for (uint32_t pass = 0; pass < 2; pass++) {
+        table_find(&table, keys, pass == 1 ? all : NULL, b->live, ids);
+        cr_assert_eq(table.groups, groups);
+        for (uint32_t i = 0; i < b->live; i++) {
+            const uint32_t row = pass == 1 ? all[i] : i;
+            uint32_t group = TABLE_NO_GROUP;
+
+            for (uint32_t j = 0; j < n && group == TABLE_NO_GROUP; j++)
+                if (compare_rows(k, b, row, b, even[j]) == 0)
+                    group = (uint32_t)(((char *)states[j] - table.states) / 8);
+            cr_assert_eq(ids[i], group);
+        }
+    }
+    table_close(&table);
+}
+
 Test(table, groups_every_kind_of_key)
 {
     fill_fields();
@@ -201,6 +236,7 @@ Test(table, groups_every_kind_of_key)
             check_groups(&kit, k, &table, b, &keys);
             check_restore(&kit, &table);
             table_close(&table);
+            check_find(&kit, k, &layout, b, &keys);
             key_batch_close(&keys);
             key_layout_close(&layout);
             batch_release(b);

@@ -275,19 +275,10 @@ static inline bool is_key(const struct table *table, const struct wanted *key, u
     return key->view == NULL || key_view_same(key->view, key->raw, &table->group_views[id]);
 }
 
-static uint32_t find_or_add(struct table *table, const struct wanted *key)
+/* The group of a key whose word is @word, in the buckets; TABLE_NO_GROUP: none. */
+static uint32_t find_placed(const struct table *table, const struct wanted *key, int64_t word)
 {
-    const int64_t word = word_in(table, key);
-    uint64_t b;
-    uint32_t id;
-
-    if (table->index != NULL) {
-        if (!fit_index(table, word, word, 1))
-            return TABLE_NO_GROUP;
-        if (table->index != NULL)
-            return find_indexed(table, word);
-    }
-    b = table->buckets > 0 ? bucket_of(table, word) : 0;
+    uint64_t b = table->buckets > 0 ? bucket_of(table, word) : 0;
 
     for (uint32_t probes = 0; probes <= PROBE_MAX && table->buckets > 0; probes++) {
         const int64_t *words = table->words + b * BUCKET;
@@ -296,10 +287,27 @@ static uint32_t find_or_add(struct table *table, const struct wanted *key)
         for (uint32_t s = 0; s < BUCKET && ids[s] != 0; s++)
             if (words[s] == word && is_key(table, key, ids[s] - 1))
                 return ids[s] - 1;
-        if (table->ids[b * BUCKET + BUCKET - 1] == 0)
+        if (ids[BUCKET - 1] == 0)
             break;
         b = (b + 1) & (table->buckets - 1);
     }
+    return TABLE_NO_GROUP;
+}
+
+static uint32_t find_or_add(struct table *table, const struct wanted *key)
+{
+    const int64_t word = word_in(table, key);
+    uint32_t id;
+
+    if (table->index != NULL) {
+        if (!fit_index(table, word, word, 1))
+            return TABLE_NO_GROUP;
+        if (table->index != NULL)
+            return find_indexed(table, word);
+    }
+    id = find_placed(table, key, word);
+    if (id != TABLE_NO_GROUP)
+        return id;
     id = add_group(table, key);
     if (id == TABLE_NO_GROUP)
         return id;
@@ -498,6 +506,75 @@ bool table_lookup(struct table *table, const struct key_batch *keys, const uint1
         table->layout->kernels->agg->states_of(ids, count, table->states, table->state_bytes,
                                                (char **)states);
     return true;
+}
+
+/* ---- finding ---- */
+
+static void find_narrow(const struct table *table, const int64_t *keys, uint32_t count,
+                        uint32_t *ids)
+{
+    const struct mk_agg *kernels = table->layout->kernels->agg;
+    const struct mk_index index = {table->index, table->index_base, table->index_room};
+    const struct mk_buckets buckets = buckets_of(table);
+
+    if (table->index != NULL) {
+        kernels->index_i64(&index, keys, count, ids);
+        return;
+    }
+    if (table->buckets == 0) {
+        memset(ids, 0, count * sizeof *ids);
+        return;
+    }
+    for (uint32_t first = 0; first < count; first += PROBE_ROWS) {
+        const uint32_t n = min_u32(PROBE_ROWS, count - first);
+
+        if (kernels->probe_i64(&buckets, keys + first, n, ids + first) == 0)
+            continue;
+        for (uint32_t i = first; i < first + n; i++)
+            if (ids[i] == 0)
+                ids[i] = find_placed(table, &(struct wanted){.own = keys[i]}, keys[i]) + 1;
+    }
+}
+
+static void find_wide(const struct table *table, const struct key_batch *keys,
+                      const uint16_t *which, const int64_t *words, uint32_t count, uint32_t *ids)
+{
+    const struct mk_buckets buckets = buckets_of(table);
+
+    for (uint32_t first = 0; first < count; first += PROBE_ROWS) {
+        const uint32_t upto = min_u32(first + PROBE_ROWS, count);
+
+        if (table->buckets > 0 && table->view_seed == 0)
+            table->layout->kernels->agg->probe_i64(&buckets, words + first, upto - first,
+                                                   ids + first);
+        else
+            memset(ids + first, 0, (upto - first) * sizeof *ids);
+        for (uint32_t i = first; i < upto; i++) {
+            const struct wanted key = {words[i], &keys->views[which != NULL ? which[i] : i],
+                                       keys->raw};
+
+            if (ids[i] == 0 || !is_key(table, &key, ids[i] - 1))
+                ids[i] = find_placed(table, &key, word_in(table, &key)) + 1;
+        }
+    }
+}
+
+void table_find(const struct table *table, const struct key_batch *keys, const uint16_t *which,
+                uint32_t count, uint32_t *ids)
+{
+    if (table->layout->count == 0) {
+        memset(ids, table->groups > 0 ? 0 : 0xff, count * sizeof *ids);
+        return;
+    }
+    if (table->layout->narrow)
+        find_narrow(table, pick_words(keys, which, count), count, ids);
+    else
+        find_wide(table, keys, which, pick_words(keys, which, count), count, ids);
+    for (uint32_t i = 0; i < count; i++)
+        ids[i]--; /* 0: TABLE_NO_GROUP */
+    for (uint32_t i = 0; table->layout->narrow && keys->any_null && i < count; i++)
+        if (keys->nulls[which != NULL ? which[i] : i])
+            ids[i] = table->null_group;
 }
 
 void table_reset(struct table *table)

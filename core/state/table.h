@@ -98,6 +98,9 @@ bool table_reserve(struct table *table, uint32_t groups);
  * New groups have the ids from the old table->groups on; their states are not initialised. */
 bool table_lookup(struct table *table, const struct key_batch *keys, const uint16_t *which,
                   uint32_t count, void **states);
+/* Only finds: ids[i] is the id of the group of the i-th, or TABLE_NO_GROUP. */
+void table_find(const struct table *table, const struct key_batch *keys, const uint16_t *which,
+                uint32_t count, uint32_t *ids);
 /* Finds or adds group @id of @from (same layout); its id here, or TABLE_NO_GROUP without memory. */
 uint32_t table_adopt(struct table *table, const struct table *from, uint32_t id);
 /* Adds the one group of a table without key columns. */
