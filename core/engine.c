@@ -50,6 +50,7 @@ struct mill_query {
     struct operator_label *labels; /* per operator, once somebody asks for the profile */
     struct mill_callbacks callbacks;
     const struct mill_schema *schema; /* of a SELECT, or NULL */
+    bool changes;                     /* a SELECT's rows have kinds */
     _Atomic(struct job *) job;
     at_u32 stop; /* the job reads it */
     bool done;
@@ -276,8 +277,10 @@ static void set_schema(struct mill_query *query)
     for (uint32_t n = 0; n < query->plan->node_count; n++) {
         const struct phys_node *node = query->plan->nodes[n];
 
-        if (node->kind == NODE_SINK && node->sink.vtable == NULL)
+        if (node->kind == NODE_SINK && node->sink.vtable == NULL) {
             query->schema = &node->schema;
+            query->changes = node->updating;
+        }
     }
 }
 
@@ -326,6 +329,11 @@ static int query_on_batch(void *user, const struct batch *batch, const struct mi
 const struct mill_batch *mill_poll(mill_query *query)
 {
     return query != NULL ? results_poll(&query->results) : NULL;
+}
+
+bool mill_query_changes(const mill_query *query)
+{
+    return query != NULL && query->changes;
 }
 
 const struct mill_schema *mill_query_schema(const mill_query *query)

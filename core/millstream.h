@@ -148,7 +148,9 @@ struct mill_column {
 struct mill_batch {
     uint32_t rows, column_count;
     const struct mill_column *columns;
-    const int8_t *row_kinds; /* NULL: all inserts (0); nothing else can be pushed yet */
+    /* Of each row: 0 inserted (+I), 1 gone for a newer one (-U), 2 in place of an older one (+U), 3 deleted (-D); NULL: all 0,
+     * and so must be what is pushed. */
+    const int8_t *row_kinds;
 };
 
 /* ---- engine ---------------------------------------------------------------------------- */
@@ -233,6 +235,8 @@ MILL_API mill_query *mill_prepare(mill_engine *engine, const char *sql,
                                   const struct mill_callbacks *callbacks, struct mill_error *error);
 /* NULL for a query that writes to a sink, and for NULL. Lives as long as the query. */
 MILL_API const struct mill_schema *mill_query_schema(const mill_query *query);
+/* Whether its results are a changelog: batches have row_kinds, and a row may be taken back by a later one. */
+MILL_API bool mill_query_changes(const mill_query *query);
 /* A value of a TIMESTAMP_LTZ column (of @type, which says its unit) as the clock of the session's time zone shows it
  * ('table.local-time-zone' when the query was prepared). Other types, and
  * NULLs: as it is. */

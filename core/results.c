@@ -102,7 +102,8 @@ const struct mill_batch *results_show(struct results *results, const struct batc
     columns = public_columns(&results->view_arena, copy->columns, copy->column_count);
     results->view = (struct mill_batch){.rows = copy->rows,
                                         .column_count = copy->column_count,
-                                        .columns = columns};
+                                        .columns = columns,
+                                        .row_kinds = copy->row_kinds};
     return columns != NULL ? &results->view : NULL;
 }
 

@@ -137,6 +137,7 @@ static int print_open(const struct sink_config *config, struct sink **out, struc
 static int print_write(struct sink *sink, const struct batch *batch, struct mill_error *error)
 {
     struct text_sink *s = (struct text_sink *)sink;
+    static const char *const kinds[] = {"+I[", "-U[", "+U[", "-D["};
     char text[4096];
 
     for (uint32_t i = 0; i < batch->live; i++) {
@@ -144,7 +145,7 @@ static int print_write(struct sink *sink, const struct batch *batch, struct mill
             text_put(&s->text, s->identifier, strlen(s->identifier));
             text_put(&s->text, "> ", 2);
         }
-        text_put(&s->text, "+I[", 3);
+        text_put(&s->text, kinds[batch_kind(batch, batch_row(batch, i)) & 3], 3);
         for (uint32_t k = 0; k < s->schema->field_count; k++) {
             const size_t n = value_text_in(&batch->columns[k], &s->schema->fields[k].type,
                                            batch_row(batch, i), s->zone, text, sizeof text);
@@ -221,12 +222,14 @@ const struct sink_vtable stdout_sink = {.name = "stdout",
                                         .close = text_close};
 const struct sink_vtable print_sink = {.name = "print",
                                        .open = print_open,
+                                       .takes_updates = true,
                                        .write = print_write,
                                        .commit = stream_commit,
                                        .finish = stream_finish,
                                        .close = text_close};
 const struct sink_vtable blackhole_sink = {.name = "blackhole",
                                            .open = blackhole_open,
+                                           .takes_updates = true,
                                            .write = blackhole_write,
                                            .finish = blackhole_finish,
                                            .close = blackhole_close};

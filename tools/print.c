@@ -220,11 +220,24 @@ static void keep_cell(struct printer *p, char *cell)
 
 /* ---- the printer ---- */
 
+static const char *kind_text(const struct mill_batch *batch, uint32_t row)
+{
+    static const char *const texts[] = {"+I", "-U", "+U", "-D"};
+
+    return texts[batch->row_kinds != NULL ? batch->row_kinds[row] & 3 : 0];
+}
+
+static uint32_t shown_columns(const struct printer *p)
+{
+    return p->schema->field_count + p->changes;
+}
+
 void printer_begin(struct printer *p, const mill_query *query, const struct mill_schema *schema)
 {
     p->query = query;
     p->schema = schema;
     p->named = false;
+    p->changes = mill_query_changes(query);
     p->times = calloc(schema->field_count + 1, sizeof *p->times);
     if (p->times == NULL)
         abort();
@@ -239,6 +252,8 @@ static void write_out(struct printer *p)
 
 static void csv_names(struct printer *p)
 {
+    if (p->changes)
+        text_add(&p->out, "op,", 3);
     for (uint32_t i = 0; i < p->schema->field_count; i++) {
         const char *name = p->schema->fields[i].name;
 
@@ -256,19 +271,38 @@ void printer_names(struct printer *p)
     p->named = true;
     if (p->format == PRINT_CSV)
         csv_names(p);
+    if (p->format == PRINT_TABLE && p->changes)
+        keep_cell(p, strdup("op"));
     for (uint32_t i = 0; p->format == PRINT_TABLE && i < p->schema->field_count; i++)
         keep_cell(p, strdup(p->schema->fields[i].name));
 }
 
+static void print_kind(struct printer *p, const char *kind)
+{
+    if (p->format == PRINT_TABLE)
+        keep_cell(p, strdup(kind));
+    else if (p->format == PRINT_CSV)
+        text_add(&p->out, kind, 2);
+    if (p->format == PRINT_CSV)
+        text_char(&p->out, ',');
+    if (p->format == PRINT_JSON) {
+        text_add(&p->out, "{\"op\":\"", 7);
+        text_add(&p->out, kind, 2);
+        text_char(&p->out, '"');
+    }
+}
+
 static void print_row(struct printer *p, const struct mill_batch *batch, uint32_t row)
 {
+    if (p->changes)
+        print_kind(p, kind_text(batch, row));
     for (uint32_t i = 0; i < batch->column_count; i++) {
         const struct mill_type *type = &p->schema->fields[i].type;
 
         if (p->format == PRINT_TABLE) {
             keep_cell(p, cell_text(p->query, type, &batch->columns[i], row));
         } else if (p->format == PRINT_JSON) {
-            text_char(&p->out, i == 0 ? '{' : ',');
+            text_char(&p->out, i == 0 && !p->changes ? '{' : ',');
             json_text(&p->out, p->schema->fields[i].name, strlen(p->schema->fields[i].name));
             text_char(&p->out, ':');
             json_value(&p->out, type, &batch->columns[i], row);
@@ -308,7 +342,7 @@ static size_t shown_width(const char *text)
 
 void printer_end(struct printer *p)
 {
-    const uint32_t columns = p->schema->field_count;
+    const uint32_t columns = shown_columns(p);
     size_t *widths = calloc(columns + 1, sizeof *widths);
 
     write_out(p);

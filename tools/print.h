@@ -24,6 +24,7 @@ struct printer {
     size_t cell_count, cell_room;
     struct text out;            /* CSV, JSON: not yet written */
     struct printed_time *times; /* one per column */
+    bool changes;               /* a changelog: the first column says what a row does */
     bool named;                 /* the column names have been printed */
     bool failed;                /* the reader has gone */
 };

@@ -103,19 +103,26 @@ static bool distinct_grow(const struct agg_set *set, struct agg_distinct *d, enu
 {
     const uint32_t width = agg_normal_width(phys), capacity = d->capacity * 2, slots = capacity * 2;
     uint32_t *index = heap_zalloc(set->heap, slots * sizeof *index);
-    char *elements;
+    int64_t *numbers =
+        d->numbers != NULL ? heap_alloc(set->heap, capacity * sizeof *numbers) : NULL;
+    char *elements = NULL;
 
-    if (index == NULL)
-        return false;
-    elements =
-        heap_grow(set->heap, d->elements, (size_t)d->capacity * width, (size_t)capacity * width);
+    if (index != NULL && (numbers != NULL || d->numbers == NULL))
+        elements = heap_grow(set->heap, d->elements, (size_t)d->capacity * width,
+                             (size_t)capacity * width);
     if (elements == NULL) {
         heap_free(set->heap, index, slots * sizeof *index);
+        heap_free(set->heap, numbers, capacity * sizeof *numbers);
         return false;
+    }
+    if (numbers != NULL) {
+        memcpy(numbers, d->numbers, d->count * sizeof *numbers);
+        heap_free(set->heap, d->numbers, d->capacity * sizeof *numbers);
     }
     heap_free(set->heap, d->index, d->slots * sizeof *index);
     d->index = index;
     d->elements = elements;
+    d->numbers = numbers;
     d->capacity = capacity;
     d->slots = slots;
     for (uint32_t i = 0; i < d->count; i++) {
@@ -128,6 +135,14 @@ static bool distinct_grow(const struct agg_set *set, struct agg_distinct *d, enu
     return true;
 }
 
+static void distinct_free(const struct agg_set *set, enum phys phys, struct agg_distinct *d)
+{
+    heap_free(set->heap, d->index, d->slots * sizeof *d->index);
+    heap_free(set->heap, d->elements, (size_t)d->capacity * agg_normal_width(phys));
+    heap_free(set->heap, d->numbers, d->numbers != NULL ? d->capacity * sizeof *d->numbers : 0);
+    heap_free(set->heap, d, sizeof *d);
+}
+
 static struct agg_distinct *distinct_new(const struct agg_set *set, enum phys phys)
 {
     struct agg_distinct *d = heap_zalloc(set->heap, sizeof *d);
@@ -138,12 +153,31 @@ static struct agg_distinct *distinct_new(const struct agg_set *set, enum phys ph
     d->slots = 8;
     d->index = heap_zalloc(set->heap, d->slots * sizeof *d->index);
     d->elements = heap_alloc(set->heap, (size_t)d->capacity * agg_normal_width(phys));
-    if (d->index != NULL && d->elements != NULL)
+    if (set->retracts)
+        d->numbers = heap_alloc(set->heap, d->capacity * sizeof *d->numbers);
+    if (d->index != NULL && d->elements != NULL && (d->numbers != NULL || !set->retracts))
         return d;
-    heap_free(set->heap, d->index, d->slots * sizeof *d->index);
-    heap_free(set->heap, d->elements, (size_t)d->capacity * agg_normal_width(phys));
-    heap_free(set->heap, d, sizeof *d);
+    distinct_free(set, phys, d);
     return NULL;
+}
+
+/* Whether value @a lies further out than @b, for MIN and MAX. */
+static bool is_beyond(const struct agg_slot *slot, const char *a, const char *b)
+{
+    int c;
+
+    if (slot->phys == PHYS_VIEW) {
+        c = view_compare((const void *)a, (const void *)b);
+    } else if (slot->phys == PHYS_I128) {
+        const int128 x = *(const int128_at8 *)a, y = *(const int128_at8 *)b;
+
+        c = (x > y) - (x < y);
+    } else {
+        const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+        c = (x > y) - (x < y);
+    }
+    return slot->spec.kind == AGG_MAX ? c > 0 : c < 0;
 }
 
 int agg_distinct_add(const struct agg_set *set, const struct agg_slot *slot,
@@ -158,8 +192,11 @@ int agg_distinct_add(const struct agg_set *set, const struct agg_slot *slot,
         return -1;
     for (; d->index[s & (d->slots - 1)] != 0; s++)
         if (normal_equal(slot->phys, normal,
-                         d->elements + (size_t)(d->index[s & (d->slots - 1)] - 1) * width))
+                         d->elements + (size_t)(d->index[s & (d->slots - 1)] - 1) * width)) {
+            if (d->numbers != NULL)
+                d->numbers[d->index[s & (d->slots - 1)] - 1]++;
             return 0;
+        }
     if (d->count == d->capacity) {
         if (!distinct_grow(set, d, slot->phys))
             return -1;
@@ -174,8 +211,88 @@ int agg_distinct_add(const struct agg_set *set, const struct agg_slot *slot,
     } else {
         memcpy(to, normal, width);
     }
+    if (d->numbers != NULL)
+        d->numbers[d->count] = 1;
     d->index[s & (d->slots - 1)] = ++d->count;
+    if (d->extreme != 0 && is_beyond(slot, to, d->elements + (size_t)(d->extreme - 1) * width))
+        d->extreme = d->count;
     return 1;
+}
+
+/* The slot of the index that holds element @element + 1. */
+static uint32_t slot_of(const struct agg_distinct *d, enum phys phys, uint32_t element)
+{
+    uint64_t s = hash_normal(phys, d->elements + (size_t)element * agg_normal_width(phys));
+
+    while (d->index[s & (d->slots - 1)] != element + 1)
+        s++;
+    return (uint32_t)(s & (d->slots - 1));
+}
+
+/* Empties slot @at and moves up what had to pass over it (linear probing without marks: Knuth, TAOCP 3, 6.4 R). */
+static void slot_clear(struct agg_distinct *d, enum phys phys, uint32_t at)
+{
+    const uint32_t mask = d->slots - 1, width = agg_normal_width(phys);
+
+    for (uint32_t next = (at + 1) & mask; d->index[next] != 0; next = (next + 1) & mask) {
+        const uint32_t home =
+            (uint32_t)hash_normal(phys, d->elements + (size_t)(d->index[next] - 1) * width) & mask;
+
+        if (((next - home) & mask) >= ((next - at) & mask)) {
+            d->index[at] = d->index[next];
+            at = next;
+        }
+    }
+    d->index[at] = 0;
+}
+
+bool agg_distinct_remove(const struct agg_set *set, const struct agg_slot *slot,
+                         struct agg_distinct *d, const void *normal)
+{
+    const uint32_t width = agg_normal_width(slot->phys), mask = d != NULL ? d->slots - 1 : 0;
+    uint64_t s = hash_normal(slot->phys, normal);
+    uint32_t i, last;
+
+    if (d == NULL)
+        return false;
+    while (
+        d->index[s & mask] != 0 &&
+        !normal_equal(slot->phys, normal, d->elements + (size_t)(d->index[s & mask] - 1) * width))
+        s++;
+    if (d->index[s & mask] == 0)
+        return false;
+    i = d->index[s & mask] - 1;
+    if (--d->numbers[i] > 0)
+        return true;
+    slot_clear(d, slot->phys, (uint32_t)(s & mask));
+    last = d->count - 1;
+    if (i != last) /* the last element takes its place */
+        d->index[slot_of(d, slot->phys, last)] = i + 1;
+    if (slot->phys == PHYS_VIEW)
+        agg_view_free(set, (struct mill_view *)d->elements + i);
+    memmove(d->elements + (size_t)i * width, d->elements + (size_t)last * width, width);
+    d->numbers[i] = d->numbers[last];
+    if (d->extreme == i + 1)
+        d->extreme = 0;
+    else if (d->extreme == last + 1)
+        d->extreme = i + 1;
+    d->count--;
+    return true;
+}
+
+const char *agg_distinct_extreme(const struct agg_slot *slot, struct agg_distinct *d, bool most)
+{
+    const uint32_t width = agg_normal_width(slot->phys);
+
+    CHECK(d->count > 0 && most == (slot->spec.kind == AGG_MAX));
+    if (d->extreme == 0) {
+        d->extreme = 1;
+        for (uint32_t i = 1; i < d->count; i++)
+            if (is_beyond(slot, d->elements + (size_t)i * width,
+                          d->elements + (size_t)(d->extreme - 1) * width))
+                d->extreme = i + 1;
+    }
+    return d->elements + (size_t)(d->extreme - 1) * width;
 }
 
 bool agg_distinct_merge(const struct agg_set *set, const struct agg_slot *slot,
@@ -196,9 +313,7 @@ void agg_distinct_free(const struct agg_set *set, const struct agg_slot *slot,
         return;
     for (uint32_t i = 0; slot->phys == PHYS_VIEW && i < d->count; i++)
         agg_view_free(set, (struct mill_view *)d->elements + i);
-    heap_free(set->heap, d->index, d->slots * sizeof *d->index);
-    heap_free(set->heap, d->elements, (size_t)d->capacity * agg_normal_width(slot->phys));
-    heap_free(set->heap, d, sizeof *d);
+    distinct_free(set, slot->phys, d);
 }
 
 static int order_i64(const void *a, const void *b, void *elements)

@@ -77,6 +77,7 @@ struct agg_set {
     uint32_t count, seen_words, state_bytes;
     char *blank; /* a state without rows */
     bool flat;
+    bool retracts;             /* of agg_set_new_retractable() */
     uint32_t step_at;          /* offset of { step, rows of the step }, 0: no float sums */
     uint32_t lanes;            /* 1 or AGG_LANES */
     uint32_t *sums, sum_count; /* offsets of all float sums, at most 2 per slot */
@@ -93,11 +94,14 @@ struct agg_set {
     int64_t scratch[MK_FOLD_WORDS + 1][AGG_BLOCK];
 };
 
-/* Values of one group in order of arrival, each once. Normalised: see agg_normal(). */
+/* Values of one group in order of arrival (until one is taken back), each once. Normalised: see agg_normal(). */
 struct agg_distinct {
     uint32_t count, capacity, slots;
     uint32_t *index; /* slots entries: element + 1, 0: empty */
     char *elements;  /* capacity x width */
+    int64_t
+        *numbers; /* capacity: of rows with each value, where rows can be taken back; else NULL */
+    uint32_t extreme; /* element + 1 that is the MIN or MAX, 0: not known */
 };
 
 struct agg_item {
@@ -189,6 +193,11 @@ void agg_normal(enum phys phys, const struct column *column, uint32_t row, void 
 /* 1: new, 0: was there, -1: no memory. Copies far bytes. */
 int agg_distinct_add(const struct agg_set *set, const struct agg_slot *slot,
                      struct agg_distinct **at, const void *normal);
+/* Takes one row with the value back. False: there is none. */
+bool agg_distinct_remove(const struct agg_set *set, const struct agg_slot *slot,
+                         struct agg_distinct *d, const void *normal);
+/* The element that is the MIN (@most false) or MAX of at least one. */
+const char *agg_distinct_extreme(const struct agg_slot *slot, struct agg_distinct *d, bool most);
 bool agg_distinct_merge(const struct agg_set *set, const struct agg_slot *slot,
                         struct agg_distinct **into, const struct agg_distinct *from);
 void agg_distinct_free(const struct agg_set *set, const struct agg_slot *slot,

@@ -103,8 +103,11 @@ static enum acc plain_acc(const struct agg_spec *spec, enum phys phys)
 }
 
 /* DISTINCT changes nothing for MIN, MAX and the others that take one value; LISTAGG looks for itself. */
-static bool needs_values(const struct agg_spec *spec)
+static bool needs_values(const struct agg_spec *spec, enum acc plain, bool retracts)
 {
+    if (retracts && plain != ACC_COUNT && plain != ACC_SUM64 && plain != ACC_SUM128 &&
+        plain != ACC_SUM192)
+        return true;
     switch (spec->kind) {
     case AGG_COUNT_STAR:
     case AGG_MIN:
@@ -166,13 +169,14 @@ static void lay_out(struct agg_set *set, const struct agg_spec *specs)
             slot->spec.arg = -1;
         slot->phys = slot->spec.arg < 0 ? PHYS_NONE : type_phys(&slot->spec.arg_type);
         slot->plain = plain_acc(&slot->spec, slot->phys);
-        slot->acc = needs_values(&slot->spec) ? ACC_DISTINCT : slot->plain;
+        slot->acc =
+            needs_values(&slot->spec, slot->plain, set->retracts) ? ACC_DISTINCT : slot->plain;
         if (set->step_at == 0 && (slot->acc == ACC_FSUM || slot->acc == ACC_FMOMENTS)) {
             set->step_at = at;
             at += 16;
         }
     }
-    lines = in_lines(set);
+    lines = !set->retracts && in_lines(set);
     for (uint32_t k = 0; k < 2 * set->count; k++) {
         const uint32_t i = k % set->count;
         struct agg_slot *slot = &set->slots[i];
@@ -185,7 +189,8 @@ static void lay_out(struct agg_set *set, const struct agg_spec *specs)
         slot->at = at;
         slot->plain_bytes = acc_bytes(slot->plain, slot->phys, set->lanes) + 8;
         at += acc_bytes(slot->acc, slot->phys, set->lanes);
-        if (slot->spec.kind == AGG_AVG && slot->acc != ACC_DISTINCT) {
+        if ((slot->spec.kind == AGG_AVG || (set->retracts && slot->acc != ACC_COUNT)) &&
+            slot->acc != ACC_DISTINCT) {
             slot->count_at = at;
             at += 8;
         }
@@ -225,8 +230,9 @@ static void make_blank(struct agg_set *set)
         set->flat = set->flat && is_flat(&set->slots[i]);
 }
 
-struct agg_set *agg_set_new(struct heap *heap, const struct mk_table *kernels,
-                            const struct agg_spec *specs, uint32_t count, bool keyless)
+static struct agg_set *set_new(struct heap *heap, const struct mk_table *kernels,
+                               const struct agg_spec *specs, uint32_t count, bool keyless,
+                               bool retracts)
 {
     struct agg_set *set = heap_zalloc(heap, sizeof *set);
 
@@ -237,6 +243,7 @@ struct agg_set *agg_set_new(struct heap *heap, const struct mk_table *kernels,
     set->count = count;
     set->seen_words = (count + 63) / 64;
     set->lanes = keyless ? AGG_LANES : 1;
+    set->retracts = retracts;
     set->slots = heap_zalloc(heap, max_u32(count, 1) * sizeof *set->slots);
     set->sums = heap_zalloc(heap, max_u32(count, 1) * 2 * sizeof *set->sums);
     if (set->slots == NULL || set->sums == NULL) {
@@ -255,6 +262,18 @@ struct agg_set *agg_set_new(struct heap *heap, const struct mk_table *kernels,
     }
     make_blank(set);
     return set;
+}
+
+struct agg_set *agg_set_new(struct heap *heap, const struct mk_table *kernels,
+                            const struct agg_spec *specs, uint32_t count, bool keyless)
+{
+    return set_new(heap, kernels, specs, count, keyless, false);
+}
+
+struct agg_set *agg_set_new_retractable(struct heap *heap, const struct mk_table *kernels,
+                                        const struct agg_spec *specs, uint32_t count)
+{
+    return set_new(heap, kernels, specs, count, false, true);
 }
 
 void agg_set_free(struct agg_set *set)
@@ -683,12 +702,12 @@ static int put_plain(struct agg_set *set, const struct agg_slot *slot, const cha
 }
 
 /* Aggregates a set of values: floats in ascending order, the rest adds up exactly in any. */
-static int put_distinct(struct agg_set *set, const struct agg_slot *slot,
-                        const struct agg_distinct *d, struct batch *batch, struct column *out,
-                        uint32_t row)
+static int put_distinct(struct agg_set *set, const struct agg_slot *slot, struct agg_distinct *d,
+                        struct batch *batch, struct column *out, uint32_t row)
 {
     const uint32_t width = agg_normal_width(slot->phys), n = d != NULL ? d->count : 0;
-    int64_t state[(8 + 8 + 16 * (1 + AGG_LANES) + 8) / 8 + 2];
+    const bool each = d != NULL && d->numbers != NULL && !slot->spec.distinct;
+    int64_t state[(8 + 8 + 16 * (1 + AGG_LANES) + 8) / 8 + 2], rows = 0;
     uint32_t *order;
 
     if (slot->plain == ACC_COUNT) {
@@ -697,16 +716,20 @@ static int put_distinct(struct agg_set *set, const struct agg_slot *slot,
     }
     if (n == 0)
         return 0;
+    if (slot->spec.kind == AGG_MIN || slot->spec.kind == AGG_MAX)
+        return put_plain(set, slot, agg_distinct_extreme(slot, d, slot->spec.kind == AGG_MAX), 0,
+                         batch, out, row);
     order = heap_alloc(set->heap, n * sizeof *order);
     if (order == NULL)
         return -1;
     agg_distinct_order(slot, d, order);
     agg_slot_init(set, slot, slot->plain, (char *)state);
     for (uint32_t i = 0; i < n; i++)
-        agg_slot_add(set, slot, slot->plain, (char *)state, 0,
-                     d->elements + (size_t)order[i] * width);
+        for (int64_t k = each ? d->numbers[order[i]] : 1; k > 0; k--, rows++)
+            agg_slot_add(set, slot, slot->plain, (char *)state, 0,
+                         d->elements + (size_t)order[i] * width);
     heap_free(set->heap, order, n * sizeof *order);
-    return put_plain(set, slot, (const char *)state, n, batch, out, row);
+    return put_plain(set, slot, (const char *)state, rows, batch, out, row);
 }
 
 /* The result of one aggregate. */
@@ -720,7 +743,7 @@ static bool put_slot(struct agg_set *set, uint32_t i, const void *state, struct 
     int given = 0;
 
     if (slot->acc == ACC_DISTINCT)
-        given = put_distinct(set, slot, *(struct agg_distinct *const *)at, batch, out, row);
+        given = put_distinct(set, slot, *(struct agg_distinct **)(uintptr_t)at, batch, out, row);
     else if (counted || agg_is_seen(state, i))
         given =
             put_plain(set, slot, at,
@@ -802,11 +825,14 @@ static void save_distinct(const struct agg_slot *slot, const struct agg_distinct
     const uint32_t width = agg_normal_width(slot->phys);
 
     snapshot_u32(to, d != NULL ? d->count : 0);
-    for (uint32_t i = 0; d != NULL && i < d->count; i++)
+    for (uint32_t i = 0; d != NULL && i < d->count; i++) {
         if (slot->phys == PHYS_VIEW)
             snapshot_view(to, (const struct mill_view *)d->elements + i);
         else
             snapshot_put(to, d->elements + (size_t)i * width, width);
+        if (d->numbers != NULL)
+            snapshot_u64(to, (uint64_t)d->numbers[i]);
+    }
 }
 
 static void save_list(const struct agg_list *list, struct snapshot_writer *to)
@@ -872,6 +898,12 @@ static bool load_distinct(const struct agg_set *set, const struct agg_slot *slot
         }
         if (!from->failed && agg_distinct_add(set, slot, at, normal) < 0)
             return false;
+        if (set->retracts) {
+            const uint64_t number = snapshot_get_u64(from);
+
+            if (!from->failed)
+                (*at)->numbers[(*at)->count - 1] = (int64_t)number;
+        }
     }
     return true;
 }

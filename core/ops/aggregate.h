@@ -50,6 +50,11 @@ struct agg_set;
 /* Copies @specs (their strings must outlive the set). NULL without memory. @keyless: fixed lanes for floats. */
 struct agg_set *agg_set_new(struct heap *heap, const struct mk_table *kernels,
                             const struct agg_spec *specs, uint32_t count, bool keyless);
+/* A set whose rows can be taken back: exact whatever came between. Integer and decimal sums and counts go down again; all
+ * else keeps its values with their numbers, float sums add them in ascending order. Not for FIRST, LAST and LISTAGG. */
+struct agg_set *agg_set_new_retractable(struct heap *heap, const struct mk_table *kernels,
+                                        const struct agg_spec *specs, uint32_t count);
+bool agg_kind_retracts(enum agg_kind kind);
 void agg_set_free(struct agg_set *set);
 uint32_t agg_state_bytes(const struct agg_set *set);
 /* False where a front must not pre-aggregate: LISTAGG, FIRST/LAST are place bound but mergeable, see agg_merge(). */
@@ -63,6 +68,8 @@ bool agg_add(struct agg_set *set, void *const *states, const struct batch *batch
 /* Adds all of rows[0 .. count) (NULL: 0 .. count-1) to one state: the keyless and hot-key path. */
 bool agg_add_one(struct agg_set *set, void *state, const struct batch *batch, const uint16_t *rows,
                  uint32_t count);
+/* Takes back row @row of @batch, which an equal one has been added before (else the result is undefined, not unsafe). */
+bool agg_retract(struct agg_set *set, void *state, const struct batch *batch, uint32_t row);
 /* @into += @from, where every row of @from came later than those of @into for FIRST/LAST/LISTAGG purposes unless
  * states carry their place. @from stays as it is. Sessions, slices, partials. */
 bool agg_merge(struct agg_set *set, void *into, const void *from);

@@ -155,6 +155,16 @@ int32_t emit_row(struct emitter *e, uint32_t row, int8_t kind)
     return add(e, kind, batch_place(in, row), key, n);
 }
 
+void emit_undo(struct emitter *e, uint32_t count)
+{
+    CHECK(e->out != NULL && e->out->rows >= count);
+    e->out->rows -= count;
+    e->out->live = e->out->rows;
+    e->number = e->number + 1 > count ? e->number - count : 0;
+    if (e->number == 0)
+        e->last_row = UINT32_MAX;
+}
+
 /* ---- released ---- */
 
 int32_t emit_fired(struct emitter *e, const struct step_time *t, const struct mill_view *key,

@@ -48,6 +48,8 @@ static inline bool emit_full(const struct emitter *e)
 }
 /* A result of row @row of the cause: its row in e->out, every column of which the caller fills. <0: no memory. */
 int32_t emit_row(struct emitter *e, uint32_t row, int8_t kind);
+/* Takes back the last @count results, which were made since the last flush. */
+void emit_undo(struct emitter *e, uint32_t count);
 /* A released result, keys ascending within a step. What rows have caused must have been handed on. */
 int32_t emit_fired(struct emitter *e, const struct step_time *t, const struct mill_view *key,
                    int8_t kind);

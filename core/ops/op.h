@@ -153,6 +153,8 @@ struct op *op_session_new(struct op_context *context, const struct phys_node *no
 struct op *op_count_window_new(struct op_context *context, const struct phys_node *node);
 struct op *op_group_new(struct op_context *context,
                         const struct phys_node *node); /* bounded, final rows */
+struct op *op_changes_new(struct op_context *context,
+                          const struct phys_node *node); /* GROUP BY as a changelog */
 struct op *op_preagg_new(struct op_context *context,
                          const struct phys_node *node); /* front partials */
 struct op *op_union_new(struct op_context *context, const struct phys_node *node);

@@ -19,6 +19,7 @@ struct group_op {
     struct key_layout keys;
     struct key_batch batch_keys;
     struct table table;
+    bool retracts; /* input rows have kinds: a count of rows follows the aggregates' state */
     bool firing;
     struct sorter sorter;
     uint32_t count, next; /* order has count entries */
@@ -30,19 +31,52 @@ static enum op_progress no_memory(struct group_op *g)
     return op_no_memory(&g->op, "its groups stay until the end of input: group by windows, or");
 }
 
+static int64_t *rows_of(const struct group_op *g, void *state)
+{
+    return (int64_t *)((char *)state + agg_state_bytes(g->set));
+}
+
+/* Rows that change: one by one. One taken back of a group without rows is ignored, and counted as filtered. */
+static bool take_changes(struct group_op *g, const struct batch *batch, uint32_t before)
+{
+    for (; before < g->table.groups; before++)
+        *rows_of(g, table_state(&g->table, before)) = 0;
+    for (uint32_t i = 0; i < batch->live; i++) {
+        const uint16_t row = (uint16_t)batch_row(batch, i);
+        void *state = g->states[g->keys.count == 0 ? 0 : i];
+        const int weight = row_kind_weight(batch_kind(batch, row));
+
+        if (weight < 0 && *rows_of(g, state) == 0) {
+            g->op.counters.filtered++;
+            g->op.counters.held--;
+            continue;
+        }
+        *rows_of(g, state) += weight;
+        if (weight > 0 ? !agg_add(g->set, &state, batch, &row, 1)
+                       : !agg_retract(g->set, state, batch, row))
+            return false;
+    }
+    return true;
+}
+
 static enum op_progress group_push(struct op *op, uint32_t port, struct batch *batch,
                                    const struct step_time *t)
 {
     struct group_op *g = (struct group_op *)op;
     const uint16_t *rows = batch->selection;
-    const uint32_t n = batch->live;
+    const uint32_t n = batch->live, before = g->table.groups;
     bool ok = true;
 
     (void)port;
     (void)t;
     op->counters.in += n;
     op->counters.held += n;
-    if (n > 0 && g->keys.count == 0)
+    if (n > 0 && g->retracts)
+        ok = (g->keys.count == 0 || keys_prepare(&g->keys, batch, rows, n, &g->batch_keys)) &&
+             groups_lookup(g->set, &g->table, &g->batch_keys, NULL, g->keys.count == 0 ? 1 : n,
+                           g->states) &&
+             take_changes(g, batch, before);
+    else if (n > 0 && g->keys.count == 0)
         ok = groups_lookup(g->set, &g->table, &g->batch_keys, NULL, 1, g->states) &&
              agg_add_one(g->set, g->states[0], batch, rows, n);
     else if (n > 0)
@@ -52,6 +86,13 @@ static enum op_progress group_push(struct op *op, uint32_t port, struct batch *b
     batch_release(batch);
     op->counters.state_rows = g->table.groups;
     return ok ? OP_READY : no_memory(g);
+}
+
+static void open_table(struct group_op *g)
+{
+    table_open(&g->table, g->op.heap, &g->keys,
+               agg_state_bytes(g->set) + (g->retracts ? (uint32_t)sizeof(int64_t) : 0),
+               g->op.context->seed);
 }
 
 /* ---- results ---- */
@@ -128,10 +169,24 @@ static enum op_progress emit_results(struct group_op *g, const struct step_time 
     return op_emit(&g->op, out, t);
 }
 
+/* Groups all of whose rows have been taken back; once, before the first result. */
+static void leave_out_empty(struct group_op *g)
+{
+    uint32_t n = 0;
+
+    if (!g->retracts || g->next > 0 || g->keys.count == 0)
+        return;
+    for (uint32_t i = 0; i < g->count; i++)
+        if (*rows_of(g, table_state(&g->table, g->sorter.order[i])) > 0)
+            g->sorter.order[n++] = g->sorter.order[i];
+    g->count = n;
+}
+
 static enum op_progress fire_turn(struct group_op *g, const struct step_time *t, int64_t *budget)
 {
     if (!sorter_turn(&g->sorter, budget))
         return OP_BUSY;
+    leave_out_empty(g);
     while (*budget > 0 && g->next < g->count) {
         const uint32_t before = g->next;
         const enum op_progress p = emit_results(g, t);
@@ -147,7 +202,7 @@ static enum op_progress fire_turn(struct group_op *g, const struct step_time *t,
     g->op.counters.consumed += g->op.counters.held;
     g->op.counters.held = g->op.counters.state_rows = 0;
     groups_close(g->set, &g->table);
-    table_open(&g->table, g->op.heap, &g->keys, agg_state_bytes(g->set), g->op.context->seed);
+    open_table(g);
     return OP_READY;
 }
 
@@ -190,6 +245,8 @@ static void group_snapshot(struct op *op, struct snapshot_writer *to)
     CHECK(!g->firing);
     snapshot_put(to, &op->counters, sizeof op->counters);
     groups_snapshot(g->set, &g->table, to);
+    for (uint32_t id = 0; g->retracts && id < g->table.groups; id++)
+        snapshot_u64(to, (uint64_t)*rows_of(g, table_state(&g->table, id)));
 }
 
 static bool group_restore(struct op *op, struct snapshot_reader *from)
@@ -197,7 +254,11 @@ static bool group_restore(struct op *op, struct snapshot_reader *from)
     struct group_op *g = (struct group_op *)op;
 
     snapshot_get(from, &op->counters, sizeof op->counters);
-    return groups_restore(g->set, &g->table, from);
+    if (!groups_restore(g->set, &g->table, from))
+        return false;
+    for (uint32_t id = 0; g->retracts && id < g->table.groups; id++)
+        *rows_of(g, table_state(&g->table, id)) = (int64_t)snapshot_get_u64(from);
+    return !from->failed;
 }
 
 static bool group_valid(const struct op *op)
@@ -256,10 +317,14 @@ struct op *op_group_new(struct op_context *context, const struct phys_node *node
         !key_batch_open(&g->batch_keys, context->heap))
         goto fail;
     g->keys.kernels = context->kernels;
-    g->set = agg_set_new(context->heap, context->kernels, a->aggs, a->agg_count, a->key_count == 0);
+    g->retracts = node->inputs[0]->updating;
+    g->set = g->retracts
+                 ? agg_set_new_retractable(context->heap, context->kernels, a->aggs, a->agg_count)
+                 : agg_set_new(context->heap, context->kernels, a->aggs, a->agg_count,
+                               a->key_count == 0);
     if (g->set == NULL)
         goto fail;
-    table_open(&g->table, context->heap, &g->keys, agg_state_bytes(g->set), context->seed);
+    open_table(g);
     return &g->op;
 fail:
     mill_fail(context->error, MILL_E_MEMORY, 0, 0, "no memory for GROUP BY");

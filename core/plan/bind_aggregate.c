@@ -17,6 +17,7 @@ struct aggregation {
     struct expr *args[2 * AGGS_MAX + KEYS_MAX + 4096 + 8];
     uint32_t arg_count;
     bool windowed;      /* results have window_start, window_end, window_time */
+    bool changelog;     /* results that change leave as changes */
     bool attached;      /* over columns of the input */
     int32_t start, end; /* attached: input columns */
     struct window_spec window;
@@ -419,7 +420,7 @@ static struct mill_schema results(struct planner *p, struct aggregation *a,
 static enum node_kind node_kind_of(const struct aggregation *a)
 {
     if (!a->windowed)
-        return NODE_GROUP;
+        return a->changelog ? NODE_CHANGES : NODE_GROUP;
     if (a->attached)
         return NODE_WINDOW;
     return a->window.kind == WINDOW_SESSION ? NODE_SESSION
@@ -446,6 +447,7 @@ static const char *why_one_phase(const struct planner *p, const struct aggregati
     if (wanted_phases(p) == PHASES_ONE)
         return "set so";
     switch (node_kind_of(a)) {
+    case NODE_CHANGES:
     case NODE_GROUP: return "only windows have partial aggregates";
     case NODE_SESSION: return "a session needs its rows";
     case NODE_COUNT_WINDOW: return "a window by count needs its rows";
@@ -488,6 +490,8 @@ static void partial_inputs(struct planner *p, struct phys_node *calc,
 
 static const char *why_state(const struct aggregation *a)
 {
+    if (a->changelog)
+        return "one state per key, as long as the query runs or 'table.exec.state.ttl' says";
     if (!a->windowed)
         return "one state per key, until the end of the bounded input";
     if (node_kind_of(a) == NODE_SESSION)
@@ -505,6 +509,17 @@ static const char *tell_phases(struct planner *p, const struct aggregation *a, c
     return arena_format(p->arena, "%s; two phases%s", why_state(a),
                         wanted_phases(p) == PHASES_TWO ? ": set so"
                                                        : " in steps whose keys repeat");
+}
+
+/* Rows that are taken back: an aggregate must be able to do without them. */
+static void check_retractions(struct planner *p, const struct aggregation *a,
+                              const struct phys_node *calc, const struct ast_select *s)
+{
+    for (uint32_t i = 0; calc->updating && i < a->agg_count; i++)
+        if (!agg_kind_retracts(a->specs[i].kind))
+            plan_fail(p, s->at, MILL_E_UNSUPPORTED,
+                      "%s cannot take rows back, and %s changes rows that it has given",
+                      a->specs[i].name, calc->updating_by);
 }
 
 static struct phys_node *aggregate_node(struct planner *p, struct aggregation *a,
@@ -526,6 +541,9 @@ static struct phys_node *aggregate_node(struct planner *p, struct aggregation *a
                                         .key_count = a->key_count,
                                         .aggs = specs,
                                         .agg_count = a->agg_count};
+    a->changelog = !a->windowed && plan_changelog(p, calc);
+    aggregate.ttl_us = a->changelog ? plan_state_ttl(p) : 0;
+    check_retractions(p, a, calc, s);
     why_one = why_one_phase(p, a, calc, s);
     if (why_one == NULL) {
         partial_inputs(p, calc, &aggregate, inputs);
@@ -545,6 +563,11 @@ static struct phys_node *aggregate_node(struct planner *p, struct aggregation *a
     node->line = s->at.line;
     node->column = s->at.column;
     node->why = tell_phases(p, a, why_one);
+    node->changelog = a->changelog;
+    node->updating = false;
+    if (a->changelog)
+        plan_updating(node, arena_format(p->arena, "the GROUP BY without a window at %u:%u",
+                                         s->at.line, s->at.column));
     return node;
 }
 

@@ -445,6 +445,7 @@ static struct relation distinct(struct planner *p, struct relation r, const stru
     uint32_t *keys = arena_array(p->arena, uint32_t, r.count + 1);
     struct out_column *outs = arena_array(p->arena, struct out_column, r.count + 1);
     struct phys_node *node, *exchange;
+    bool changelog;
 
     for (uint32_t i = 0; i < r.count; i++) {
         check_key(p, &r.columns[i].type, s->at);
@@ -454,14 +455,20 @@ static struct relation distinct(struct planner *p, struct relation r, const stru
         r.columns[i].role = ROLE_NONE;
     }
     exchange = plan_exchange(p, r.node, keys, r.count);
-    node = plan_node(p, NODE_GROUP, &exchange, 1);
+    changelog = plan_changelog(p, r.node);
+    node = plan_node(p, changelog ? NODE_CHANGES : NODE_GROUP, &exchange, 1);
     node->schema = plan_schema(p, r.columns, r.count);
     node->aggregate = (struct aggregate_node){.keys = keys,
                                               .key_count = r.count,
                                               .outs = outs,
                                               .distinct_rows = true};
     node->aggregate.window.time = -1;
-    node->why = "DISTINCT: one entry per row value, until the end of the input";
+    node->aggregate.ttl_us = changelog ? plan_state_ttl(p) : 0;
+    node->changelog = changelog;
+    node->updating = changelog && node->updating; /* rows that stay are told of once */
+    node->why = changelog ? "DISTINCT: one entry per row value, as long as the query runs or "
+                            "'table.exec.state.ttl' says"
+                          : "DISTINCT: one entry per row value, until the end of the input";
     node->line = s->at.line;
     node->column = s->at.column;
     r.node = node;

@@ -368,14 +368,12 @@ static int check_choice(const struct ast_statement *s, struct mill_error *error)
 
 static const struct {
     const char *key, *why;
-} refused[] =
-    {{"delivery.guarantee", "delivery guarantees need checkpoints, which are not supported yet"},
-     {"execution.checkpointing.interval", "checkpoints are not supported yet"},
-     {"table.exec.state.ttl",
-      "state lives until its window closes or the input ends; a time to live is not supported yet"},
-     {"state.memory.limit",
-      "the limit is the engine's: --set memory-limit=... on the command line, "
-      "memory_limit of mill_config"}};
+} refused[] = {{"delivery.guarantee",
+                "delivery guarantees need checkpoints, which are not supported yet"},
+               {"execution.checkpointing.interval", "checkpoints are not supported yet"},
+               {"state.memory.limit",
+                "the limit is the engine's: --set memory-limit=... on the command line, "
+                "memory_limit of mill_config"}};
 
 static int set(struct catalog *c, const struct ast_statement *s, struct mill_error *error)
 {

@@ -131,7 +131,7 @@ static void put_aggregate(const struct out *o, const struct phys_node *node)
             a->view_count);
     else if (node->kind == NODE_COUNT_WINDOW)
         put_rows_window(o, &a->window);
-    else if (node->kind != NODE_GROUP)
+    else if (node->kind != NODE_GROUP && node->kind != NODE_CHANGES)
         put_window(o, &a->window);
     if (node->why != NULL)
         put(o, "; state: %s", node->why);
@@ -187,6 +187,7 @@ static void put_node(const struct out *o, const struct phys_node *node, uint32_t
     case NODE_WINDOW:
     case NODE_SESSION:
     case NODE_COUNT_WINDOW:
+    case NODE_CHANGES:
     case NODE_GROUP: put_aggregate(o, node); break;
     case NODE_VIEW: put_window(o, &node->aggregate.window); break;
     case NODE_EXCHANGE:
@@ -202,8 +203,12 @@ static void put_node(const struct out *o, const struct phys_node *node, uint32_t
         put(o, " %s: ", node->sink.table);
         put_columns(o, node, NULL);
         break;
-    default: break;
+    default:
+        if (node->why != NULL)
+            put(o, "; %s", node->why);
     }
+    if (node->updating && node->kind != NODE_EXCHANGE && node->kind != NODE_CALC)
+        put(o, "; rows change");
     put_warnings(o, node);
     if (consumers(o->plan, node) > 1)
         put(o, "; %s once for %u operators", node->kind == NODE_SOURCE ? "read" : "computed",
@@ -226,7 +231,7 @@ const char *node_label(const struct phys_node *node, char *to, size_t room)
 {
     const bool grouped = node->kind == NODE_PREAGG || node->kind == NODE_WINDOW ||
                          node->kind == NODE_SESSION || node->kind == NODE_COUNT_WINDOW ||
-                         node->kind == NODE_GROUP;
+                         node->kind == NODE_GROUP || node->kind == NODE_CHANGES;
 
     snprintf(to, room, "%s[%u]", node_traits[node->kind].name, node->id);
     if (node->kind == NODE_SOURCE)

@@ -176,6 +176,7 @@ static bool filter_may_pass(const struct phys_node *node)
     case NODE_WINDOW:
     case NODE_SESSION:
     case NODE_COUNT_WINDOW:
+    case NODE_CHANGES:
     case NODE_GROUP: return node->late_to_count == 0;
     default: return false;
     }
@@ -195,7 +196,7 @@ static const char *const moved_below[] =
     {[NODE_CALC] = "the projection",     [NODE_ASSIGN] = "the window function",
      [NODE_UNION] = "UNION ALL",         [NODE_WINDOW] = "the aggregation",
      [NODE_SESSION] = "the aggregation", [NODE_COUNT_WINDOW] = "the window by count",
-     [NODE_GROUP] = "the aggregation"};
+     [NODE_GROUP] = "the aggregation",   [NODE_CHANGES] = "the aggregation"};
 
 static void move_down(struct planner *p, struct phys_node *calc);
 

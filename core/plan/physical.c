@@ -122,6 +122,27 @@ static void sink_partitions(struct planner *p, const struct table *table, struct
     sink->partition_count = ddl->partitioned_by_count;
 }
 
+/* 'changelog.column' = 'op' and PRIMARY KEY: how rows that change are written. */
+static void sink_kinds(struct planner *p, const struct table *table, struct phys_node *node)
+{
+    const char *name = option_text(&table->options, "changelog.column", NULL);
+    const uint32_t n = node->schema.field_count;
+    struct mill_field *fields = arena_array(p->arena, struct mill_field, n + 1);
+
+    node->sink.upserts = node->updating && table->ddl != NULL && table->ddl->primary_key_count > 0;
+    if (name == NULL)
+        return;
+    if (table->ddl->partitioned_by_count > 0)
+        plan_fail(p, (struct ast_at){table->options.line, table->options.column},
+                  MILL_E_UNSUPPORTED,
+                  "table %s: 'changelog.column' together with PARTITIONED BY is not supported yet",
+                  table->name);
+    fields[0] = (struct mill_field){name, type_string()};
+    memcpy(fields + 1, node->schema.fields, n * sizeof *fields);
+    node->sink.written = (struct mill_schema){n + 1, fields};
+    node->sink.kinds_column = true;
+}
+
 static void add_sink(struct planner *p, struct relation *r, const struct table *table)
 {
     struct phys_node *exchange, *node;
@@ -143,8 +164,11 @@ static void add_sink(struct planner *p, struct relation *r, const struct table *
                                     .vtable = connector != NULL ? connector->sink : NULL,
                                     .options = table != NULL ? &table->options : NULL,
                                     .index = p->sink_count++};
-    if (table != NULL)
-        sink_partitions(p, table, &node->sink, r->at);
+    node->sink.written = node->schema;
+    if (table == NULL)
+        return;
+    sink_kinds(p, table, node);
+    sink_partitions(p, table, &node->sink, r->at);
 }
 
 static const char *last(const struct ast_name *name)
@@ -292,9 +316,9 @@ static void check_bounded(struct planner *p, const struct phys_node *node)
         if (s->table->temporary_file == false &&
             table_option(s->table, "source.monitor-interval") != NULL)
             plan_fail(p, (struct ast_at){node->line, node->column}, MILL_E_UNSUPPORTED,
-                      "an aggregation without a window over the unbounded table %s has updating "
-                      "results, which are not "
-                      "supported yet",
+                      "an aggregation without a window over the unbounded table %s never has final "
+                      "rows, "
+                      "as 'execution.runtime-mode' = 'batch' wants them: SET it to 'streaming'",
                       s->table->name);
 }
 

@@ -137,6 +137,7 @@ struct aggregate_node {
     const struct agg_spec *aggs; /* arg and filter are input columns */
     uint32_t agg_count;
     const struct out_column *outs; /* one per column of the node's schema */
+    int64_t ttl_us;                /* CHANGES: table.exec.state.ttl; 0: none */
     bool distinct_rows;            /* SELECT DISTINCT: no aggregates */
     struct phys_node *partials;    /* the PREAGG node in the front that may feed it, or NULL */
     bool always;                   /* PREAGG: never passes rows through as they are */
@@ -163,6 +164,10 @@ struct sink_node {
     const uint32_t *partition_by; /* columns of PARTITIONED BY */
     uint32_t partition_count;
     uint32_t index; /* sinks are dealt to shards by index */
+    struct mill_schema
+        written; /* what the connector gets: the node's schema, behind the column of kinds if there is one */
+    bool kinds_column; /* 'changelog.column': first a text "+I", "-U", "+U" or "-D" */
+    bool upserts;      /* PRIMARY KEY: rows gone for newer ones (-U) are not written */
 };
 
 struct phys_node {

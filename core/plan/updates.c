@@ -51,9 +51,7 @@ void plan_updating(struct phys_node *node, const char *why)
 static bool takes(const struct phys_node *node)
 {
     if (node->kind == NODE_SINK && node->sink.vtable != NULL)
-        return node->sink.vtable->takes_updates;
-    if (node->kind == NODE_GROUP)
-        return false;
+        return node->sink.vtable->takes_updates || node->sink.kinds_column;
     return node_traits[node->kind].takes_updates;
 }
 
@@ -68,14 +66,15 @@ void plan_check_updates(struct planner *p)
             if (!input->updating || takes(node))
                 continue;
             if (node->kind == NODE_SINK)
-                plan_fail(p, (struct ast_at){node->sink.options->line, node->sink.options->column},
-                          MILL_E_UNSUPPORTED,
-                          "table %s takes rows once and for all, and %s changes rows that it has "
-                          "given: write to a sink that takes changes ('connector' = 'print' or "
-                          "'blackhole'), or SET 'execution.runtime-mode' = 'batch' for final rows "
-                          "at "
-                          "the end of the input",
-                          node->sink.table, input->updating_by);
+                plan_fail(
+                    p, (struct ast_at){node->sink.options->line, node->sink.options->column},
+                    MILL_E_UNSUPPORTED,
+                    "table %s takes rows once and for all, and %s changes rows that it has "
+                    "given: give the table 'changelog.column' = 'op', which says +I, -U, +U or "
+                    "-D of each row, or SET 'execution.runtime-mode' = 'batch' for final rows "
+                    "at "
+                    "the end of the input",
+                    node->sink.table, input->updating_by);
             plan_fail(p, (struct ast_at){node->line, node->column}, MILL_E_UNSUPPORTED,
                       "%s cannot take rows that change, and %s changes rows that it has given: SET "
                       "'execution.runtime-mode' = 'batch' gives final rows at the end of the input",

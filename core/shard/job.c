@@ -234,7 +234,7 @@ struct op_counters job_totals(const struct job *job, uint32_t node)
 static bool node_conserves(const struct phys_node *node, const struct op_counters *c)
 {
     switch (node->kind) {
-    case NODE_SINK: return c->in == c->out;
+    case NODE_SINK: return c->in == c->out + c->filtered;
     case NODE_PREAGG:
         return true; /* its partials stand for rows: the window behind it counts them */
     default:

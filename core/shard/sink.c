@@ -10,6 +10,47 @@ struct sink_op {
     bool finished;
 };
 
+/* A sink with a key needs no rows that are gone for newer ones. */
+static void leave_out_old(struct sink_op *s, struct batch *batch)
+{
+    uint32_t n = 0;
+
+    if (batch->row_kinds == NULL)
+        return;
+    for (uint32_t i = 0; i < batch->live; i++) {
+        const uint32_t row = batch_row(batch, i);
+
+        batch->selection_store[n] = (uint16_t)row;
+        n += batch->row_kinds[row] != ROW_UPDATE_BEFORE;
+    }
+    s->op.counters.filtered += batch->live - n;
+    batch->selection = batch->selection_store;
+    batch->live = n;
+}
+
+/* The kinds as a first column of texts. */
+static bool put_kinds(struct sink_op *s, struct batch *batch)
+{
+    static const char *const texts[] = {"+I", "-U", "+U", "-D"};
+    const uint32_t n = batch->column_count;
+    struct column *columns = arena_array(&batch->bytes, struct column, n + 1u);
+    struct mill_view *views;
+
+    (void)s;
+    if (columns == NULL)
+        return false;
+    memcpy(columns + 1, batch->columns, n * sizeof *columns);
+    views = arena_alloc(&batch->bytes, max_u32(batch->rows, 1) * sizeof *views);
+    if (views == NULL)
+        return false;
+    for (uint32_t i = 0; i < batch->rows; i++)
+        views[i] = view_of(texts[batch_kind(batch, i) & 3], 2);
+    columns[0] = (struct column){.values = views};
+    batch->columns = columns;
+    batch->column_count = (uint16_t)(n + 1);
+    return true;
+}
+
 static enum op_progress sink_push(struct op *op, uint32_t port, struct batch *batch,
                                   const struct step_time *t)
 {
@@ -25,6 +66,12 @@ static enum op_progress sink_push(struct op *op, uint32_t port, struct batch *ba
         return OP_READY;
     }
     op->counters.in += batch->live;
+    if (s->node->sink.upserts)
+        leave_out_old(s, batch);
+    if (s->node->sink.kinds_column && !put_kinds(s, batch)) {
+        batch_release(batch);
+        return op_no_memory(op, NULL);
+    }
     if (s->sink != NULL)
         code = s->sink->vtable->write(s->sink, batch, op->context->error);
     else if (job->on_batch != NULL)
@@ -109,7 +156,8 @@ struct op *op_sink_new(struct shard *shard, const struct phys_node *node)
     const struct sink_config config = {.env = job->env,
                                        .heap = shard->context.heap,
                                        .options = node->sink.options,
-                                       .schema = &node->schema,
+                                       .schema = &node->sink.written,
+                                       .updating = node->updating,
                                        .partition_by = node->sink.partition_by,
                                        .partition_count = node->sink.partition_count,
                                        .zone = job->plan->zone};
