@@ -1,0 +1,30 @@
+-- NEXMark q19: Top-10: the ten highest bids on each auction, with their rank.
+CREATE TABLE events (
+    event_type INT,
+    bid_auction BIGINT,
+    bid_bidder BIGINT,
+    bid_price BIGINT,
+    bid_channel STRING,
+    bid_url STRING,
+    bid_extra STRING,
+    `dateTime` TIMESTAMP(3),
+    WATERMARK FOR `dateTime` AS `dateTime` - INTERVAL '4' SECOND
+) WITH (${SOURCE});
+
+CREATE VIEW bid AS
+SELECT bid_auction AS auction, bid_bidder AS bidder, bid_price AS price, bid_channel AS channel, bid_url AS url,
+    bid_extra AS extra, `dateTime`
+FROM events
+WHERE event_type = 2;
+
+CREATE TABLE sink (
+    auction BIGINT, bidder BIGINT, price BIGINT, channel STRING, url STRING, extra STRING, `dateTime` TIMESTAMP(3), rank_number BIGINT
+) WITH (${SINK});
+
+INSERT INTO sink
+SELECT *
+FROM (
+    SELECT *, ROW_NUMBER() OVER (PARTITION BY auction ORDER BY price DESC) AS rank_number
+    FROM bid
+)
+WHERE rank_number <= 10;

@@ -1,0 +1,57 @@
+-- NEXMark q8: new users: people who came and opened an auction in the same 10 seconds.
+CREATE TABLE events (
+    event_type INT,
+    person_id BIGINT,
+    person_name STRING,
+    person_emailAddress STRING,
+    person_creditCard STRING,
+    person_city STRING,
+    person_state STRING,
+    person_extra STRING,
+    auction_id BIGINT,
+    auction_itemName STRING,
+    auction_description STRING,
+    auction_initialBid BIGINT,
+    auction_reserve BIGINT,
+    auction_expires TIMESTAMP(3),
+    auction_seller BIGINT,
+    auction_category BIGINT,
+    auction_extra STRING,
+    bid_auction BIGINT,
+    bid_bidder BIGINT,
+    bid_price BIGINT,
+    bid_channel STRING,
+    bid_url STRING,
+    bid_extra STRING,
+    `dateTime` TIMESTAMP(3),
+    WATERMARK FOR `dateTime` AS `dateTime` - INTERVAL '4' SECOND
+) WITH (${SOURCE});
+
+CREATE VIEW person AS
+SELECT person_id AS id, person_name AS name, person_emailAddress AS emailAddress, person_creditCard AS creditCard,
+    person_city AS city, person_state AS state, `dateTime`, person_extra AS extra
+FROM events
+WHERE event_type = 0;
+
+CREATE VIEW auction AS
+SELECT auction_id AS id, auction_itemName AS itemName, auction_description AS description, auction_initialBid AS initialBid,
+    auction_reserve AS reserve, `dateTime`, auction_expires AS expires, auction_seller AS seller,
+    auction_category AS category, auction_extra AS extra
+FROM events
+WHERE event_type = 1;
+
+CREATE TABLE sink (id BIGINT, name STRING, stime TIMESTAMP(3)) WITH (${SINK});
+
+INSERT INTO sink
+SELECT P.id, P.name, P.starttime
+FROM (
+    SELECT id, name, window_start AS starttime, window_end AS endtime
+    FROM TABLE(TUMBLE(TABLE person, DESCRIPTOR(`dateTime`), INTERVAL '10' SECOND))
+    GROUP BY id, name, window_start, window_end
+) AS P
+JOIN (
+    SELECT seller, window_start AS starttime, window_end AS endtime
+    FROM TABLE(TUMBLE(TABLE auction, DESCRIPTOR(`dateTime`), INTERVAL '10' SECOND))
+    GROUP BY seller, window_start, window_end
+) AS A
+ON P.id = A.seller AND P.starttime = A.starttime AND P.endtime = A.endtime;
