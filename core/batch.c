@@ -270,7 +270,9 @@ bool column_gather(struct batch *to, struct column *into, uint32_t at, const str
                 return false;
         return true;
     }
-    if (from->values == NULL) /* nobody reads it */
+    if (from->values == NULL) /* nobody reads it: nor what would have stood here */
+        into->values = NULL;
+    if (into->values == NULL)
         return true;
     switch (type_phys(type)) {
     case PHYS_BOOL:

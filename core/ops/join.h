@@ -46,6 +46,11 @@ struct join_node {
     uint32_t start[2], end[2]; /* window join: columns of the windows' bounds */
     struct mill_type time_type;
     int64_t ttl_us; /* table.exec.state.ttl; 0: none */
+
+    /* Regular join: */
+    bool ends[2]; /* a side's rows have all come when its sources have ended */
+    /* own columns that are read: by the results' consumers or the residual condition (plan_needs()) */
+    uint32_t *kept[2], kept_count[2];
 };
 
 #endif

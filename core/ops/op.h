@@ -39,6 +39,7 @@ struct step_time {
     int64_t g_others;          /* least over the other live, not idle splits; TIME_MAX: none */
     int64_t w_before, w_after; /* watermark before and after the whole step */
     int64_t clock_us;          /* the step's clock: processing time */
+    uint64_t ended;            /* bit s: source s has given all its rows in earlier steps */
     bool last; /* the last step of the run: everything flushes (w_after = TIME_MAX) */
 };
 
@@ -157,6 +158,7 @@ struct op *op_changes_new(struct op_context *context,
                           const struct phys_node *node); /* GROUP BY as a changelog */
 struct op *op_preagg_new(struct op_context *context,
                          const struct phys_node *node); /* front partials */
+struct op *op_join_new(struct op_context *context, const struct phys_node *node); /* regular */
 struct op *op_union_new(struct op_context *context, const struct phys_node *node);
 /* Rows that a PREAGG node gives: keys..., slice BIGINT, class BIGINT, rows BIGINT, state BYTES (and window_start as the last
  * key where windows are attached). They leave by op->links, for port 1 of the window; raw rows, while it passes them

@@ -128,6 +128,9 @@ void plan_updating(struct phys_node *node, const char *why);
 /* Refuses rows with kinds where they cannot be taken, naming both places. In the final order. */
 void plan_check_updates(struct planner *p);
 
+/* join_regular.c: which sources are read before the others, for regular joins that give final rows. In the final order. */
+void plan_read_first(struct planner *p);
+
 /* positions.c: origins of row results, what exchanges may tell. In the final order. */
 void plan_positions(struct planner *p);
 

@@ -431,6 +431,7 @@ struct phys_node *join_make(struct planner *p, struct join_parts *j, enum node_k
                                .upper = j->upper};
     memcpy(null_safe, j->null_safe, j->key_count * sizeof *null_safe);
     for (uint32_t s = 0; s < 2; s++) {
+        made->kept[s] = arena_array(p->arena, uint32_t, j->side[s].count + 1);
         inputs[s] = plan_exchange(p, j->side[s].node, j->keys[s], j->key_count);
         made->keys[s] = inputs[s]->exchange.keys;
     }

@@ -1,4 +1,5 @@
 /* core/plan/explain.c - EXPLAIN: the physical plan as text, sinks first, inputs indented below. */
+#include "core/ops/join.h"
 #include "core/plan/bind.h"
 
 #include <stdarg.h>
@@ -8,6 +9,7 @@ struct out {
     plan_text text;
     void *user;
     const struct phys_plan *plan;
+    struct arena *arena;
     bool *shown; /* per node */
 };
 
@@ -171,6 +173,34 @@ static void put_warnings(const struct out *o, const struct phys_node *node)
         put(o, "; warning: the watermark has no delay, so a second row of the same time is late");
 }
 
+static void put_join(const struct out *o, const struct phys_node *node)
+{
+    static const char *const types[] =
+        {[JOIN_TYPE_INNER] = "inner", [JOIN_TYPE_LEFT] = "left", [JOIN_TYPE_RIGHT] = "right",
+         [JOIN_TYPE_FULL] = "full",   [JOIN_TYPE_SEMI] = "semi", [JOIN_TYPE_ANTI] = "anti"};
+    const struct mill_schema *left = &node->inputs[0]->schema, *right = &node->inputs[1]->schema;
+    const struct join_node *join = node->join;
+    struct mill_field *fields = NULL;
+    char text[1024];
+
+    put(o, " %s", types[join->type]);
+    for (uint32_t k = 0; k < join->key_count; k++)
+        put(o, "%s%s %s %s", k == 0 ? " on " : " AND ", left->fields[join->keys[0][k]].name,
+            join->null_safe[k] ? "IS NOT DISTINCT FROM" : "=",
+            right->fields[join->keys[1][k]].name);
+    if (join->residual != NULL)
+        fields = arena_array(o->arena, struct mill_field, left->field_count + right->field_count);
+    if (fields != NULL) {
+        const struct mill_schema both = {left->field_count + right->field_count, fields};
+
+        memcpy(fields, left->fields, left->field_count * sizeof *fields);
+        memcpy(fields + left->field_count, right->fields, right->field_count * sizeof *fields);
+        put(o, " where %s", expr_text(join->residual, &both, text, sizeof text));
+    }
+    if (node->why != NULL)
+        put(o, "; %s", node->why);
+}
+
 static void put_node(const struct out *o, const struct phys_node *node, uint32_t depth)
 {
     put(o, "%*s%s[%u] stage %u", (int)depth * 2, "", node_traits[node->kind].name, node->id,
@@ -189,6 +219,12 @@ static void put_node(const struct out *o, const struct phys_node *node, uint32_t
     case NODE_COUNT_WINDOW:
     case NODE_CHANGES:
     case NODE_GROUP: put_aggregate(o, node); break;
+    case NODE_JOIN:
+    case NODE_INTERVAL_JOIN:
+    case NODE_WINDOW_JOIN:
+    case NODE_TEMPORAL_JOIN:
+    case NODE_LOOKUP_JOIN:
+    case NODE_ASOF_JOIN: put_join(o, node); break;
     case NODE_VIEW: put_window(o, &node->aggregate.window); break;
     case NODE_EXCHANGE:
         if (node->inputs[0]->kind == NODE_PREAGG)
@@ -246,7 +282,7 @@ const char *node_label(const struct phys_node *node, char *to, size_t room)
 
 void plan_explain(const struct phys_plan *plan, struct arena *arena, plan_text text, void *user)
 {
-    const struct out o = {text, user, plan, arena_array(arena, bool, plan->node_count + 1)};
+    const struct out o = {text, user, plan, arena, arena_array(arena, bool, plan->node_count + 1)};
 
     for (uint32_t i = 0; o.shown != NULL && i < plan->node_count; i++)
         if (plan->nodes[i]->kind == NODE_SINK)

@@ -3,6 +3,7 @@
  * What nobody reads is not computed, and sources need not decode it.
  */
 #include "core/expr/functions.h"
+#include "core/ops/join.h"
 #include "core/plan/bind.h"
 
 /* Of one node's output. */
@@ -170,6 +171,27 @@ static void passing_needs(const struct phys_node *node, const struct phys_node *
             need_column(input, node->exchange.keys[k]);
 }
 
+/* Own columns of side @side that the results' consumers or the residual condition read. */
+static void join_needs(struct phys_node *node, uint32_t side, const struct needs *own,
+                       struct needs *input)
+{
+    struct join_node *join = (struct join_node *)node->join;
+    const uint32_t first = side == 1 ? join->own[0] : 0;
+    const uint32_t shift = side == 1 ? node->inputs[0]->schema.field_count : 0;
+    const bool given = side == 0 || join->type < JOIN_TYPE_SEMI;
+
+    join->kept_count[side] = 0;
+    for (uint32_t c = 0; c < join->own[side]; c++) {
+        const bool read = given && own->columns[first + c];
+        const bool tested = join->residual != NULL && expr_reads(join->residual, shift + c);
+
+        if (read || tested) {
+            need_column(input, c);
+            join->kept[side][join->kept_count[side]++] = c;
+        }
+    }
+}
+
 static void input_needs(struct planner *p, struct phys_node *node, uint32_t i,
                         const struct needs *own, struct needs *input)
 {
@@ -197,6 +219,7 @@ static void input_needs(struct planner *p, struct phys_node *node, uint32_t i,
     case NODE_UNION:
     case NODE_VIEW:
     case NODE_EXCHANGE: passing_needs(node, from, own, input); break;
+    case NODE_JOIN: join_needs(node, i, own, input); break;
     default: need_all(input);
     }
 }

@@ -414,6 +414,7 @@ static struct phys_plan *finish(struct planner *p)
         plan->stage_count = max_u32(plan->stage_count, node->stage + 1);
         check_bounded(p, node);
     }
+    plan_read_first(p);
     plan_positions(p);
     plan->fingerprint = fingerprint(p);
     return plan;

@@ -180,6 +180,7 @@ struct phys_node {
     uint32_t input_count;
     struct phys_node **late_to; /* EXCHANGE nodes of LATE DATA sinks */
     uint32_t late_to_count;
+    bool read_first;  /* a source: all of it before those that are not */
     int32_t rowtime;  /* time attribute in schema, -1: none */
     uint64_t sources; /* bit s: source s is upstream; its watermark is the min over these */
     uint32_t line, column;

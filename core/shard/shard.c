@@ -77,6 +77,7 @@ static struct op *make_op(struct shard *shard, const struct phys_node *node)
     case NODE_CHANGES: return op_changes_new(context, node);
     case NODE_VIEW:
     case NODE_UNION: return op_union_new(context, node);
+    case NODE_JOIN: return op_join_new(context, node);
     case NODE_EXCHANGE: return op_exchange_new(shard, node);
     case NODE_SINK: return op_sink_new(shard, node);
     default: break;

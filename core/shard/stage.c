@@ -168,8 +168,22 @@ static bool split_idle(const struct job *job, const struct stage *stage, uint32_
     return timeout > 0 && (clock_us - stage->clock_seen[split]) > timeout / 1000;
 }
 
+/* Sources all of whose splits have ended before this step, and that can have no new ones. */
+static uint64_t ended_sources(const struct job *job, const struct stage *stage)
+{
+    uint64_t open = 0;
+
+    for (uint32_t i = 0; i < job->source_count; i++)
+        if (source_may_grow(job->sources[i].source))
+            open |= 1ull << i;
+    for (uint32_t i = 0; i < stage->split_count; i++)
+        if (stage->g[i] != TIME_MAX)
+            open |= 1ull << stage->split_source[i];
+    return ~open;
+}
+
 static void domain_before(struct shard *shard, struct stage *stage, struct time_domain *domain,
-                          const struct step_entry *entry)
+                          const struct step_entry *entry, uint64_t ended)
 {
     const struct job *job = shard->job;
     struct step_time *t = &domain->t;
@@ -179,7 +193,8 @@ static void domain_before(struct shard *shard, struct stage *stage, struct time_
                             .source = entry->split == NO_SPLIT ? UINT32_MAX : entry->source,
                             .g_split = TIME_MAX,
                             .g_others = TIME_MAX,
-                            .clock_us = entry->clock_us};
+                            .clock_us = entry->clock_us,
+                            .ended = ended};
     for (uint32_t i = 0; i < stage->split_count; i++) {
         const uint32_t source = stage->split_source[i];
         int64_t g;
@@ -199,11 +214,13 @@ bool stage_begin(struct shard *shard, struct stage *stage, const struct step_ent
 {
     const struct job *job = shard->job;
     const uint32_t known = entry->split == NO_SPLIT ? 0 : entry->split + 1;
+    uint64_t ended;
 
     shard->context.eval.clock_ns = entry->clock_us * 1000;
     shard->context.eval.step = entry->step;
     if (!stage_know_splits(shard, stage, max_u32(known, job->initial_splits)))
         return false;
+    ended = ended_sources(job, stage);
     for (uint32_t i = 0; i < stage->domain_count; i++) {
         if (stage->index == 0 && job->shard_count > 1) {
             /* The front of several shards knows only its own step. */
@@ -218,7 +235,7 @@ bool stage_begin(struct shard *shard, struct stage *stage, const struct step_ent
                                    .clock_us = entry->clock_us};
             continue;
         }
-        domain_before(shard, stage, &stage->domains[i], entry);
+        domain_before(shard, stage, &stage->domains[i], entry, ended);
     }
     for (uint32_t i = 0; i < stage->op_count; i++) {
         struct op *op = stage->ops[i];

@@ -159,12 +159,13 @@ static int128 split_g(const struct job *job, const struct split *split)
 static int64_t choose_split(const struct job *job, const uint8_t *tried)
 {
     int128 least = 0, best_g = 0;
-    bool any = false;
+    bool any = false, first = false;
     int64_t best = -1;
 
     for (uint32_t i = 0; i < job->split_count; i++) {
         const struct split *s = &job->splits[i];
 
+        first = first || (!s->ended && job->sources[s->source].node->read_first);
         if (s->ended || !job->sources[s->source].has_time)
             continue;
         if (!any || split_g(job, s) < least)
@@ -175,7 +176,8 @@ static int64_t choose_split(const struct job *job, const uint8_t *tried)
         const struct split *s = &job->splits[i];
         const int128 g = job->sources[s->source].has_time ? split_g(job, s) : least;
 
-        if (s->ended || (tried != NULL && (tried[i >> 3] >> (i & 7) & 1) != 0))
+        if (s->ended || (first && !job->sources[s->source].node->read_first) ||
+            (tried != NULL && (tried[i >> 3] >> (i & 7) & 1) != 0))
             continue;
         if (best < 0 || g < best_g || (g == best_g && s->steps_cut < job->splits[best].steps_cut)) {
             best = i;
