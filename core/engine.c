@@ -3,6 +3,7 @@
 #include "core/config.h"
 #include "core/engine.h"
 #include "core/plan/plan.h"
+#include "core/push_text.h"
 #include "core/results.h"
 #include "core/shard/job.h"
 #include "core/sql/ast.h"
@@ -277,7 +278,7 @@ static void set_schema(struct mill_query *query)
     for (uint32_t n = 0; n < query->plan->node_count; n++) {
         const struct phys_node *node = query->plan->nodes[n];
 
-        if (node->kind == NODE_SINK && node->sink.vtable == NULL) {
+        if (node->kind == NODE_SINK && node->sink.options == NULL) {
             query->schema = &node->schema;
             query->changes = node->updating;
         }
@@ -303,25 +304,31 @@ static int query_plan(struct mill_query *query, const struct ast_statement *stat
 
 /* ---- results ---- */
 
-static int query_on_batch(void *user, const struct batch *batch, const struct mill_schema *schema)
+static int query_on_batch(void *user, const struct batch *batch, const struct phys_node *sink)
 {
     struct mill_query *query = user;
+    const struct mill_callbacks *on = &query->callbacks;
+    const bool insert = sink->sink.options != NULL;
     const struct mill_batch *shown;
     struct batch *copy;
-    int code;
+    int code = 0;
 
-    if (batch->live == 0)
+    if (batch->live == 0 || (insert && on->on_insert == NULL))
         return 0;
-    copy = results_copy(&query->results, batch, schema);
+    copy = results_copy(&query->results, batch, &sink->sink.written);
     if (copy == NULL)
         return ON_BATCH_NO_MEMORY;
-    if (query->callbacks.on_batch == NULL) {
+    if (!insert && on->on_batch == NULL) {
         results_put(&query->results, copy);
         return 0;
     }
     shown = results_show(&query->results, copy);
-    code = shown != NULL ? query->callbacks.on_batch(query->callbacks.user, query, shown)
-                         : ON_BATCH_NO_MEMORY;
+    if (shown == NULL)
+        code = ON_BATCH_NO_MEMORY;
+    else if (insert)
+        code = on->on_insert(on->user, query, sink->sink.table, &sink->sink.written, shown);
+    else
+        code = on->on_batch(on->user, query, shown);
     results_return(&query->results, copy);
     return code;
 }
@@ -360,9 +367,7 @@ static int query_start(struct mill_query *query, bool inline_only, struct mill_e
                                       .budget = &engine->budget,
                                       .inline_only = inline_only,
                                       .profiled = engine->config.profile || query->analyze,
-                                      .on_batch = query->schema != NULL && !query->analyze
-                                                      ? query_on_batch
-                                                      : NULL,
+                                      .on_batch = query->analyze ? NULL : query_on_batch,
                                       .on_batch_user = query,
                                       .stop = &query->stop};
     struct job *job;
@@ -741,7 +746,8 @@ static mill_input *input_open(struct mill_engine *engine, const char *table,
         return NULL;
     opened = arena_new(&engine->arena, struct opened_input);
     if (opened != NULL)
-        opened->input = memory_input_new(engine->env, &engine->budget, schema);
+        opened->input = memory_input_new(engine->env, &engine->budget, schema,
+                                         catalog_table_has_watermark(engine->catalog, table));
     if (opened == NULL || opened->input == NULL) {
         mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory for the input of table %s", table);
         return NULL;
@@ -777,6 +783,27 @@ int mill_push(mill_input *input, const struct mill_batch *batch, struct mill_err
     if (input == NULL || batch == NULL)
         return missing(error, "mill_push", input == NULL ? "input" : "batch");
     return memory_input_push(input, batch, error);
+}
+
+int mill_input_watermark(mill_input *input, int64_t watermark, struct mill_error *error)
+{
+    struct mill_error local;
+
+    error = error_begin(error, &local);
+    if (input == NULL)
+        return missing(error, "mill_input_watermark", "input");
+    return memory_input_watermark(input, watermark, error);
+}
+
+int mill_push_text(mill_input *input, const char *const *values, uint32_t count,
+                   struct mill_error *error)
+{
+    struct mill_error local;
+
+    error = error_begin(error, &local);
+    if (input == NULL || (values == NULL && count > 0))
+        return missing(error, "mill_push_text", input == NULL ? "input" : "values");
+    return push_text(input, values, count, error);
 }
 
 int mill_lend(mill_input *input, const struct mill_batch *batches, size_t count, uint32_t repeat,

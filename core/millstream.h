@@ -177,6 +177,10 @@ struct mill_config {
     uint64_t seed;           /* of RAND(), UUID() and hash tables; 0: 1 */
     const struct env *env;   /* NULL: the real world; tests give a simulated one */
     bool profile;            /* measure every query: mill_query_profile() */
+    /* The wall clock, nanoseconds since 1970, in place of the machine's: for processing time, idle sources, times to live. From any
+     * shard's thread; NULL: the machine's. */
+    int64_t (*clock)(void *user);
+    void *clock_user;
 };
 
 /* Defaults into @config; NULL: nothing happens. */
@@ -206,6 +210,9 @@ struct mill_callbacks {
     void (*on_schema)(void *user, mill_query *query, const struct mill_schema *schema);
     /* Returns 0, or not 0 to stop the run. Called on one thread at a time, in the one order. */
     int (*on_batch)(void *user, mill_query *query, const struct mill_batch *batch);
+    /* Rows that an INSERT writes to @table of connector 'memory', of @schema; NULL: they go nowhere. As on_batch. */
+    int (*on_insert)(void *user, mill_query *query, const char *table,
+                     const struct mill_schema *schema, const struct mill_batch *batch);
     /* A query of mill_execute() has ended with @code: the last chance for mill_query_stats(). */
     void (*on_end)(void *user, mill_query *query, int code);
 };
@@ -273,6 +280,14 @@ MILL_API mill_input *mill_input_open(mill_engine *engine, const char *table,
  * the table's queue is full: call mill_turn() or try later. MILL_E_STATE: after mill_input_end(). From one thread, which may be
  * another than the engine's. The rows go to the query that reads the table first. */
 MILL_API int mill_push(mill_input *input, const struct mill_batch *batch, struct mill_error *error);
+/* Pushes one row of texts: values[i] as CAST(... AS the type of physical column i) reads it, NULL for NULL; @count must be the number
+ * of columns. MILL_E_DATA: a text that is not a value of its column's type, which the message names. ROW: not supported. Else as mill_push(). */
+MILL_API int mill_push_text(mill_input *input, const char *const *values, uint32_t count,
+                            struct mill_error *error);
+/* Says that no row with an earlier value of the WATERMARK expression will follow, as if a row with @watermark (microseconds, or
+ * nanoseconds of a time with 7 to 9 digits) had come: windows close though no row comes. Goes the way of the rows. MILL_E_ARGUMENT:
+ * the table has no WATERMARK. */
+MILL_API int mill_input_watermark(mill_input *input, int64_t watermark, struct mill_error *error);
 /* Lends a whole table without copying, once per input; @batches and all they point to must outlive the query. Read @repeat times over
  * (0: not at all). The query waits for more rows until mill_input_end(). MILL_E_STATE: a second time, or after mill_input_end(). */
 MILL_API int mill_lend(mill_input *input, const struct mill_batch *batches, size_t count,

@@ -99,8 +99,10 @@ struct piece {
     const void *bytes;   /* begin's first byte, if it lies in memory */
     void *hold;          /* split's own: released by release() */
     uint64_t extra[4];   /* split's own, e.g. which section of a capture */
-    uint32_t split;      /* global split number, set by the engine */
-    uint64_t step;       /* set by the engine */
+    int64_t
+        watermark; /* at its end at least, whatever its rows say; TIME_MIN: none (set before cut()) */
+    uint32_t split; /* global split number, set by the engine */
+    uint64_t step;  /* set by the engine */
 };
 
 enum cut { CUT_DATA, CUT_WAIT, CUT_END, CUT_FAILED };

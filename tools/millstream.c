@@ -7,6 +7,7 @@
 #include "tools/gen.h"
 #include "tools/files.h"
 #include "tools/print.h"
+#include "tools/scenario.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -96,6 +97,8 @@ static const struct {
      "shard turns, several run).\n"
      "--find: the highest rate whose p99 is at most so many microseconds.\n"
      "--hgrm: percentiles as HdrHistogram's plotters read them.\n"},
+    {"test", "test FILE ...              runs scenario files: rows in, rows expected\n",
+     "exit: 0 all as expected, 1 something is not.\n"},
     {"functions", "functions                  lists the built-in functions\n", NULL},
     {"version", "version                    version, instruction set, cpus\n", NULL},
     {"help", "help [VERB]                this, or how VERB is called\n", NULL},
@@ -838,11 +841,11 @@ int main(int count, char **args)
         const char *name;
         int (*call)(int count, char **args);
     } verbs[] =
-        {{"run", verb_run},         {"check", verb_check},         {"explain", verb_explain},
-         {"convert", convert_main}, {"info", info_main},           {"gen", gen_main},
-         {"bench", bench_main},     {"functions", verb_functions}, {"version", verb_version},
-         {"help", verb_help},       {"--version", verb_version},   {"--help", verb_help},
-         {"-h", verb_help}};
+        {{"run", verb_run},         {"check", verb_check},     {"explain", verb_explain},
+         {"test", test_main},       {"convert", convert_main}, {"info", info_main},
+         {"gen", gen_main},         {"bench", bench_main},     {"functions", verb_functions},
+         {"version", verb_version}, {"help", verb_help},       {"--version", verb_version},
+         {"--help", verb_help},     {"-h", verb_help}};
     const size_t all = sizeof verbs / sizeof *verbs;
     const char *verb = count > 1 ? args[1] : "", *names[sizeof verbs / sizeof *verbs];
 

@@ -155,6 +155,13 @@ const struct mill_schema *catalog_memory_table(struct catalog *c, const char *na
     return schema;
 }
 
+bool catalog_table_has_watermark(struct catalog *c, const char *name)
+{
+    const struct table *t = catalog_table(c, name);
+
+    return t != NULL && t->ddl != NULL && t->ddl->watermark_column != NULL;
+}
+
 void catalog_set_input(struct catalog *c, const char *name, struct mill_input *input)
 {
     struct table *t = catalog_table(c, name);

@@ -151,7 +151,7 @@ static void add_sink(struct planner *p, struct relation *r, const struct table *
     materialize_filter(p, r);
     if (table != NULL) {
         connector = need(p, (void *)table_connector(table, p->error));
-        if (connector->sink == NULL)
+        if (connector->sink == NULL && strcmp(connector->name, "memory") != 0)
             plan_fail(p, r->at, MILL_E_OPTION, "table %s: connector '%s' cannot be written",
                       table->name, connector->name);
     }
@@ -160,10 +160,13 @@ static void add_sink(struct planner *p, struct relation *r, const struct table *
     exchange->schema = plan_schema(p, r->columns, r->count);
     node = plan_node(p, NODE_SINK, &exchange, 1);
     node->schema = exchange->schema;
-    node->sink = (struct sink_node){.table = table != NULL ? table->name : "result",
-                                    .vtable = connector != NULL ? connector->sink : NULL,
-                                    .options = table != NULL ? &table->options : NULL,
-                                    .index = p->sink_count++};
+    node->sink =
+        (struct sink_node){.table = table != NULL ? table->name : "result",
+                           .vtable = connector != NULL ? connector->sink : NULL,
+                           .options = table != NULL ? &table->options : NULL,
+                           /* callbacks come from one shard */
+                           .index =
+                               connector != NULL && connector->sink == NULL ? 0 : p->sink_count++};
     node->sink.written = node->schema;
     if (table == NULL)
         return;

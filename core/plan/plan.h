@@ -30,6 +30,7 @@ int catalog_execute(struct catalog *catalog, const struct ast_statement *stateme
 /* Physical columns of a table with connector 'memory'; NULL with an error naming the nearest table. */
 const struct mill_schema *catalog_memory_table(struct catalog *catalog, const char *name,
                                                struct mill_error *error);
+bool catalog_table_has_watermark(struct catalog *catalog, const char *name);
 /* Sets what memory tables read: the input the engine has opened for a table. */
 void catalog_set_input(struct catalog *catalog, const char *name, struct mill_input *input);
 

@@ -418,6 +418,8 @@ static void front_rows_ended(struct shard *shard)
     struct front *front = &shard->front;
 
     front->ending = true;
+    if (front->entry->split != NO_SPLIT && (front->entry->flags & STEP_EMPTY) == 0)
+        front->g = max_i64(front->g, front->entry->piece.watermark);
     front->entry->wm_max = front->g;
     front->entry->rows = front->rows;
     stage_set_after(shard, &shard->stages[0], front->entry);

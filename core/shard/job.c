@@ -4,6 +4,12 @@
 
 #include <stdio.h>
 
+int64_t job_clock_ns(const struct job *job)
+{
+    return job->config.clock != NULL ? job->config.clock(job->config.clock_user)
+                                     : job->env->clock.wall_ns(job->env->self);
+}
+
 /* ---- making ---- */
 
 static bool job_make_edges(struct job *job)
@@ -130,7 +136,7 @@ struct job *job_new(const struct job_config *config, struct mill_error *error)
     job->on_batch_user = config->on_batch_user;
     job->stop = config->stop;
     job->has_processing_time = plan_needs_clock(config->plan);
-    job->start_clock_ns = env->clock.wall_ns(env->self);
+    job->start_clock_ns = job_clock_ns(job);
     job->start_mono_ns = env->clock.mono_ns(env->self);
     job->start_ticks = profile_clock(env);
     if (!job_make(job)) {

@@ -252,8 +252,8 @@ struct job {
     struct mill_error
         deferred; /* input ended badly, but what was whole has been processed (token) */
 
-    /* results of SELECT */
-    int (*on_batch)(void *user, const struct batch *batch, const struct mill_schema *schema);
+    /* results of SELECT, and of INSERT into memory tables */
+    int (*on_batch)(void *user, const struct batch *batch, const struct phys_node *sink);
     void *on_batch_user;
 };
 #define ON_BATCH_NO_MEMORY (-2147483647) /* what else is not 0: the receiver asks to stop */
@@ -340,10 +340,12 @@ struct job_config {
     const struct phys_plan *plan;
     struct budget *budget;
     bool inline_only, profiled;
-    int (*on_batch)(void *user, const struct batch *batch, const struct mill_schema *schema);
+    int (*on_batch)(void *user, const struct batch *batch, const struct phys_node *sink);
     void *on_batch_user;
     at_u32 *stop; /* must outlive the job */
 };
+/* The wall clock, or what the configuration has in its place. */
+int64_t job_clock_ns(const struct job *job);
 /* Opens the sources. Copies nothing: the plan and what @config points to must outlive the job. */
 struct job *job_new(const struct job_config *config, struct mill_error *error);
 void job_free(struct job *job);
@@ -388,8 +390,10 @@ int op_sink_finish(struct op *op, bool abort, struct mill_error *error);
 extern const struct source_vtable memory_source;
 extern const struct source_vtable values_source;
 struct mill_input *memory_input_new(const struct env *env, struct budget *budget,
-                                    const struct mill_schema *schema);
+                                    const struct mill_schema *schema, bool timed);
+const struct mill_schema *memory_input_schema(const struct mill_input *input);
 void memory_input_free(struct mill_input *input);
+int memory_input_watermark(struct mill_input *input, int64_t watermark, struct mill_error *error);
 int memory_input_push(struct mill_input *input, const struct mill_batch *batch,
                       struct mill_error *error);
 int memory_input_lend(struct mill_input *input, const struct mill_batch *batches, size_t count,

@@ -25,7 +25,7 @@ static void blocks_free(struct heap *heap, struct block *block)
 }
 
 struct mill_input *memory_input_new(const struct env *env, struct budget *budget,
-                                    const struct mill_schema *schema)
+                                    const struct mill_schema *schema, bool timed)
 {
     struct heap heap;
     struct mill_input *input;
@@ -40,6 +40,7 @@ struct mill_input *memory_input_new(const struct env *env, struct budget *budget
     input->heap = &input->own_heap;
     input->env = env;
     input->schema = schema;
+    input->timed = timed;
     input->view = batch_new(input->heap, 1, schema->field_count);
     if (input->view == NULL || !ring_open(&input->queue, input->heap, QUEUE_SLOTS, 0)) {
         memory_input_free(input);
@@ -206,6 +207,7 @@ static int push_rows(struct mill_input *input, const struct mill_batch *batch, u
         return mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory to queue %u rows", rows);
     }
     block->rows = rows;
+    block->watermark = TIME_MIN;
     if (!ring_push(&input->queue, block)) {
         memory_input_home(input, block);
         return mill_fail(error, MILL_E_MEMORY, 0, 0,
@@ -277,6 +279,25 @@ int memory_input_push(struct mill_input *input, const struct mill_batch *batch,
     return MILL_OK;
 }
 
+int memory_input_watermark(struct mill_input *input, int64_t watermark, struct mill_error *error)
+{
+    struct block *block;
+
+    if (!input->timed)
+        return mill_fail(error, MILL_E_ARGUMENT, 0, 0, "the table has no WATERMARK");
+    if (at_load_relaxed(&input->ended) != 0)
+        return mill_fail(error, MILL_E_STATE, 0, 0, "the input has been ended; nothing can follow");
+    block = block_take(input, 1);
+    if (block != NULL) {
+        block->rows = 0;
+        block->watermark = watermark;
+        if (ring_push(&input->queue, block))
+            return MILL_OK;
+        memory_input_home(input, block);
+    }
+    return mill_fail(error, MILL_E_MEMORY, 0, 0, "the table's queue is full: run the query first");
+}
+
 int memory_input_lend(struct mill_input *input, const struct mill_batch *batches, size_t count,
                       uint32_t repeat, struct mill_error *error)
 {
@@ -309,6 +330,11 @@ int memory_input_pull(struct mill_input *input, void (*pull)(void *, struct mill
     input->pull = pull;
     input->pull_user = user;
     return MILL_OK;
+}
+
+const struct mill_schema *memory_input_schema(const struct mill_input *input)
+{
+    return input->schema;
 }
 
 void memory_input_end(struct mill_input *input)

@@ -18,7 +18,9 @@ _Static_assert(1u << BLOCK_SHIFT_MAX == BATCH_ROWS_MAX, "the largest block is a 
 
 /* One block of rows: a copied batch. */
 struct block {
-    struct block *next;  /* of a piece's list, or of those at home */
+    struct block *next; /* of a piece's list, or of those at home */
+    int64_t
+        watermark; /* TIME_MIN, or a block without rows: none with an earlier time will follow */
     uint32_t rows, kind; /* room for 1 << (BLOCK_SHIFT_MIN + kind) rows */
     struct batch *owned; /* columns in table order */
 };
@@ -28,6 +30,7 @@ struct mill_input {
     struct heap *heap; /* shared */
     struct heap own_heap;
     const struct mill_schema *schema;
+    bool timed;         /* the table has a WATERMARK */
     struct ring queue;  /* of struct block */
     at_u64 queued_rows; /* pushed and not yet cut */
     at_u32 ended;

@@ -120,10 +120,11 @@ static enum cut memory_cut(struct source *source, uint32_t split, struct piece *
         return CUT_DATA;
     if (input->pull != NULL && !ended && ring_peek(&input->queue) == NULL)
         input->pull(input->pull_user, input);
-    while ((block = ring_peek(&input->queue)) != NULL &&
+    while ((block = ring_peek(&input->queue)) != NULL && piece->watermark == TIME_MIN &&
            (rows == 0 || rows + block->rows <= run->step_rows)) {
         ring_pop(&input->queue);
         rows += block->rows;
+        piece->watermark = block->watermark; /* ends the step */
         block->next = NULL;
         *last = block;
         last = &block->next;
@@ -216,7 +217,7 @@ static int decode_small_blocks(struct memory_decoder *d, struct batch *out,
     const struct mill_schema *schema = &d->node->source.decoded;
     bool ok = batch_own_columns(out, schema);
 
-    while (ok && d->block != NULL && d->block->rows <= SMALL_ROWS &&
+    while (ok && d->block != NULL && d->block->rows > 0 && d->block->rows <= SMALL_ROWS &&
            d->block->rows <= out->capacity - out->rows) {
         ok =
             batch_append(out, d->block->owned, NULL, d->block->rows, schema) == (int)d->block->rows;
@@ -239,6 +240,8 @@ static int memory_decode(struct decoder *decoder, struct batch *out, struct mill
     const uint32_t in_block = d->block != NULL ? d->block->rows : d->lent->rows;
     const uint32_t rows = (uint32_t)min_u64(d->left, min_u32(out->capacity, in_block - d->row));
 
+    if (d->left == 0)
+        return 0;
     if (small)
         return decode_small_blocks(d, out, error);
     for (uint32_t i = 0; i < schema->field_count; i++) {

@@ -75,7 +75,7 @@ static enum op_progress sink_push(struct op *op, uint32_t port, struct batch *ba
     if (s->sink != NULL)
         code = s->sink->vtable->write(s->sink, batch, op->context->error);
     else if (job->on_batch != NULL)
-        code = job->on_batch(job->on_batch_user, batch, &s->node->schema);
+        code = job->on_batch(job->on_batch_user, batch, s->node);
     if (s->sink == NULL && code == ON_BATCH_NO_MEMORY)
         code =
             mill_fail(op->context->error, MILL_E_MEMORY, 0, 0, "no memory for a batch of results");

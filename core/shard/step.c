@@ -194,7 +194,7 @@ static struct step_entry *entry_write(struct shard *shard, uint32_t split, uint3
 {
     struct job *job = shard->job;
     struct step_entry *entry = job_entry(job, job->next_step);
-    const int64_t now = job->env->clock.wall_ns(job->env->self) / 1000;
+    const int64_t now = job_clock_ns(job) / 1000;
 
     job->last_clock_us = max_i64(job->last_clock_us, now);
     entry->step = job->next_step;
@@ -293,7 +293,7 @@ static uint32_t cut_split(struct shard *shard, uint32_t split, bool *waits)
 {
     struct job *job = shard->job;
     struct split *s = &job->splits[split];
-    struct piece piece = {0};
+    struct piece piece = {.watermark = TIME_MIN};
     struct mill_error error = {0};
 
     switch (measured_cut(shard, s, &piece, &error)) {
@@ -338,7 +338,7 @@ static bool all_live(const struct job *job)
 static uint32_t cut_clock(struct shard *shard)
 {
     struct job *job = shard->job;
-    const int64_t now = job->env->clock.wall_ns(job->env->self) / 1000;
+    const int64_t now = job_clock_ns(job) / 1000;
 
     if (!job->has_processing_time || now - job->last_clock_us < 10000)
         return 0;
