@@ -100,7 +100,7 @@ def groups(rows, most):
 
 class Query:
     def __init__(self, r):
-        self.kind = r.choice(["INNER", "LEFT", "RIGHT", "FULL"])
+        self.kind = r.choice(["INNER", "LEFT", "RIGHT", "FULL", "SEMI", "ANTI"])
         self.condition, self.holds = r.choice(CONDITIONS)
         self.sides = r.choice(["filtered", "filtered", "filtered", "self", "groups", "one group", "files", "files"])
         self.form = r.choice(["EXISTS", "IN"])

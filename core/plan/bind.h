@@ -32,6 +32,8 @@ struct relation {
     struct expr *filter; /* not yet in a node: goes into the next calc */
     struct scope_column *columns;
     uint32_t count; /* columns; pending: the last ones are the window's */
+    uint32_t
+        outer; /* the first columns are of the query around a sub-query: names are looked for behind them first */
     bool pending;
     struct window_spec window;
     uint32_t *window_keys; /* PARTITION BY of SESSION, TUMBLE_ROWS ...: columns */
@@ -109,10 +111,19 @@ bool window_needs_all_rows(const struct relation *r);
 struct expr *expr_both(struct planner *p, struct expr *a,
                        struct expr *b); /* a AND b; a may be NULL */
 void materialize_filter(struct planner *p, struct relation *r);
+bool is_aggregated(const struct planner *p, const struct ast_select *s);
 const char *item_name(struct planner *p, const struct ast_item *item, uint32_t index);
 
 /* bind_join.c */
 struct relation bind_join(struct planner *p, const struct ast_table *t);
+/* Rows of @left with (@anti: without) a partner in @right, for which all conditions over the columns of both are TRUE. Neither has a
+ * filter or a pending window. */
+struct relation join_semi(struct planner *p, const struct relation *left,
+                          const struct relation *right, bool anti, struct expr *const *conditions,
+                          uint32_t count, struct ast_at at);
+/* bind_subquery.c: whether a part of WHERE is [NOT] EXISTS or [NOT] IN (query), and the rows that it keeps. */
+bool is_sub_query(const struct ast_expr *part);
+struct relation bind_sub_query(struct planner *p, struct relation r, const struct ast_expr *part);
 struct where_parts *join_where(struct planner *p, const struct ast_expr *where);
 /* The next part, from *at on, that no join has taken; NULL: none. */
 const struct ast_expr *join_where_left(const struct where_parts *parts, uint32_t *at);

@@ -27,14 +27,14 @@ void *need(struct planner *p, void *made)
 
 /* ---- names ---- */
 
-static int find_column(const struct relation *r, const char *table, const char *name,
-                       bool *ambiguous)
+static int find_within(const struct relation *r, uint32_t first, uint32_t end, const char *table,
+                       const char *name, bool *ambiguous)
 {
     int found = -1;
 
     *ambiguous = false;
     for (int pass = 0; pass < 2 && found < 0; pass++)
-        for (uint32_t i = 0; i < r->count; i++) {
+        for (uint32_t i = first; i < end; i++) {
             const struct scope_column *c = &r->columns[i];
             const bool same =
                 pass == 0 ? strcmp(c->name, name) == 0 : strcasecmp(c->name, name) == 0;
@@ -47,6 +47,15 @@ static int find_column(const struct relation *r, const char *table, const char *
             found = (int)i;
         }
     return found;
+}
+
+static int find_column(const struct relation *r, const char *table, const char *name,
+                       bool *ambiguous)
+{
+    const int found = find_within(r, r->outer, r->count, table, name, ambiguous);
+
+    return found >= 0 || r->outer == 0 ? found
+                                       : find_within(r, 0, r->outer, table, name, ambiguous);
 }
 
 static _Noreturn void unknown_column(struct planner *p, const struct relation *r,
@@ -231,7 +240,7 @@ static struct expr *bind_in(struct planner *p, struct relation *r, struct aggreg
 
     if (x->query != NULL)
         plan_fail(p, x->at, MILL_E_UNSUPPORTED,
-                  "IN (sub-query) is not supported yet: it is a join");
+                  "IN (sub-query) is supported as a condition of WHERE by itself or between ANDs");
     for (uint32_t i = 1; i < x->arg_count; i++) {
         struct expr *same = call2(p, "=", left, bind_expr(p, r, agg, x->args[i]), x->args[i]->at);
 
@@ -435,7 +444,9 @@ static struct expr *bind_node(struct planner *p, struct relation *r, struct aggr
     case AST_FIELD:
         e = bind_expr(p, r, agg, x->args[0]);
         return need(p, expr_field(&p->session, e, x->text, place(x->at), p->error));
-    case AST_EXISTS: unsupported(p, x, "EXISTS (a join)");
+    case AST_EXISTS:
+        plan_fail(p, x->at, MILL_E_UNSUPPORTED,
+                  "EXISTS is supported as a condition of WHERE by itself or between ANDs");
     case AST_QUERY: unsupported(p, x, "a sub-query as a value");
     case AST_ROW:
         return need(p, expr_row(&p->session, bind_args(p, r, agg, x), x->arg_count, place(x->at),

@@ -459,6 +459,31 @@ struct phys_node *join_make(struct planner *p, struct join_parts *j, enum node_k
 
 /* ---- FROM a JOIN b ---- */
 
+struct relation join_semi(struct planner *p, const struct relation *left,
+                          const struct relation *right, bool anti, struct expr *const *conditions,
+                          uint32_t count, struct ast_at at)
+{
+    struct computed_keys *computed = arena_new(p->arena, struct computed_keys);
+    struct join_parts *j = arena_new(p->arena, struct join_parts);
+    struct ast_table *table = arena_new(p->arena, struct ast_table);
+    struct relation out;
+
+    table->at = at;
+    *j = (struct join_parts){.table = table,
+                             .type = anti ? JOIN_TYPE_ANTI : JOIN_TYPE_SEMI,
+                             .side = {*left, *right},
+                             .time = {-1, -1}};
+    set_both(p, j);
+    for (uint32_t i = 0; i < count; i++)
+        take_part(p, j, conditions[i], false, computed);
+    join_keep_bounds(p, j);
+    for (uint32_t s = 0; s < 2; s++)
+        finish_side(p, j, s, computed);
+    out = plan_regular_join(p, j);
+    out.at = left->at;
+    return out;
+}
+
 static enum join_type type_of(enum ast_join join)
 {
     switch (join) {

@@ -521,7 +521,7 @@ static void bind_where(struct planner *p, struct relation *r, const struct ast_e
     r->filter = expr_both(p, r->filter, e);
 }
 
-static bool is_aggregated(const struct planner *p, const struct ast_select *s)
+bool is_aggregated(const struct planner *p, const struct ast_select *s)
 {
     bool any = s->group_count > 0 || s->having != NULL;
 
@@ -560,7 +560,11 @@ struct relation bind_select(struct planner *p, const struct ast_select *s)
     if (s->qualify != NULL)
         plan_fail(p, s->qualify->at, MILL_E_UNSUPPORTED, "QUALIFY is not supported yet");
     while ((part = join_where_left(where, &at)) != NULL)
-        bind_where(p, &r, part);
+        if (!is_sub_query(part))
+            bind_where(p, &r, part);
+    for (at = 0; (part = join_where_left(where, &at)) != NULL;)
+        if (is_sub_query(part))
+            r = bind_sub_query(p, r, part);
     if (is_aggregated(p, s)) {
         r = bind_aggregate(p, r, s);
     } else {
