@@ -83,6 +83,7 @@ struct agg_set {
     uint32_t *sums, sum_count; /* offsets of all float sums, at most 2 per slot */
     uint32_t fold_lines;       /* 0: slot by slot */
     uint64_t overflows;
+    bool rounds; /* sliding: a float sum may have rounded */
     /* Scratch of one block. */
     uint16_t rows_in_turn[BATCH_ROWS_MAX], kept_rows[AGG_BLOCK], zeros[AGG_BLOCK];
     char *kept[AGG_BLOCK];
@@ -185,6 +186,10 @@ void agg_slot_init(const struct agg_set *set, const struct agg_slot *slot, enum 
 /* Adds one value (int64 order key or number, double, int128, as the accumulator takes it). */
 void agg_slot_add(const struct agg_set *set, const struct agg_slot *slot, enum acc acc, char *at,
                   uint32_t count_at, const void *normal);
+
+/* @a += @b, slots of two states; @into_seen: @a has a value. False without memory. */
+bool agg_slot_merge(struct agg_set *set, const struct agg_slot *slot, char *a, const char *b,
+                    bool into_seen);
 
 /* agg_distinct.c. Width of normalised values: 8 (integers, order keys), 16 (decimals, views). */
 uint32_t agg_normal_width(enum phys phys);

@@ -406,8 +406,8 @@ static bool merge_view(struct agg_set *set, const struct agg_slot *slot, char *i
     return agg_view_set(set, (struct mill_view *)into, (const void *)from);
 }
 
-static bool merge_slot(struct agg_set *set, const struct agg_slot *slot, char *a, const char *b,
-                       bool into_seen)
+bool agg_slot_merge(struct agg_set *set, const struct agg_slot *slot, char *a, const char *b,
+                    bool into_seen)
 {
     int64_t *x = (int64_t *)a;
     const int64_t *y = (const int64_t *)b;
@@ -469,8 +469,8 @@ bool agg_merge(struct agg_set *set, void *into, const void *from)
 
         if (!counted && !agg_is_seen(from, i))
             continue;
-        if (!merge_slot(set, slot, (char *)into + slot->at, (const char *)from + slot->at,
-                        agg_is_seen(into, i)))
+        if (!agg_slot_merge(set, slot, (char *)into + slot->at, (const char *)from + slot->at,
+                            agg_is_seen(into, i)))
             return false;
         if (slot->count_at != 0)
             *agg_i64(into, slot->count_at) +=

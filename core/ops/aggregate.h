@@ -86,6 +86,20 @@ bool agg_values(struct agg_set *set, const void *state, struct batch *batch, str
 /* The same for rows 0 .. count-1 and the states states[0 .. count). */
 bool agg_values_of(struct agg_set *set, void *const *states, uint32_t count, struct batch *batch,
                    struct column *out);
+/* ---- sliding states: sums of slices that are added and taken away again (agg_slide.c) ---- */
+
+bool agg_can_slide(const struct agg_set *set);
+/* A sliding state begins with a state, whose values agg_values_of() writes. */
+uint32_t agg_slide_bytes(const struct agg_set *set);
+void agg_slide_init(const struct agg_set *set, void *sliding);
+void agg_slide_add(struct agg_set *set, void *sliding, const void *from);
+/* Takes away what was added: the same bytes of @from. */
+void agg_slide_take(struct agg_set *set, void *sliding, const void *from);
+/* Some aggregates cannot be taken away: agg_slide_blank(), then agg_slide_fold() the slices in ascending order. Once true it stays. */
+bool agg_slide_folds(const struct agg_set *set);
+void agg_slide_blank(const struct agg_set *set, void *sliding);
+bool agg_slide_fold(struct agg_set *set, void *sliding, const void *from);
+
 /* Nothing ever hangs off a state: it needs no agg_close(). */
 bool agg_is_flat(const struct agg_set *set);
 uint64_t agg_overflows(const struct agg_set *set); /* sums that left their type, so far */

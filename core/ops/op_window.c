@@ -433,6 +433,7 @@ static void window_close(struct op *op)
         window_fire_close(w);
         if (w->merged.heap != NULL)
             groups_close(w->set, &w->merged);
+        slide_close(&w->slide);
         slice_free(heap, w->set, w->spare);
         slices_close(&w->slices, w->set);
         slices_close(&w->sides, w->set);
@@ -505,6 +506,7 @@ struct op *op_window_new(struct op_context *context, const struct phys_node *nod
     w->partial = heap_alloc(context->heap, agg_state_bytes(w->set));
     if (w->partial == NULL)
         goto fail;
+    slide_open(&w->slide, context->heap, &w->windows, w->set, &w->keys, context->seed);
     return &w->op;
 fail:
     mill_fail(context->error, MILL_E_MEMORY, 0, 0, "no memory for a window aggregation");

@@ -300,7 +300,23 @@ void slice_free(struct heap *heap, struct agg_set *set, struct slice *slice)
     if (slice == NULL)
         return;
     groups_close(set, &slice->table);
+    heap_free(heap, slice->ids, slice->id_room * sizeof *slice->ids);
     heap_free(heap, slice, sizeof *slice);
+}
+
+bool slice_make_ids(struct heap *heap, struct slice *slice)
+{
+    const uint32_t room = slice->table.capacity;
+    uint32_t *ids;
+
+    if (slice->id_room >= slice->table.groups)
+        return true;
+    ids = heap_grow(heap, slice->ids, slice->id_room * sizeof *ids, room * sizeof *ids);
+    if (ids == NULL)
+        return false;
+    slice->ids = ids;
+    slice->id_room = room;
+    return true;
 }
 
 void slice_reuse(struct agg_set *set, struct slice *slice, int64_t class_, int64_t start,
@@ -313,6 +329,7 @@ void slice_reuse(struct agg_set *set, struct slice *slice, int64_t class_, int64
     slice->apply_at = 0;
     slice->rows = 0;
     slice->mark = 0;
+    slice->in = false;
 }
 
 void slice_rows_sort(struct slice_rows *to, struct slice *const *slice_of, uint32_t count)

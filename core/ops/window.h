@@ -60,6 +60,10 @@ struct slice {
     int64_t apply_at;   /* side slices: first window end that takes it */
     uint64_t rows;
     uint32_t mark; /* while a batch is sorted: its number there + 1; else 0 */
+    bool in;       /* of a sliding window: it counts in what is carried on (window_slide.h) */
+    uint32_t left; /* its groups before that one have left */
+    uint32_t *ids; /* there, of its groups */
+    uint32_t id_room;
     struct table table;
 };
 
@@ -85,6 +89,8 @@ void slice_free(struct heap *heap, struct agg_set *set, struct slice *slice);
 /* Makes a slice that nobody needs any more a new one, with the memory for about as many groups. */
 void slice_reuse(struct agg_set *set, struct slice *slice, int64_t class_, int64_t start,
                  int64_t end);
+/* Room for the ids of all groups. False without memory. */
+bool slice_make_ids(struct heap *heap, struct slice *slice);
 /* The rows of a batch by slice, slices in order of their first row: which[begin[k] .. begin[k + 1]) ascending for slices[k]. */
 struct slice_rows {
     uint32_t count;

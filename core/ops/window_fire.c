@@ -10,11 +10,21 @@ enum op_progress window_no_memory(struct window_op *w)
 
 /* ---- slices ---- */
 
+/* Takes a slice out of what is carried on, for it changes. True: it is out. */
+static bool slide_take_out(struct window_op *w, struct slice *slice, int64_t *budget)
+{
+    w->slide.gaps = true;
+    return !slice->in || slide_leave(&w->slide, w->set, slice, budget);
+}
+
 struct slice *window_slice(struct window_op *w, struct slice_list *list, int64_t class_,
                            int64_t start)
 {
     struct slice *slice = slices_find(list, class_, start);
+    int64_t all = INT64_MAX;
 
+    if (slice != NULL && slice->in && w->firing.phase == FIRE_NONE)
+        slide_take_out(w, slice, &all);
     if (slice != NULL)
         return slice;
     if (w->spare != NULL) {
@@ -30,6 +40,8 @@ struct slice *window_slice(struct window_op *w, struct slice_list *list, int64_t
         slice_free(w->op.heap, w->set, slice);
         return NULL;
     }
+    if (list == &w->slices && start < w->slide.stop)
+        w->slide.gaps = true;
     if (list == &w->slices && w->groups_hint > 1024)
         table_reserve(&slice->table, w->groups_hint); /* only a hint: grows as needed without */
     return slice;
@@ -40,6 +52,23 @@ struct slice *window_slice(struct window_op *w, struct slice_list *list, int64_t
 static bool in_window(const struct window_op *w, uint32_t i)
 {
     return i < w->slices.count && w->slices.items[i]->start < w->firing.stop;
+}
+
+/* Where the slices that are not in begin. */
+static void begin_slide(struct window_op *w)
+{
+    struct firing *f = &w->firing;
+    struct slide *slide = &w->slide;
+
+    if (slide_is_stale(slide)) {
+        slide_reset(slide);
+        for (uint32_t i = 0; i < w->slices.count; i++)
+            w->slices.items[i]->in = false;
+    }
+    if (!slide->gaps)
+        f->i = max_u32(f->first, slices_before(&w->slices, TIME_MIN, slide->stop));
+    f->table = &slide->groups;
+    f->phase = FIRE_ENTER;
 }
 
 /* Which slices the window has. False: none. */
@@ -58,7 +87,9 @@ static bool find_slices(struct window_op *w)
     if (!in_window(w, f->first))
         return false;
     f->table = &w->slices.items[f->first]->table;
-    if (cumulates) {
+    if (w->slide.on) {
+        begin_slide(w);
+    } else if (cumulates) {
         f->phase = FIRE_CUMULATE;
         f->i++;
     } else if (!in_window(w, f->first + 1)) {
@@ -142,10 +173,81 @@ static bool merge_slices(struct window_op *w, int64_t *budget)
     return true;
 }
 
+/* HOP: the slices that the window before had not. */
+static bool enter_slices(struct window_op *w, int64_t *budget)
+{
+    struct firing *f = &w->firing;
+
+    for (; in_window(w, f->i) && *budget > 0; --*budget) {
+        struct slice *slice = w->slices.items[f->i];
+
+        if (!slice->in && !slide_enter(&w->slide, w->set, slice, &f->group, budget))
+            return false;
+        if (!slice->in)
+            return true;
+        f->group = 0;
+        f->i++;
+    }
+    if (in_window(w, f->i))
+        return true;
+    w->slide.stop = f->stop;
+    w->slide.gaps = false;
+    f->i = f->first;
+    f->blank = 0;
+    f->phase = agg_slide_folds(w->set) ? FIRE_FOLD : FIRE_SORT;
+    return true;
+}
+
+static bool fold_slices(struct window_op *w, int64_t *budget)
+{
+    struct firing *f = &w->firing;
+
+    slide_blank(&w->slide, w->set, &f->blank, budget);
+    for (; in_window(w, f->i) && *budget > 0; --*budget) {
+        const struct slice *slice = w->slices.items[f->i];
+
+        if (!slide_fold(&w->slide, w->set, slice, &f->group, budget))
+            return false;
+        if (f->group < slice->table.groups)
+            return true;
+        f->group = 0;
+        f->i++;
+    }
+    if (!in_window(w, f->i))
+        f->phase = FIRE_SORT;
+    return true;
+}
+
+/* The groups of what is carried on keep their order; only new ones are put into it. */
+static bool sort_slide(struct window_op *w, int64_t *budget)
+{
+    struct firing *f = &w->firing;
+
+    if (slide_can_insert(&w->slide)) {
+        if (!slide_insert(&w->slide))
+            return false;
+    } else {
+        if (!f->sorting && !sorter_open(&w->sorter, &w->slide.groups))
+            return false;
+        f->sorting = true;
+        if (!sorter_turn(&w->sorter, budget))
+            return true;
+        if (!slide_ordered(&w->slide, w->sorter.order))
+            return false;
+    }
+    *budget -= w->slide.ordered / 16;
+    f->order = slide_shown(&w->slide);
+    f->count = w->slide.live;
+    f->phase = FIRE_EMIT;
+    return true;
+}
+
 static bool sort_groups(struct window_op *w, int64_t *budget)
 {
     struct firing *f = &w->firing;
 
+    if (w->slide.on)
+        return sort_slide(w, budget);
     if (!f->sorting) {
         f->count = f->table->groups;
         if (!sorter_open(&w->sorter, f->table))
@@ -154,6 +256,7 @@ static bool sort_groups(struct window_op *w, int64_t *budget)
     }
     if (sorter_turn(&w->sorter, budget))
         f->phase = FIRE_EMIT;
+    f->order = w->sorter.order;
     return true;
 }
 
@@ -174,6 +277,8 @@ static bool apply_sides(struct window_op *w, int64_t *budget)
             f->side = window_slice(w, &w->slices, TIME_MIN, side->start);
             f->group = 0;
         }
+        if (f->side != NULL && f->side->in && !slide_take_out(w, f->side, budget))
+            break;
         if (f->side == NULL ||
             !groups_merge(w->set, &f->side->table, &side->table, &f->group, budget))
             return false;
@@ -204,8 +309,7 @@ static bool put_keys(struct window_op *w, struct batch *out, uint32_t column, ui
     const struct firing *f = &w->firing;
 
     for (uint32_t i = 0; i < count; i++)
-        if (!table_key_value(f->table, w->sorter.order[f->next + i], key, out,
-                             &out->columns[column], i))
+        if (!table_key_value(f->table, f->order[f->next + i], key, out, &out->columns[column], i))
             return false;
     return true;
 }
@@ -220,8 +324,8 @@ static bool put_starts(struct window_op *w, struct batch *out, struct column *co
     for (uint32_t i = 0; i < count; i++) {
         if (!w->windows.spec.attached)
             ((int64_t *)column->values)[i] = start;
-        else if (!table_key_value(f->table, w->sorter.order[f->next + i], w->key_count - 1, out,
-                                  column, i))
+        else if (!table_key_value(f->table, f->order[f->next + i], w->key_count - 1, out, column,
+                                  i))
             return false;
     }
     return true;
@@ -260,7 +364,7 @@ static bool put_aggregates(struct window_op *w, struct batch *out, uint32_t coun
         if (!column_own(out, &columns[a], &node->aggs[a].result_type))
             return false;
     for (uint32_t i = 0; i < count; i++)
-        w->states[i] = table_prefetch(f->table, w->sorter.order[f->next + i]);
+        w->states[i] = table_prefetch(f->table, f->order[f->next + i]);
 
     if (!agg_values_of(w->set, w->states, count, out, columns))
         return false;
@@ -282,7 +386,7 @@ static bool put_order(struct window_op *w, struct batch *out, uint32_t count)
     if (w->op.context->shard_count == 1)
         return true;
     for (uint32_t i = 0; i < count; i++)
-        bytes += 16 + table_key_bytes(f->table, w->sorter.order[f->next + i]);
+        bytes += 16 + table_key_bytes(f->table, f->order[f->next + i]);
     out->order_keys = arena_alloc(&out->bytes, out->capacity * sizeof *out->order_keys);
     next = arena_alloc(&out->bytes, bytes);
     if (out->order_keys == NULL || next == NULL)
@@ -291,7 +395,7 @@ static bool put_order(struct window_op *w, struct batch *out, uint32_t count)
         char *from = next;
 
         next += key_put_i64(next, end);
-        next += table_key_put(f->table, w->sorter.order[f->next + i], next);
+        next += table_key_put(f->table, f->order[f->next + i], next);
         if (!w->windows.spec.attached)
             next += key_put_i64(next, start);
         out->order_keys[i] = view_of(from, (uint32_t)(next - from));
@@ -383,6 +487,8 @@ static void drop_slices(struct window_op *w, int64_t *budget)
             w->op.counters.consumed += slice->rows;
             slice->rows = 0;
         }
+        if (slice->in && !slide_leave(&w->slide, w->set, slice, budget))
+            return;
         if (!groups_shed(w->set, &slice->table, budget))
             return;
         f->dropping = false;
@@ -508,6 +614,8 @@ enum op_progress window_fire_turn(struct window_op *w, const struct step_time *t
         case FIRE_SIDES: ok = apply_sides(w, &budget); break;
         case FIRE_CUMULATE: ok = cumulate(w, &budget); break;
         case FIRE_MERGE: ok = merge_slices(w, &budget); break;
+        case FIRE_ENTER: ok = enter_slices(w, &budget); break;
+        case FIRE_FOLD: ok = fold_slices(w, &budget); break;
         case FIRE_SORT: ok = sort_groups(w, &budget); break;
         case FIRE_EMIT: p = emit_turn(w, t, &budget); break;
         case FIRE_CLEAR: clear_merged(w, &budget); break;

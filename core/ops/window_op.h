@@ -5,7 +5,7 @@
  * A firing goes through its phases in turns of about op_context.turn_work groups, so that neither the merging of 60 slices nor
  * the sorting of a million groups nor 150,000 windows at once hold up the shard:
  *
- *   NONE -> SIDES -> CUMULATE | MERGE -> SORT -> EMIT -> CLEAR -> DROP -> NONE
+ *   NONE -> SIDES -> CUMULATE | MERGE | ENTER -> FOLD -> SORT -> EMIT -> CLEAR -> DROP -> NONE
  *
  * Nothing is pushed and nothing is snapshotted until all windows that the step closes have fired.
  *
@@ -16,6 +16,7 @@
 
 #include "core/ops/op.h"
 #include "core/ops/window.h"
+#include "core/ops/window_slide.h"
 #include "core/state/sorter.h"
 
 enum fire_phase {
@@ -23,6 +24,8 @@ enum fire_phase {
     FIRE_SIDES,    /* side slices whose first open window is this one go into the slices */
     FIRE_CUMULATE, /* CUMULATE: slices of the window become one */
     FIRE_MERGE,    /* HOP: slices of the window are added up in merged */
+    FIRE_ENTER,    /* HOP: or new ones are added to what is carried on */
+    FIRE_FOLD,     /* what cannot be carried on is folded anew */
     FIRE_SORT,
     FIRE_EMIT,
     FIRE_CLEAR, /* merged is emptied */
@@ -31,18 +34,20 @@ enum fire_phase {
 
 struct firing {
     enum fire_phase phase;
-    uint32_t view;        /* of several: the next whose window with that end fires */
-    int64_t end;          /* TIME_MAX: the windows have fired, the rest of the sides is put away */
-    struct slice *side;   /* SIDES: where side i goes, NULL: not begun */
-    uint32_t i, kept;     /* SIDES: next side, sides that stay; CUMULATE, MERGE: slice */
-    uint32_t first;       /* first slice of the window */
-    int64_t stop;         /* its slices start before that */
-    uint32_t group;       /* next of the one that is merged */
-    bool filled;          /* CLEAR, DROP: the memory is worth keeping */
-    bool sorting;         /* SORT, EMIT: the sorter has been opened */
-    bool dropping;        /* DROP: slice 0 has begun to go */
-    struct table *table;  /* of the one slice, or merged */
-    uint32_t count, next; /* groups; the next to be shown */
+    uint32_t view;         /* of several: the next whose window with that end fires */
+    int64_t end;           /* TIME_MAX: the windows have fired, the rest of the sides is put away */
+    struct slice *side;    /* SIDES: where side i goes, NULL: not begun */
+    uint32_t i, kept;      /* SIDES: next side, sides that stay; CUMULATE, MERGE: slice */
+    uint32_t first;        /* first slice of the window */
+    int64_t stop;          /* its slices start before that */
+    uint32_t group;        /* next of the one that is merged */
+    bool filled;           /* CLEAR, DROP: the memory is worth keeping */
+    bool sorting;          /* SORT, EMIT: the sorter has been opened */
+    bool dropping;         /* DROP: slice 0 has begun to go */
+    struct table *table;   /* of the one slice, merged, or carried on */
+    const uint32_t *order; /* EMIT: its groups ascending by key */
+    uint32_t blank;        /* FOLD: next group that is emptied */
+    uint32_t count, next;  /* groups; the next to be shown */
 };
 
 struct window_op {
@@ -59,6 +64,7 @@ struct window_op {
     struct firing firing;
     struct sorter sorter; /* its memory stays from firing to firing */
     struct table merged;  /* of a window of several slices */
+    struct slide slide;   /* of one that is carried on */
     struct slice *spare;  /* the last one dropped: its memory serves the next */
     int64_t fired;        /* watermark up to which windows have fired */
     int64_t fired_end;    /* and, in this step, up to which end */
