@@ -50,7 +50,7 @@ TEST_FUZZ := $(patsubst tests/%.c,%,$(wildcard tests/fuzz_*.c))
 TEST_KIT := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/test_%.c tests/stress_%.c tests/fuzz_%.c tests/simulate.c,$(wildcard tests/*.c)))
 BENCHES := $(patsubst bench/%.cc,%,$(wildcard bench/bench_*.cc))
 
-.PHONY: FORCE all deps deps-test check test unit stress model sql-quick fuzz bench lint analyze ci demo help install clean
+.PHONY: FORCE all deps deps-test check test unit stress model sql-quick fuzz bench lint analyze ci demo examples help install clean
 .DEFAULT_GOAL := all
 .SECONDARY:
 
@@ -152,6 +152,9 @@ $(BUILD)/embed: docs/examples/embed.c $(LIB)
 
 demo: all                              ## generate NEXMark events, run a window query over them
 	@BUILD=$(BUILD) tools/demo.sh
+
+examples: all                          ## the scenarios of all examples (docs/EXAMPLES.md)
+	@find docs/examples -name '*.scenario' | sort | xargs $(CMD) test
 
 lint:                                  ## include direction, atomics, the world behind env, function length
 	@tools/install-packages.sh ci

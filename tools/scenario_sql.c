@@ -59,7 +59,7 @@ enum statement script_next(const char **at, const char **begin, size_t *bytes)
 {
     const char *s = pass_blank(*at);
     const bool set = is_word(s, "EXECUTE");
-    unsigned open = 0;
+    unsigned open = 0, cases = 0;
 
     while (*s == ';')
         s = pass_blank(s + 1);
@@ -78,8 +78,11 @@ enum statement script_next(const char **at, const char **begin, size_t *bytes)
             break;
         if (set && at_word && is_word(s, "BEGIN"))
             open = 1;
-        if (set && at_word && is_word(s, "END"))
-            open = 0;
+        cases += at_word && is_word(s, "CASE");
+        if (at_word && is_word(s, "END")) {
+            open = cases > 0 ? open : 0;
+            cases -= cases > 0;
+        }
     }
     *bytes = (size_t)(s - *begin);
     *at = *s == ';' ? s + 1 : s;
