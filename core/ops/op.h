@@ -159,6 +159,9 @@ struct op *op_changes_new(struct op_context *context,
 struct op *op_preagg_new(struct op_context *context,
                          const struct phys_node *node); /* front partials */
 struct op *op_join_new(struct op_context *context, const struct phys_node *node); /* regular */
+struct op *op_over_new(struct op_context *context, const struct phys_node *node);
+struct op *op_sort_new(struct op_context *context, const struct phys_node *node);
+struct op *op_limit_new(struct op_context *context, const struct phys_node *node);
 struct op *op_union_new(struct op_context *context, const struct phys_node *node);
 /* Rows that a PREAGG node gives: keys..., slice BIGINT, class BIGINT, rows BIGINT, state BYTES (and window_start as the last
  * key where windows are attached). They leave by op->links, for port 1 of the window; raw rows, while it passes them

@@ -51,6 +51,14 @@ struct with_made {
     const struct ast_with *with;
 };
 
+/* A call with OVER of the SELECT at hand, and the column that it has become. */
+struct over_bound {
+    struct over_bound *next;
+    const struct ast_expr *call;
+    uint32_t column;
+    struct mill_type type;
+};
+
 struct planner {
     struct catalog *catalog;
     const struct plan_config *config;
@@ -63,7 +71,8 @@ struct planner {
     struct source_made *sources;
     struct with_made *with;
     uint32_t sink_count, depth;
-    uint32_t query; /* which INSERT is being planned */
+    uint32_t query;           /* which INSERT is being planned */
+    struct over_bound *overs; /* of the SELECT list that is being bound */
     struct where_parts *
         where_parts; /* of the SELECT whose FROM is being bound: joins take what is theirs; or NULL */
 };
@@ -127,6 +136,16 @@ struct relation bind_sub_query(struct planner *p, struct relation r, const struc
 struct where_parts *join_where(struct planner *p, const struct ast_expr *where);
 /* The next part, from *at on, that no join has taken; NULL: none. */
 const struct ast_expr *join_where_left(const struct where_parts *parts, uint32_t *at);
+
+/* bind_over.c */
+bool select_has_over(const struct ast_select *s);
+/* Nodes for the calls with OVER of the SELECT list, behind whose columns results stand: planner.overs while the list is bound. */
+struct over_bound *bind_over(struct planner *p, struct relation *r, const struct ast_select *s);
+/* The column of such a call. */
+struct expr *over_column(struct planner *p, const struct ast_expr *x);
+
+/* bind_sort.c: ORDER BY, LIMIT, OFFSET. */
+struct relation bind_sorted(struct planner *p, struct relation r, const struct ast_query *q);
 
 /* updates.c */
 /* Whether results over @input that change are to leave as changes: by 'execution.runtime-mode', else where the input is not

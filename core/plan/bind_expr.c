@@ -337,7 +337,7 @@ static struct expr *bind_call(struct planner *p, struct relation *r, struct aggr
     struct expr **args;
 
     if (x->over != NULL)
-        plan_fail(p, x->at, MILL_E_UNSUPPORTED, "OVER is not supported yet");
+        return over_column(p, x);
     if (x->star || (agg_find(name, &kind) && user == NULL))
         plan_fail(p, x->at, MILL_E_TYPE, "the aggregate %s cannot stand here", name);
     if (is_group_window(x))

@@ -547,6 +547,18 @@ static struct relation one_row(struct planner *p, const struct ast_select *s)
     return r;
 }
 
+static struct relation project_over(struct planner *p, struct relation *r,
+                                    const struct ast_select *s)
+{
+    struct over_bound *before = p->overs;
+    struct relation out;
+
+    p->overs = select_has_over(s) ? bind_over(p, r, s) : NULL;
+    out = project(p, r, s);
+    p->overs = before;
+    return out;
+}
+
 struct relation bind_select(struct planner *p, const struct ast_select *s)
 {
     struct where_parts *outer = p->where_parts, *where = join_where(p, s->where);
@@ -565,6 +577,9 @@ struct relation bind_select(struct planner *p, const struct ast_select *s)
     for (at = 0; (part = join_where_left(where, &at)) != NULL;)
         if (is_sub_query(part))
             r = bind_sub_query(p, r, part);
+    if (is_aggregated(p, s) && select_has_over(s))
+        plan_fail(p, s->at, MILL_E_UNSUPPORTED,
+                  "OVER and GROUP BY in one SELECT are not supported yet: group in a sub-query");
     if (is_aggregated(p, s)) {
         r = bind_aggregate(p, r, s);
     } else {
@@ -573,7 +588,7 @@ struct relation bind_select(struct planner *p, const struct ast_select *s)
                       "LATE DATA INTO belongs to a window aggregation");
         if (r.pending)
             materialize_window(p, &r);
-        r = project(p, &r, s);
+        r = project_over(p, &r, s);
     }
     return s->distinct ? distinct(p, r, s) : r;
 }
@@ -708,13 +723,6 @@ struct relation bind_query(struct planner *p, const struct ast_query *q)
         *w = (struct with_made){p->with, &q->with[i]};
         p->with = w;
     }
-    if (q->order != NULL)
-        plan_fail(p, q->order->items[0].expr->at, MILL_E_UNSUPPORTED,
-                  "ORDER BY is not supported yet: results come in "
-                  "the one order (rows by place, windows by end and key)");
-    if (q->limit != NULL || q->offset != NULL)
-        plan_fail(p, (q->limit != NULL ? q->limit : q->offset)->at, MILL_E_UNSUPPORTED,
-                  "LIMIT and OFFSET are not supported yet");
     switch (q->kind) {
     case QUERY_SELECT: r = bind_select(p, q->select); break;
     case QUERY_VALUES: r = bind_values(p, q); break;
@@ -725,6 +733,8 @@ struct relation bind_query(struct planner *p, const struct ast_query *q)
     case QUERY_INTERSECT: plan_fail(p, q->at, MILL_E_UNSUPPORTED, "INTERSECT is not supported yet");
     default: plan_fail(p, q->at, MILL_E_UNSUPPORTED, "EXCEPT is not supported yet");
     }
+    if (q->order != NULL || q->limit != NULL || q->offset != NULL)
+        r = bind_sorted(p, r, q);
     p->with = before;
     p->depth--;
     return r;

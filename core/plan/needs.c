@@ -4,6 +4,7 @@
  */
 #include "core/expr/functions.h"
 #include "core/ops/join.h"
+#include "core/ops/over.h"
 #include "core/plan/bind.h"
 
 /* Of one node's output. */
@@ -124,6 +125,44 @@ static void aggregate_needs(const struct phys_node *node, struct needs *input)
         need_all(input);
 }
 
+static void over_needs(const struct phys_node *node, const struct needs *own, struct needs *input)
+{
+    const struct over_node *over = node->over;
+
+    for (uint32_t i = 0; i < over->given; i++)
+        need_as(input, own, i);
+    for (uint32_t i = 0; i < over->key_count; i++)
+        need_column(input, over->keys[i]);
+    for (uint32_t i = 0; i < over->order_count; i++)
+        need_column(input, over->order[i].column);
+    if (over->time >= 0)
+        need_column(input, (uint32_t)over->time);
+    for (uint32_t f = 0; f < over->frame_count; f++)
+        for (uint32_t w = 0; w < OVER_WAYS; w++)
+            for (uint32_t i = 0; i < over->frames[f].counts[w]; i++) {
+                const struct agg_spec *spec = &over->frames[f].specs[w][i];
+
+                if (spec->arg >= 0)
+                    need_column(input, (uint32_t)spec->arg);
+                if (spec->filter >= 0)
+                    need_column(input, (uint32_t)spec->filter);
+            }
+    for (uint32_t i = 0; i < over->call_count; i++) {
+        if (over->calls[i].function == OVER_LAG)
+            need_column(input, over->calls[i].arg);
+        if (over->calls[i].fallback >= 0)
+            need_column(input, (uint32_t)over->calls[i].fallback);
+    }
+}
+
+static void sort_needs(const struct phys_node *node, const struct needs *own, struct needs *input)
+{
+    for (uint32_t i = 0; i < node->schema.field_count; i++)
+        need_as(input, own, i);
+    for (uint32_t i = 0; i < node->sort->column_count; i++)
+        need_column(input, node->sort->columns[i].column);
+}
+
 static void source_needs(struct planner *p, struct phys_node *node, struct needs *own)
 {
     struct source_node *s = &node->source;
@@ -216,6 +255,9 @@ static void input_needs(struct planner *p, struct phys_node *node, uint32_t i,
         for (uint32_t k = 0; node->aggregate.outs == NULL && k < from->schema.field_count; k++)
             need_as(input, own, k); /* rows pass */
         break;
+    case NODE_OVER: over_needs(node, own, input); break;
+    case NODE_SORT:
+    case NODE_LIMIT: sort_needs(node, own, input); break;
     case NODE_UNION:
     case NODE_VIEW:
     case NODE_EXCHANGE: passing_needs(node, from, own, input); break;

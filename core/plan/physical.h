@@ -184,7 +184,8 @@ struct phys_node {
     int32_t rowtime;  /* time attribute in schema, -1: none */
     uint64_t sources; /* bit s: source s is upstream; its watermark is the min over these */
     uint32_t line, column;
-    const char *why; /* for EXPLAIN: why there is state and when it is dropped */
+    bool reads_clock; /* goes by the step's clock: processing time, state TTL */
+    const char *why;  /* for EXPLAIN: why there is state and when it is dropped */
     /* Rows have kinds: made so by operator updating_by, a text such as "the regular LEFT JOIN at 3:7". */
     bool updating;
     const char *updating_by;

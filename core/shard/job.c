@@ -80,7 +80,8 @@ static bool plan_needs_clock(const struct phys_plan *plan)
     for (uint32_t n = 0; n < plan->node_count; n++) {
         const struct phys_node *node = plan->nodes[n];
 
-        if (node->kind == NODE_SOURCE && node->source.watermark.idle_timeout_ns > 0)
+        if (node->reads_clock ||
+            (node->kind == NODE_SOURCE && node->source.watermark.idle_timeout_ns > 0))
             return true;
         if ((node->kind == NODE_WINDOW || node->kind == NODE_SESSION ||
              node->kind == NODE_COUNT_WINDOW) &&

@@ -2,6 +2,7 @@
  *
  *   IDLE --cut_count > step--> OPEN --all edges ended, step decoded--> ENDING --all operators ended--> IDLE, step + 1
  */
+#include "core/ops/over.h"
 #include "core/shard/job.h"
 
 static bool is_edge_to(const struct job *job, uint32_t edge, uint32_t stage)
@@ -20,6 +21,14 @@ static bool node_nanos(const struct job *job, const struct phys_node *node)
     case NODE_WINDOW:
     case NODE_SESSION:
     case NODE_COUNT_WINDOW: return type_is_nanos(&node->aggregate.window.time_type);
+    case NODE_OVER:
+        if (node->over->time >= 0)
+            return type_is_nanos(&node->over->time_type);
+        break;
+    case NODE_SORT:
+        if (node->sort->time >= 0)
+            return type_is_nanos(&node->sort->time_type);
+        break;
     default: break;
     }
     for (uint32_t s = 0; s < job->source_count; s++)

@@ -45,8 +45,10 @@ static void parse_frame_bound(struct parser *p, struct ast_window *w, bool first
             w->from = e;
         else
             w->to = e;
-        if (!accept(p, "PRECEDING"))
+        if (!accept(p, "PRECEDING")) {
             expect(p, "FOLLOWING");
+            w->from_following = w->from_following || first;
+        }
     }
 }
 
