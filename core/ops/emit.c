@@ -89,6 +89,24 @@ static int32_t add(struct emitter *e, int8_t kind, uint32_t place, const char *k
     return (int32_t)row;
 }
 
+/* A result is judged by the watermark just before its cause. */
+static bool put_behind(struct emitter *e, uint32_t row)
+{
+    const struct batch *in = e->cause;
+    struct batch *out = e->out;
+
+    if (in->behind != NULL && out->behind == NULL) {
+        out->behind = arena_alloc(&out->bytes, out->capacity * sizeof *out->behind);
+        if (out->behind == NULL)
+            return false;
+        for (uint32_t i = 0; i < out->rows; i++)
+            out->behind[i] = TIME_MIN;
+    }
+    if (out->behind != NULL)
+        out->behind[out->rows] = in->behind != NULL ? in->behind[row] : TIME_MIN;
+    return true;
+}
+
 enum op_progress emit_flush(struct emitter *e, const struct step_time *t)
 {
     struct batch *out = e->out;
@@ -152,6 +170,8 @@ int32_t emit_row(struct emitter *e, uint32_t row, int8_t kind)
         n += length;
         n += put_u32(key + n, e->number);
     }
+    if (!put_behind(e, row))
+        return no_memory(e);
     return add(e, kind, batch_place(in, row), key, n);
 }
 

@@ -36,6 +36,8 @@ struct join_node {
     /* What else must be true of a pair: over the left's input columns followed by the right's; NULL: nothing. */
     struct expr *residual;
     bool cogroup; /* COGROUP */
+    /* Columns of the result that somebody reads, set with what sources must decode; NULL: all. The others have no values. */
+    const bool *wanted;
 
     int32_t time[2]; /* column of each side's time attribute, -1: none (or processing time) */
     bool processing_time;
@@ -44,6 +46,7 @@ struct join_node {
         upper; /* interval join: lower <= time of the left - time of the right <= upper, in the column's unit;
                            * ASOF: 0 <= and the tolerance */
     uint32_t start[2], end[2]; /* window join: columns of the windows' bounds */
+    bool local_zone;           /* they are in the session zone */
     struct mill_type time_type;
     int64_t ttl_us; /* table.exec.state.ttl; 0: none */
 

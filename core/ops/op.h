@@ -31,12 +31,13 @@ enum op_progress { OP_READY, OP_BUSY, OP_FAILED };
 
 /* The time of one step as one operator sees it: watermarks are in the unit of the operator's time column
  * (micro- or nanoseconds), over the sources upstream of it.
- *   W(row) = max(w_before, min(max(g_split, behind[row]), g_others)) */
+ *   W(row) = max(w_before, min(max(g_split, behind[row] - hold), g_others)) */
 struct step_time {
     uint64_t step;
-    uint32_t split, source;    /* whose rows these are; UINT32_MAX: nobody's */
-    int64_t g_split;           /* greatest watermark value of the split before the step */
-    int64_t g_others;          /* least over the other live, not idle splits; TIME_MAX: none */
+    uint32_t split, source; /* whose rows these are; UINT32_MAX: nobody's */
+    int64_t g_split;        /* greatest watermark value of the split before the step */
+    int64_t g_others;       /* least over the other live, not idle splits; TIME_MAX: none */
+    int64_t hold; /* what the watermark of the step's source is held back by: g of a row too */
     int64_t w_before, w_after; /* watermark before and after the whole step */
     int64_t clock_us;          /* the step's clock: processing time */
     uint64_t ended;            /* bit s: source s has given all its rows in earlier steps */
@@ -45,7 +46,8 @@ struct step_time {
 
 static inline int64_t row_watermark(const struct step_time *t, const struct batch *b, uint32_t row)
 {
-    const int64_t g = b->behind != NULL ? max_i64(t->g_split, b->behind[row]) : t->g_split;
+    const int64_t g =
+        b->behind != NULL ? max_i64(t->g_split, time_add(b->behind[row], -t->hold)) : t->g_split;
 
     /* Results of a firing were released before the watermark moved on: never late. W never goes back. */
     return b->class_ == CLASS_FIRED ? t->w_before : max_i64(t->w_before, min_i64(g, t->g_others));
@@ -170,6 +172,9 @@ struct op *op_union_new(struct op_context *context, const struct phys_node *node
 bool preagg_schema(struct arena *arena, const struct phys_node *node, struct mill_schema *out);
 struct op *op_assign_new(struct op_context *context,
                          const struct phys_node *node); /* window TVF without GROUP BY */
+
+struct op *op_interval_join_new(struct op_context *context, const struct phys_node *node);
+struct op *op_window_join_new(struct op_context *context, const struct phys_node *node);
 
 /* Greatest g that a live row carries; TIME_MIN: none. */
 int64_t op_behind(const struct op *op, const struct batch *batch);

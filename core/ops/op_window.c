@@ -70,7 +70,8 @@ static struct slice *judge(struct window_op *w, const struct batch *batch, uint3
 {
     const int64_t start = w->starts[i];
     const int64_t first = windows_first_end(&w->windows, start);
-    const int64_t g = batch->behind != NULL ? batch->behind[w->rows[i]] : TIME_MIN;
+    const int64_t g =
+        batch->behind != NULL ? time_add(batch->behind[w->rows[i]], -t->hold) : TIME_MIN;
     int64_t class_ = first, open = first;
     struct slice *slice;
 
@@ -166,7 +167,7 @@ static int64_t watermark_bound(const struct window_op *w, const struct batch *ba
 {
     const int64_t before = max_i64(t->w_before, min_i64(t->g_split, t->g_others));
 
-    return max_i64(before, op_behind(&w->op, batch));
+    return max_i64(before, time_add(op_behind(&w->op, batch), -t->hold));
 }
 
 /* The common batch: no NULL time, in time order enough to lie in one slice, none late. Where most rows are live, the times

@@ -32,7 +32,6 @@ struct phys_node *plan_node(struct planner *p, enum node_kind kind, struct phys_
         node->sources |= inputs[i]->sources;
         if (inputs[i]->updating)
             plan_updating(node, inputs[i]->updating_by);
-        node->hold_back = max_i64(node->hold_back, inputs[i]->hold_back);
         node->stage = max_u32(node->stage, inputs[i]->stage + (inputs[i]->kind == NODE_EXCHANGE));
     }
     p->nodes[p->count++] = node;
@@ -379,6 +378,28 @@ static void check_overwritten(struct planner *p)
     }
 }
 
+/* The rows of an interval join lie behind the watermark of its inputs: whoever judges their lateness must know how far. */
+static void set_holds(struct planner *p, struct phys_node *node, uint32_t source_count)
+{
+    int64_t *holds;
+    bool any = false;
+
+    for (uint32_t k = 0; k < node->input_count; k++)
+        any = any || node->inputs[k]->holds != NULL || node->inputs[k]->hold_back > 0;
+    if (!any)
+        return;
+    holds = arena_array(p->arena, int64_t, source_count + 1);
+    for (uint32_t k = 0; k < node->input_count; k++) {
+        const struct phys_node *input = node->inputs[k];
+
+        for (uint32_t s = 0; s < source_count; s++)
+            if ((input->sources >> s & 1) != 0)
+                holds[s] = max_i64(holds[s], time_add(input->holds != NULL ? input->holds[s] : 0,
+                                                      input->hold_back));
+    }
+    node->holds = holds;
+}
+
 static struct phys_plan *finish(struct planner *p)
 {
     struct phys_plan *plan = arena_new(p->arena, struct phys_plan);
@@ -418,6 +439,8 @@ static struct phys_plan *finish(struct planner *p)
         check_bounded(p, node);
     }
     plan_read_first(p);
+    for (uint32_t i = 0; i < p->count; i++)
+        set_holds(p, p->nodes[i], plan->source_count);
     plan_positions(p);
     plan->fingerprint = fingerprint(p);
     return plan;

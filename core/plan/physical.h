@@ -195,7 +195,9 @@ struct phys_node {
     const uint32_t *unique;
     uint32_t unique_count;
     int64_t
-        hold_back; /* its rows' times may lie this far behind the watermark of its inputs; in the time's unit */
+        hold_back; /* its rows' times may lie this far behind the watermark of its inputs; nanoseconds */
+    /* Per source of the plan: how far its watermark is held back on the way to this node, all ways taken; NULL: nowhere. */
+    const int64_t *holds;
     /* Origins that its row results have, 1 of most; several inputs: of each port the first (else NULL). */
     uint32_t origins;
     const uint32_t *port_origins;

@@ -3,6 +3,7 @@
  * The source operator turns decoded columns into the table's (computed columns), takes the watermark of every row
  * before any filter, and notes g where a row may be behind (protocol: rows with time <= g + u carry g).
  */
+#include "core/ops/join.h"
 #include "core/shard/job.h"
 #include "kernels/kernels.h"
 
@@ -15,7 +16,8 @@ struct source_op {
     struct program *computed, *watermark;
     uint32_t *computed_at; /* output column of each computed expression */
     uint32_t computed_count;
-    int64_t unit;
+    int64_t
+        slack; /* rows up to so far ahead of g carry it: u, or more where an operator asks for W further on */
     bool nanos;
 };
 
@@ -115,7 +117,7 @@ static bool take_running(struct source_op *s, struct batch *batch, const int64_t
             before[i] = max_i64(g, time_add(before[i], -mark_delay));
         *g_step = max_i64(g, time_add(*g_step, -mark_delay));
     }
-    while (row < batch->rows && times[row] > time_add(before[row], s->unit))
+    while (row < batch->rows && times[row] > time_add(before[row], s->slack))
         row++;
     if (row == batch->rows)
         return true;
@@ -148,7 +150,7 @@ static bool take_watermarks(struct source_op *s, struct batch *batch, const int6
         if (marks != times)
             kernels->bounds_i64(marks, batch->rows, &other, &most);
         /* No row can be behind: even the least time is ahead of everything the step has shown. */
-        if (least > time_add(max_i64(g, time_add(most, -mark_delay)), s->unit)) {
+        if (least > time_add(max_i64(g, time_add(most, -mark_delay)), s->slack)) {
             *g_step = max_i64(g, time_add(most, -mark_delay));
             return true;
         }
@@ -157,7 +159,7 @@ static bool take_watermarks(struct source_op *s, struct batch *batch, const int6
     for (uint32_t i = 0; i < batch->live; i++) {
         const uint32_t row = batch_row(batch, i);
 
-        if (!behind && times[row] <= time_add(g, s->unit)) {
+        if (!behind && times[row] <= time_add(g, s->slack)) {
             batch->behind = arena_alloc(&batch->bytes, batch->capacity * sizeof(int64_t));
             if (batch->behind == NULL)
                 return false;
@@ -289,6 +291,23 @@ static const struct op_vtable source_op_vtable = {.name = "source",
                                                   .push = source_push,
                                                   .close = source_close};
 
+/* An interval that does not reach to a row's own time lets the row go before the watermark has come to that time. */
+static int64_t source_slack(const struct source_op *s)
+{
+    const struct phys_plan *plan = s->shard->job->plan;
+    const struct mill_type *time = &s->node->schema.fields[s->node->source.watermark.column].type;
+    int64_t most = 0;
+
+    for (uint32_t i = 0; i < plan->node_count; i++) {
+        const struct phys_node *node = plan->nodes[i];
+
+        if (node->kind == NODE_INTERVAL_JOIN && (node->sources & s->node->sources) != 0 &&
+            type_is_nanos(&node->join->time_type) == type_is_nanos(time))
+            most = max_i64(most, max_i64(node->join->lower, -node->join->upper));
+    }
+    return time_add(type_time_unit(time), most);
+}
+
 static bool source_compile(struct source_op *s)
 {
     const struct source_node *config = &s->node->source;
@@ -307,7 +326,7 @@ static bool source_compile(struct source_op *s)
             return false;
     }
     if (config->watermark.column >= 0) {
-        s->unit = type_time_unit(&s->node->schema.fields[config->watermark.column].type);
+        s->slack = source_slack(s);
         s->nanos = type_is_nanos(&s->node->schema.fields[config->watermark.column].type);
         if (config->watermark.delay < 0) {
             struct expr *mark = config->watermark.expression;

@@ -106,11 +106,12 @@ struct edge_in {
 
 /* ---- stages ---------------------------------------------------------------------------------- */
 
-/* Operators that see the same watermark: the same sources, the same unit. */
+/* Operators that see the same watermark: the same sources, held back by the same, the same unit. */
 struct time_domain {
     uint64_t sources;
     bool nanos;
-    int64_t w; /* watermark now, never goes back */
+    const int64_t *holds; /* per source, nanoseconds; NULL: none */
+    int64_t w;            /* watermark now, never goes back */
     struct step_time t;
 };
 

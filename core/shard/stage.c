@@ -2,6 +2,7 @@
  *
  *   IDLE --cut_count > step--> OPEN --all edges ended, step decoded--> ENDING --all operators ended--> IDLE, step + 1
  */
+#include "core/ops/join.h"
 #include "core/ops/over.h"
 #include "core/shard/job.h"
 
@@ -29,6 +30,8 @@ static bool node_nanos(const struct job *job, const struct phys_node *node)
         if (node->sort->time >= 0)
             return type_is_nanos(&node->sort->time_type);
         break;
+    case NODE_INTERVAL_JOIN:
+    case NODE_WINDOW_JOIN: return type_is_nanos(&node->join->time_type);
     default: break;
     }
     for (uint32_t s = 0; s < job->source_count; s++)
@@ -37,13 +40,38 @@ static bool node_nanos(const struct job *job, const struct phys_node *node)
     return false;
 }
 
-static uint32_t stage_domain(struct stage *stage, uint64_t sources, bool nanos)
+/* What the domain's watermark of @source is held back by, in its unit. */
+static int64_t domain_hold(const struct time_domain *domain, uint32_t source)
 {
-    for (uint32_t i = 0; i < stage->domain_count; i++)
-        if (stage->domains[i].sources == sources && stage->domains[i].nanos == nanos)
+    const int64_t ns = domain->holds != NULL ? domain->holds[source] : 0;
+
+    return domain->nanos ? ns : ns / 1000 + (ns % 1000 != 0);
+}
+
+static bool same_holds(const int64_t *a, const int64_t *b, uint32_t count)
+{
+    for (uint32_t s = 0; a != b && s < count; s++)
+        if ((a != NULL ? a[s] : 0) != (b != NULL ? b[s] : 0))
+            return false;
+    return true;
+}
+
+static uint32_t stage_domain(const struct job *job, struct stage *stage,
+                             const struct phys_node *node)
+{
+    const bool nanos = node_nanos(job, node);
+
+    for (uint32_t i = 0; i < stage->domain_count; i++) {
+        const struct time_domain *domain = &stage->domains[i];
+
+        if (domain->sources == node->sources && domain->nanos == nanos &&
+            same_holds(domain->holds, node->holds, job->source_count))
             return i;
-    stage->domains[stage->domain_count] =
-        (struct time_domain){.sources = sources, .nanos = nanos, .w = TIME_MIN};
+    }
+    stage->domains[stage->domain_count] = (struct time_domain){.sources = node->sources,
+                                                               .nanos = nanos,
+                                                               .holds = node->holds,
+                                                               .w = TIME_MIN};
     return stage->domain_count++;
 }
 
@@ -73,8 +101,7 @@ bool stage_open(struct shard *shard, struct stage *stage, uint32_t index)
         if (shard->ops[n] == NULL || (job->shard_count > 1 && node->stage != index))
             continue;
         stage->ops[stage->op_count] = shard->ops[n];
-        stage->op_domain[stage->op_count++] =
-            stage_domain(stage, node->sources, node_nanos(job, node));
+        stage->op_domain[stage->op_count++] = stage_domain(job, stage, node);
     }
     for (uint32_t e = 0; e < job->edge_count; e++)
         if (is_edge_to(job, e, index))
@@ -204,13 +231,16 @@ static void domain_before(struct shard *shard, struct stage *stage, struct time_
                             .g_others = TIME_MAX,
                             .clock_us = entry->clock_us,
                             .ended = ended};
+    if (entry->split != NO_SPLIT)
+        t->hold = domain_hold(domain, entry->source);
     for (uint32_t i = 0; i < stage->split_count; i++) {
         const uint32_t source = stage->split_source[i];
         int64_t g;
 
         if ((domain->sources >> source & 1) == 0)
             continue;
-        g = in_unit(stage->g[i], job->sources[source].nanos, domain->nanos);
+        g = time_add(in_unit(stage->g[i], job->sources[source].nanos, domain->nanos),
+                     -domain_hold(domain, source));
         if (i == entry->split)
             t->g_split = g;
         else if (!split_idle(job, stage, i, entry->clock_us))
@@ -265,6 +295,14 @@ static bool domain_may_grow(const struct job *job, const struct time_domain *dom
     return false;
 }
 
+/* The greatest watermark value of the step's split in the step, as the domain sees it. */
+static int64_t domain_in_step(const struct job *job, const struct time_domain *domain,
+                              const struct step_entry *entry)
+{
+    return time_add(in_unit(entry->wm_max, job->sources[entry->source].nanos, domain->nanos),
+                    -domain_hold(domain, entry->source));
+}
+
 /* The watermark after the step, once it is decoded. */
 void stage_set_after(struct shard *shard, struct stage *stage, const struct step_entry *entry)
 {
@@ -280,15 +318,13 @@ void stage_set_after(struct shard *shard, struct stage *stage, const struct step
         if (stage->index == 0 && job->shard_count > 1)
             continue;
         if (entry->split != NO_SPLIT && (domain->sources >> entry->source & 1) != 0) {
-            const int64_t in_step =
-                (entry->flags & STEP_SPLIT_END) != 0
-                    ? TIME_MAX
-                    : in_unit(entry->wm_max, job->sources[entry->source].nanos, domain->nanos);
+            const int64_t in_step = (entry->flags & STEP_SPLIT_END) != 0
+                                        ? TIME_MAX
+                                        : domain_in_step(job, domain, entry);
 
             w = min_i64(max_i64(t->g_split, in_step), w);
             if (w == TIME_MAX && domain_may_grow(job, domain))
-                w = max_i64(t->g_split, in_unit(entry->wm_max, job->sources[entry->source].nanos,
-                                                domain->nanos));
+                w = max_i64(t->g_split, domain_in_step(job, domain, entry));
         } else if (t->g_others == TIME_MAX) {
             w = domain->w; /* all idle: W holds */
         }
@@ -308,9 +344,11 @@ static void stage_tell_holder(struct shard *shard, const struct stage *stage, in
     for (uint32_t i = 0; i < stage->op_count; i++) {
         const struct op_counters *c = &stage->ops[i]->counters;
 
-        if (c->waits)
-            waits = min_i64(waits, in_unit(c->waits_for, stage->domains[stage->op_domain[i]].nanos,
-                                           false));
+        const struct time_domain *domain = &stage->domains[stage->op_domain[i]];
+
+        /* (held back: its inputs must be further, by source; the waits of the join itself say so) */
+        if (c->waits && domain->holds == NULL)
+            waits = min_i64(waits, in_unit(c->waits_for, domain->nanos, false));
     }
     for (uint32_t i = 0; i < stage->split_count && waits != TIME_MAX; i++) {
         const struct source_run *run = &job->sources[stage->split_source[i]];
