@@ -155,7 +155,8 @@ static bool time_and_offset(const struct join_parts *j, const struct expr *e, ui
 
         *column = e->index;
         *offset = 0;
-        return c->rowtime || c->proctime;
+        /* the end of a window lies behind the watermark for as long as rows of it may come */
+        return c->rowtime || c->proctime || (c->role == ROLE_WINDOW_END && !c->local);
     }
     if (e->kind == EXPR_CAST && type_is_time(&e->type) && type_is_time(&e->args[0]->type) &&
         type_is_nanos(&e->type) == type_is_nanos(&e->args[0]->type) &&
@@ -247,18 +248,29 @@ struct computed_keys {
     uint32_t count[2];
 };
 
+/* a IS NOT DISTINCT FROM b stands as NOT(a IS DISTINCT FROM b). NULL: something else. */
+static struct expr *not_distinct(struct expr *e)
+{
+    return e->kind == EXPR_CALL && e->arg_count == 1 && strcmp(e->function->name, "NOT") == 0 &&
+                   is_call(e->args[0], "IS DISTINCT FROM")
+               ? e->args[0]
+               : NULL;
+}
+
 /* l = r or l IS NOT DISTINCT FROM r, where one reads the left alone and the other the right. */
 static bool take_key(struct planner *p, struct join_parts *j, struct expr *e,
                      struct computed_keys *computed)
 {
     const uint32_t left = j->side[0].count;
-    const bool safe = is_call(e, "IS NOT DISTINCT FROM");
+    const bool safe = not_distinct(e) != NULL;
     struct expr *pair[2];
     struct mill_type common;
     unsigned first;
 
     if ((!safe && !is_call(e, "=")) || j->key_count == COUNT_OF(j->keys[0]))
         return false;
+    if (safe)
+        e = not_distinct(e);
     first = sides_of(e->args[0], left);
     if ((first | sides_of(e->args[1], left)) != 3 || first == 3 || first == 0 ||
         sides_of(e->args[1], left) == 3)
@@ -457,6 +469,19 @@ struct phys_node *join_make(struct planner *p, struct join_parts *j, enum node_k
     return node;
 }
 
+/* The kind of join that its condition makes it. */
+static struct relation plan_by_condition(struct planner *p, struct join_parts *j)
+{
+    if (j->windows || j->table->join == JOIN_COGROUP) {
+        join_keep_bounds(p, j);
+        return plan_window_join(p, j);
+    }
+    if (j->time[0] >= 0 && j->bounded_below && j->bounded_above)
+        return plan_interval_join(p, j);
+    join_keep_bounds(p, j);
+    return plan_regular_join(p, j);
+}
+
 /* ---- FROM a JOIN b ---- */
 
 struct relation join_semi(struct planner *p, const struct relation *left,
@@ -476,10 +501,10 @@ struct relation join_semi(struct planner *p, const struct relation *left,
     set_both(p, j);
     for (uint32_t i = 0; i < count; i++)
         take_part(p, j, conditions[i], false, computed);
-    join_keep_bounds(p, j);
+    j->windows = same_windows(j);
     for (uint32_t s = 0; s < 2; s++)
         finish_side(p, j, s, computed);
-    out = plan_regular_join(p, j);
+    out = plan_by_condition(p, j);
     out.at = left->at;
     return out;
 }
@@ -543,14 +568,7 @@ struct relation bind_join(struct planner *p, const struct ast_table *t)
     take_apart(p, j);
     if (t->join == JOIN_ASOF || t->join == JOIN_ASOF_LEFT)
         return plan_asof_join(p, j);
-    if (j->windows || t->join == JOIN_COGROUP) {
-        join_keep_bounds(p, j);
-        return plan_window_join(p, j);
-    }
-    if (j->time[0] >= 0 && j->bounded_below && j->bounded_above)
-        return plan_interval_join(p, j);
-    join_keep_bounds(p, j);
-    return plan_regular_join(p, j);
+    return plan_by_condition(p, j);
 }
 
 struct where_parts *join_where(struct planner *p, const struct ast_expr *where)

@@ -231,6 +231,26 @@ static void join_needs(struct phys_node *node, uint32_t side, const struct needs
     }
 }
 
+/* The same of a join on times or windows: what its consumers do not read has no values. */
+static void time_join_needs(struct phys_node *node, uint32_t side, const struct needs *own,
+                            struct needs *input)
+{
+    struct join_node *join = (struct join_node *)node->join;
+    const uint32_t first = side == 1 ? join->own[0] : 0;
+    const uint32_t shift = side == 1 ? node->inputs[0]->schema.field_count : 0;
+    const bool given = side == 0 || join->type < JOIN_TYPE_SEMI;
+
+    join->wanted = own->columns;
+    for (uint32_t c = 0; c < input->schema->field_count; c++)
+        if ((given && c < join->own[side] && own->columns[first + c]) ||
+            (join->residual != NULL && expr_reads(join->residual, shift + c)))
+            need_column(input, c);
+    for (uint32_t k = 0; k < join->key_count; k++)
+        need_column(input, join->keys[side][k]);
+    if (join->time[side] >= 0 && !join->processing_time)
+        need_column(input, (uint32_t)join->time[side]);
+}
+
 static void input_needs(struct planner *p, struct phys_node *node, uint32_t i,
                         const struct needs *own, struct needs *input)
 {
@@ -262,6 +282,8 @@ static void input_needs(struct planner *p, struct phys_node *node, uint32_t i,
     case NODE_VIEW:
     case NODE_EXCHANGE: passing_needs(node, from, own, input); break;
     case NODE_JOIN: join_needs(node, i, own, input); break;
+    case NODE_INTERVAL_JOIN:
+    case NODE_WINDOW_JOIN: time_join_needs(node, i, own, input); break;
     default: need_all(input);
     }
 }

@@ -1,4 +1,5 @@
 /* core/shard/job.c - a job from plan to end: on shard threads, or turn by turn on the caller's. */
+#include "core/ops/join.h"
 #include "core/shard/job.h"
 #include "core/values.h"
 
@@ -86,6 +87,8 @@ static bool plan_needs_clock(const struct phys_plan *plan)
         if ((node->kind == NODE_WINDOW || node->kind == NODE_SESSION ||
              node->kind == NODE_COUNT_WINDOW) &&
             node->aggregate.window.processing_time)
+            return true;
+        if (node->kind == NODE_INTERVAL_JOIN && node->join->processing_time)
             return true;
     }
     return false;

@@ -81,6 +81,8 @@ static struct op *make_op(struct shard *shard, const struct phys_node *node)
     case NODE_VIEW:
     case NODE_UNION: return op_union_new(context, node);
     case NODE_JOIN: return op_join_new(context, node);
+    case NODE_INTERVAL_JOIN: return op_interval_join_new(context, node);
+    case NODE_WINDOW_JOIN: return op_window_join_new(context, node);
     case NODE_EXCHANGE: return op_exchange_new(shard, node);
     case NODE_SINK: return op_sink_new(shard, node);
     default: break;
@@ -359,7 +361,7 @@ static int64_t shard_watermark(const struct shard *shard)
 
         for (uint32_t s = 0; s < job->source_count; s++)
             timed = timed && ((domain->sources >> s & 1) == 0 || job->sources[s].has_time);
-        if (!timed || sources < most)
+        if (!timed || sources < most || domain->holds != NULL)
             continue;
         least = sources > most ? w : min_i64(least, w);
         most = sources;

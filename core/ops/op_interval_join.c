@@ -1,0 +1,1018 @@
+/* core/ops/op_interval_join.c - rows of two sides whose times lie close to each other:
+ * lower <= time of the left - time of the right <= upper.
+ *
+ * A row meets the rows of the other side that are kept, then is kept itself for as long as a partner may come: with last
+ * its last possible partner's time (left: time - lower, right: time + upper),
+ *   kept just before a place x  <=>  it came before x and W(x) < last
+ * which W of each row decides, not the step. So a late row meets what on-time rows could still meet, and no more. What has been
+ * kept goes in bulk at the end of the step whose watermark reaches last; a row of an outer side that has met nobody is padded
+ * then, by (time, step, side, place), or at once where it is not kept.
+ *
+ * Groups by key hold a chain per side, in order of arrival. A dead row in the middle of its chain stays until the head has
+ * gone or half of the chain is dead. Rows whose key can equal nothing are in no chain.
+ *   rows of a side = ids in its expiry + dead rows still in chains       held = ids in both expiries
+ *
+ * Threads: one shard.   Errors: MILL_E_MEMORY.
+ */
+#include "core/ops/join_pairs.h"
+#include "core/ops/ports.h"
+#include "core/plan/physical.h"
+#include "core/state/expiry.h"
+#include "core/state/table.h"
+
+#include <stdlib.h>
+
+#define SWEEP_GROUPS 1024u
+#define TURN_BATCHES 4u
+/* of a kept row: what its mark says */
+#define MARK_MET (1u << 31)
+#define MARK_DEAD (1u << 30)
+#define MARK_GROUP (MARK_DEAD - 1) /* its group; all ones: none */
+
+struct group {
+    struct row_chain chain[2];
+    uint32_t dead[2];
+};
+
+struct fired {
+    int64_t time;
+    uint64_t step;
+    uint32_t place, side, id, arrival;
+};
+
+struct interval_join {
+    struct op op;
+    const struct join_node *join;
+    struct ports ports;
+    struct pairs pairs;
+    struct key_layout keys[2];
+    struct key_batch batch_keys;
+    struct table table; /* state: struct group */
+    uint32_t empty;     /* groups without rows */
+    struct expiry expiry[2];
+    int64_t reach[2]; /* last partner's time - own time */
+    bool pads[2];     /* a row of the side that meets nobody gives a result */
+
+    /* the batch being joined */
+    struct batch *in;
+    uint32_t port, count, at; /* rows, and the next one to look for partners of */
+    uint32_t cursor;          /* kept row to look at next, of the row at */
+    bool started;
+    uint16_t rows[BATCH_ROWS_MAX];
+    int64_t times[BATCH_ROWS_MAX], w[BATCH_ROWS_MAX];
+    struct group *groups[BATCH_ROWS_MAX]; /* NULL: equals nothing */
+    bool keep[BATCH_ROWS_MAX], met[BATCH_ROWS_MAX];
+    /* pairs found: row number in rows, and both references */
+    uint32_t found, handed; /* handed: results made of them */
+    uint16_t found_of[BATCH_ROWS_MAX];
+    uint32_t refs[2][BATCH_ROWS_MAX];
+    bool is_true[BATCH_ROWS_MAX];
+
+    /* at the end of a step */
+    bool ending;
+    int64_t limit[2]; /* rows up to this time go */
+    struct fired *fired;
+    uint32_t fired_count, fired_at, fired_room;
+
+    void *states[BATCH_ROWS_MAX];
+    uint16_t keyed[BATCH_ROWS_MAX], keyed_rows[BATCH_ROWS_MAX];
+    uint32_t ids[BATCH_ROWS_MAX];
+    char *key; /* scratch */
+    size_t key_room;
+};
+
+static enum op_progress no_memory(struct interval_join *j)
+{
+    if (j->op.context->error->code != MILL_OK)
+        return OP_FAILED;
+    return op_no_memory(&j->op, "rows stay until the watermark is past their interval: use a "
+                                "shorter one, or");
+}
+
+static struct row_store *store_of(struct interval_join *j, uint32_t side)
+{
+    return &j->pairs.side[side].store;
+}
+
+static struct group *group_at(const struct interval_join *j, uint32_t id)
+{
+    return table_state(&j->table, id);
+}
+
+static uint32_t group_id(const struct interval_join *j, const struct group *group)
+{
+    return (uint32_t)(((const char *)group - j->table.states) / sizeof *group);
+}
+
+static bool is_empty(const struct group *g)
+{
+    return g->chain[0].count + g->chain[1].count == 0;
+}
+
+static bool semi_or_anti(const struct interval_join *j)
+{
+    return j->join->type >= JOIN_TYPE_SEMI;
+}
+
+/* ---- taking a batch ---- */
+
+static void groups_init(struct interval_join *j, uint32_t from)
+{
+    for (uint32_t id = from; id < j->table.groups; id++) {
+        *group_at(j, id) = (struct group){{{0}}, {0}};
+        chain_open(&group_at(j, id)->chain[0]);
+        chain_open(&group_at(j, id)->chain[1]);
+    }
+    j->empty += j->table.groups - from;
+}
+
+static int64_t clock_time(const struct interval_join *j, const struct step_time *t)
+{
+    return floor_div(t->clock_us, j->join->unit) * j->join->unit;
+}
+
+/* Rows, times and W of each. Rows without a time meet nobody. */
+static void take_rows(struct interval_join *j, const struct step_time *t)
+{
+    const struct join_node *join = j->join;
+    const struct batch *in = j->in;
+    const struct column *c =
+        join->processing_time ? NULL : &in->columns[(uint32_t)join->time[j->port]];
+    const int64_t *values = c != NULL ? c->values : NULL;
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < in->live; i++) {
+        const uint32_t row = batch_row(in, i);
+
+        j->met[n] = false;
+        j->rows[n] = (uint16_t)row;
+        if (c == NULL) {
+            j->times[n] = clock_time(j, t);
+            j->w[n] = j->times[n] - join->unit;
+        } else if (column_valid(c, row)) {
+            j->times[n] = values[c->constant ? 0 : row];
+            j->w[n] = row_watermark(t, in, row);
+        } else if (j->pads[j->port]) {
+            j->times[n] = TIME_MIN; /* never kept */
+            j->w[n] = TIME_MAX;
+        } else {
+            j->op.counters.filtered++;
+            j->op.counters.null_time++;
+            continue;
+        }
+        j->keep[n] = j->w[n] < time_add(j->times[n], j->reach[j->port]);
+        n++;
+    }
+    j->count = n;
+}
+
+/* The group of each row. */
+static bool take_groups(struct interval_join *j)
+{
+    const bool empty = j->join->lower > j->join->upper;
+    const bool may = pairs_may_equal_nothing(&j->pairs, j->port, j->in);
+    const uint32_t before = j->table.groups;
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < j->count; i++) {
+        j->groups[i] = NULL;
+        if (empty || j->times[i] == TIME_MIN ||
+            (may && pairs_equals_nothing(&j->pairs, j->port, j->in, j->rows[i])))
+            continue;
+        j->keyed[n] = (uint16_t)i;
+        j->keyed_rows[n++] = j->rows[i];
+    }
+    if (n == 0)
+        return true;
+    if (j->join->key_count == 0) {
+        if (before == 0 && !table_single(&j->table))
+            return false;
+        groups_init(j, before);
+        for (uint32_t i = 0; i < n; i++)
+            j->groups[j->keyed[i]] = group_at(j, 0);
+        return true;
+    }
+    if (!keys_prepare(&j->keys[j->port], j->in, j->keyed_rows, n, &j->batch_keys))
+        return false;
+    const bool found = table_lookup(&j->table, &j->batch_keys, NULL, n, j->states);
+
+    groups_init(j, before);
+    for (uint32_t i = 0; found && i < n; i++)
+        j->groups[j->keyed[i]] = j->states[i];
+    return found && j->table.groups < MARK_GROUP;
+}
+
+/* ---- partners ---- */
+
+/* Times of partners that are still kept just before row @i. */
+static void partner_times(const struct interval_join *j, uint32_t i, int64_t *least,
+                          int64_t *greatest)
+{
+    const struct join_node *join = j->join;
+    const int64_t time = j->times[i];
+    const int64_t gone = time_add(j->w[i], -j->reach[1 - j->port]); /* up to this time */
+
+    *least = time_add(time, j->port == 0 ? -join->upper : join->lower);
+    *greatest = time_add(time, j->port == 0 ? -join->lower : join->upper);
+    if (gone != TIME_MIN && gone >= *least)
+        *least = time_add(gone, 1);
+}
+
+static inline void found_add(struct interval_join *j, uint32_t i, uint32_t id)
+{
+    const uint32_t n = j->found++;
+
+    j->found_of[n] = (uint16_t)i;
+    j->refs[j->port][n] = j->rows[i];
+    j->refs[1 - j->port][n] = id;
+}
+
+/* Looks on from the cursor. False: there is no room for more. */
+static bool find_partners(struct interval_join *j, uint32_t i, uint32_t room)
+{
+    const uint32_t other = 1 - j->port;
+    const struct row_store *store = store_of(j, other);
+    const bool once = semi_or_anti(j) && j->port == 1;
+    int64_t least, greatest;
+
+    partner_times(j, i, &least, &greatest);
+    while (j->cursor != ROW_NONE) {
+        const uint32_t id = j->cursor;
+        const int64_t time = *rows_time(store, id);
+
+        if (j->found == room)
+            return false;
+        j->cursor = *rows_next(store, id);
+        if (j->cursor != ROW_NONE)
+            __builtin_prefetch(rows_time(store, j->cursor));
+        if (time >= least && time <= greatest && !(once && (*rows_mark(store, id) & MARK_MET) != 0))
+            found_add(j, i, id);
+    }
+    return true;
+}
+
+/* Fills refs[] with pairs from row at on. */
+static void find(struct interval_join *j)
+{
+    const uint32_t room = j->op.context->batch_rows;
+
+    j->found = j->handed = 0;
+    for (; j->at < j->count; j->at++, j->started = false) {
+        const uint32_t i = j->at;
+        const struct group *group = j->groups[i];
+
+        if (i + 4 < j->count && j->groups[i + 4] != NULL)
+            __builtin_prefetch(j->groups[i + 4]);
+        if (!j->started)
+            j->cursor = group != NULL ? group->chain[1 - j->port].head : ROW_NONE;
+        j->started = true;
+        if (!find_partners(j, i, room))
+            return;
+        if (j->keep[i] || !j->pads[j->port])
+            continue;
+        if (j->found == room)
+            return;
+        found_add(j, i, ROW_NONE);
+    }
+}
+
+/* Whether a pair that is true gives a result; marks who has met. */
+static bool gives_result(struct interval_join *j, uint32_t n)
+{
+    const uint32_t i = j->found_of[n], id = j->refs[1 - j->port][n];
+    const enum join_type type = j->join->type;
+    const bool met = j->met[i];
+    uint32_t *mark;
+
+    /* (of a right row of a semi or anti join it counts whether it was the first to meet somebody) */
+    j->met[i] = met || j->port == 0 || !semi_or_anti(j);
+    if (id == ROW_NONE) /* in its place behind the row's partners: nobody? */
+        return !met;
+    if (j->port == 0 && semi_or_anti(j))
+        return type == JOIN_TYPE_SEMI && !met;
+    if (j->port == 0 ? !j->pads[1] : !j->pads[0] && !semi_or_anti(j))
+        return true;
+    mark = rows_mark(store_of(j, 1 - j->port), id);
+    const bool before = (*mark & MARK_MET) != 0;
+
+    *mark |= MARK_MET;
+    j->met[i] = j->met[i] || !before;
+    return !semi_or_anti(j) || (type == JOIN_TYPE_SEMI && !before);
+}
+
+static bool test_found(struct interval_join *j)
+{
+    uint32_t *const refs[2] = {j->refs[0], j->refs[1]};
+    uint32_t kept = 0;
+
+    j->pairs.cause = j->in;
+    j->pairs.cause_side = j->port;
+    if (!pairs_filter(&j->pairs, refs, j->found, j->is_true))
+        return false;
+    for (uint32_t n = 0; n < j->found; n++) {
+        if (!j->is_true[n] || !gives_result(j, n))
+            continue;
+        refs[0][kept] = refs[0][n];
+        refs[1][kept++] = refs[1][n];
+    }
+    j->found = kept;
+    return true;
+}
+
+static enum op_progress hand_found(struct interval_join *j, const struct step_time *t)
+{
+    struct emitter *e = &j->pairs.emit;
+
+    while (j->handed < j->found) {
+        uint32_t n = j->found - j->handed, first;
+
+        if (emit_full(e)) {
+            const enum op_progress p = emit_flush(e, t);
+
+            if (p != OP_READY)
+                return p;
+        }
+        first = e->out != NULL ? e->out->rows : 0;
+        for (uint32_t i = 0; i < n; i++) {
+            if (emit_row(e, j->refs[j->port][j->handed + i], ROW_INSERT) < 0)
+                return OP_FAILED;
+            if (emit_full(e))
+                n = i + 1;
+        }
+        if (!pairs_fill(&j->pairs, j->refs[0] + j->handed, j->refs[1] + j->handed, n, first))
+            return no_memory(j);
+        j->handed += n;
+    }
+    return OP_READY;
+}
+
+/* ---- keeping the batch's rows ---- */
+
+/* Whether row @i is wanted any more; counts it if it is not. */
+static bool stays(struct interval_join *j, uint32_t i)
+{
+    struct op_counters *c = &j->op.counters;
+    const bool done = semi_or_anti(j) && j->port == 0 && j->met[i];
+
+    if (j->keep[i] && !done && (j->groups[i] != NULL || j->pads[j->port]))
+        return true;
+    if (!j->keep[i] && !j->met[i] && j->times[i] <= j->w[i])
+        c->late++;
+    else
+        c->consumed++;
+    return false;
+}
+
+static bool keep_rows(struct interval_join *j)
+{
+    const uint32_t side = j->port;
+    struct row_store *store = store_of(j, side);
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < j->count; i++)
+        if (stays(j, i)) {
+            j->keyed[n] = (uint16_t)i;
+            j->keyed_rows[n++] = j->rows[i];
+        }
+    if (n == 0)
+        return true;
+    if (!pairs_keep(&j->pairs, side, j->in, j->keyed_rows, n, j->ids))
+        return false;
+    for (uint32_t k = 0; k < n; k++) {
+        const uint32_t i = j->keyed[k], id = j->ids[k];
+        struct group *group = j->groups[i];
+
+        *rows_time(store, id) = j->times[i];
+        *rows_mark(store, id) =
+            (group != NULL ? group_id(j, group) : MARK_GROUP) | (j->met[i] ? MARK_MET : 0);
+        if (!expiry_add(&j->expiry[side], j->times[i], id))
+            return false;
+        if (group == NULL)
+            continue;
+        j->empty -= is_empty(group);
+        chain_push(store, &group->chain[side], id);
+    }
+    j->op.counters.held += n;
+    j->op.counters.state_rows += n;
+    return true;
+}
+
+/* ---- a batch, from found pairs to kept rows ---- */
+
+static enum op_progress join_rows(struct interval_join *j, const struct step_time *t)
+{
+    enum op_progress p;
+
+    while (j->in != NULL) {
+        p = hand_found(j, t);
+        if (p != OP_READY)
+            return p;
+        if (op_stopping(&j->op))
+            j->at = j->count;
+        if (j->at == j->count) {
+            const bool kept = keep_rows(j);
+
+            batch_release(j->in);
+            j->in = j->pairs.cause = NULL;
+            return kept ? emit_flush(&j->pairs.emit, t) : no_memory(j);
+        }
+        find(j);
+        if (!test_found(j))
+            return no_memory(j);
+    }
+    return OP_READY;
+}
+
+static enum op_progress join_take(struct op *op, uint32_t port, struct batch *batch,
+                                  const struct step_time *t)
+{
+    struct interval_join *j = (struct interval_join *)op;
+    enum op_progress p;
+
+    CHECK(j->in == NULL);
+    j->in = batch;
+    j->port = port;
+    j->at = j->found = j->handed = 0;
+    j->started = false;
+    take_rows(j, t);
+    if (!take_groups(j))
+        return no_memory(j);
+    p = emit_cause(&j->pairs.emit, batch, port, t);
+    return p == OP_READY ? join_rows(j, t) : p;
+}
+
+static enum op_progress join_push(struct op *op, uint32_t port, struct batch *batch,
+                                  const struct step_time *t)
+{
+    struct interval_join *j = (struct interval_join *)op;
+
+    op->counters.in += batch->live;
+    return ports_push(&j->ports, port, batch, t);
+}
+
+/* ---- rows that go ---- */
+
+static void purge(struct interval_join *j, struct group *g, uint32_t side)
+{
+    struct row_store *store = store_of(j, side);
+    uint32_t before = ROW_NONE, at = g->chain[side].head;
+
+    while (at != ROW_NONE) {
+        const uint32_t next = *rows_next(store, at);
+
+        if ((*rows_mark(store, at) & MARK_DEAD) != 0) {
+            chain_take(store, &g->chain[side], before);
+            rows_free(store, &at, 1);
+        } else {
+            before = at;
+        }
+        at = next;
+    }
+    g->dead[side] = 0;
+}
+
+static void remove_row(struct interval_join *j, uint32_t side, uint32_t id)
+{
+    struct row_store *store = store_of(j, side);
+    const uint32_t group = *rows_mark(store, id) & MARK_GROUP;
+    struct group *g;
+
+    j->op.counters.held--;
+    j->op.counters.state_rows--;
+    j->op.counters.consumed++;
+    if (group == MARK_GROUP) {
+        rows_free(store, &id, 1);
+        return;
+    }
+    g = group_at(j, group);
+    *rows_mark(store, id) |= MARK_DEAD;
+    g->dead[side]++;
+    while (g->chain[side].count > 0 && (*rows_mark(store, g->chain[side].head) & MARK_DEAD) != 0) {
+        const uint32_t head = chain_take(store, &g->chain[side], ROW_NONE);
+
+        rows_free(store, &head, 1);
+        g->dead[side]--;
+    }
+    if (g->dead[side] * 2 > g->chain[side].count)
+        purge(j, g, side);
+    j->empty += is_empty(g);
+}
+
+static bool fired_add(struct interval_join *j, uint32_t side, const struct expiry_entry *entry)
+{
+    const struct row_store *store = store_of(j, side);
+
+    if (j->fired_count == j->fired_room) {
+        const uint32_t room = max_u32(256, j->fired_room * 2);
+        struct fired *grown =
+            heap_grow(j->op.heap, j->fired, j->fired_room * sizeof *grown, room * sizeof *grown);
+
+        if (grown == NULL)
+            return false;
+        j->fired = grown;
+        j->fired_room = room;
+    }
+    j->fired[j->fired_count] = (struct fired){entry->time,
+                                              *rows_step(store, entry->id),
+                                              min_u32(*rows_place(store, entry->id), FIRED_PLACES),
+                                              side,
+                                              entry->id,
+                                              j->fired_count};
+    j->fired_count++;
+    return true;
+}
+
+static int by_position(const void *a, const void *b)
+{
+    const struct fired *x = a, *y = b;
+
+    if (x->time != y->time)
+        return x->time < y->time ? -1 : 1;
+    if (x->step != y->step)
+        return x->step < y->step ? -1 : 1;
+    if (x->side != y->side)
+        return x->side < y->side ? -1 : 1;
+    if (x->place != y->place)
+        return x->place < y->place ? -1 : 1;
+    return x->arrival < y->arrival ? -1 : 1;
+}
+
+/* Takes rows that go, about a bucket of each side: those to be padded into fired[]. 1: some; 0: none is left; -1: no memory. */
+static int collect(struct interval_join *j, int64_t *budget)
+{
+    int64_t end = TIME_MAX;
+    bool any = false;
+
+    j->fired_count = j->fired_at = 0;
+    for (uint32_t s = 0; s < 2; s++)
+        if (expiry_least(&j->expiry[s]) <= j->limit[s] && j->expiry[s].ids > 0) {
+            end = min_i64(end, time_add(expiry_first_end(&j->expiry[s]), -1));
+            any = true;
+        }
+    for (uint32_t s = 0; any && s < 2; s++) {
+        const int64_t limit = min_i64(j->limit[s], end);
+        struct expiry_entry entry;
+
+        while (expiry_take(&j->expiry[s], limit, &entry)) {
+            --*budget;
+            if (!j->pads[s] || (*rows_mark(store_of(j, s), entry.id) & MARK_MET) != 0)
+                remove_row(j, s, entry.id);
+            else if (!fired_add(j, s, &entry))
+                return -1;
+        }
+    }
+    if (j->fired_count > 1)
+        qsort(j->fired, j->fired_count, sizeof *j->fired, by_position);
+    return any;
+}
+
+/* (time, step, side, place, what else tells rows apart); length UINT32_MAX: no memory. */
+static struct mill_view position_key(struct interval_join *j, const struct fired *f)
+{
+    const struct mill_view key = pairs_order_key(&j->pairs, f->side, f->id);
+    const uint64_t step = __builtin_bswap64(f->step);
+    const uint32_t place = __builtin_bswap32(f->place);
+
+    if (!j->pairs.emit.keyed)
+        return view_of("", 0);
+    if (key.length + 21 > j->key_room) {
+        heap_free(j->op.heap, j->key, j->key_room);
+        j->key_room = ALIGN_UP(key.length + 21, 256u);
+        j->key = heap_alloc(j->op.heap, j->key_room);
+        if (j->key == NULL) {
+            j->key_room = 0;
+            return (struct mill_view){.length = UINT32_MAX};
+        }
+    }
+    key_put_i64(j->key, f->time);
+    memcpy(j->key + 8, &step, 8);
+    j->key[16] = (char)f->side;
+    memcpy(j->key + 17, &place, 4);
+    memcpy(j->key + 21, mill_view_data(&key), key.length);
+    return view_of(j->key, 21 + key.length);
+}
+
+/* Results of fired rows from fired_at on, of one side. */
+static enum op_progress emit_pads(struct interval_join *j, const struct step_time *t)
+{
+    struct emitter *e = &j->pairs.emit;
+    const uint32_t side = j->fired[j->fired_at].side;
+    uint32_t n = 0, first;
+
+    if (emit_full(e)) {
+        const enum op_progress p = emit_flush(e, t);
+
+        if (p != OP_READY)
+            return p;
+    }
+    first = e->out != NULL ? e->out->rows : 0;
+    while (j->fired_at + n < j->fired_count && j->fired[j->fired_at + n].side == side) {
+        const struct fired *f = &j->fired[j->fired_at + n];
+        const struct mill_view at = position_key(j, f);
+
+        if (at.length == UINT32_MAX)
+            return no_memory(j);
+        if (emit_fired(e, t, &at, ROW_INSERT) < 0)
+            return OP_FAILED;
+        j->refs[side][n] = f->id;
+        j->refs[1 - side][n++] = ROW_NONE;
+        if (emit_full(e))
+            break;
+    }
+    if (!pairs_fill(&j->pairs, j->refs[0], j->refs[1], n, first))
+        return no_memory(j);
+    for (uint32_t i = 0; i < n; i++)
+        remove_row(j, side, j->refs[side][i]);
+    j->fired_at += n;
+    return OP_READY;
+}
+
+/* Groups without rows leave the table when they are most of it. */
+static void sweep(struct interval_join *j)
+{
+    struct table fresh;
+
+    if (j->table.groups < SWEEP_GROUPS || j->empty < j->table.groups / 4 * 3)
+        return;
+    if (j->empty == j->table.groups) {
+        table_reset(&j->table);
+        j->empty = 0;
+        return;
+    }
+    table_open(&fresh, j->op.heap, &j->keys[0], sizeof(struct group), j->op.context->seed);
+    if (!table_reserve(&fresh, j->table.groups - j->empty))
+        return;
+    for (uint32_t id = 0; id < j->table.groups; id++) {
+        const struct group *g = group_at(j, id);
+        uint32_t to;
+
+        if (is_empty(g))
+            continue;
+        to = table_adopt(&fresh, &j->table, id);
+        if (to == TABLE_NO_GROUP) {
+            table_close(&fresh);
+            return; /* the old table serves on */
+        }
+        *(struct group *)table_state(&fresh, to) = *g;
+    }
+    table_close(&j->table);
+    j->table = fresh;
+    j->empty = 0;
+    for (uint32_t id = 0; id < fresh.groups; id++)
+        for (uint32_t s = 0; s < 2; s++)
+            for (uint32_t at = group_at(j, id)->chain[s].head; at != ROW_NONE;
+                 at = *rows_next(store_of(j, s), at)) {
+                uint32_t *mark = rows_mark(store_of(j, s), at);
+
+                *mark = (*mark & ~MARK_GROUP) | id;
+            }
+}
+
+static enum op_progress fire(struct interval_join *j, const struct step_time *t)
+{
+    int64_t budget = j->op.context->turn_work;
+
+    while (j->ending) {
+        if (budget <= 0) {
+            j->op.context->work += (uint64_t)(j->op.context->turn_work - budget);
+            return OP_BUSY;
+        }
+        if (j->fired_at < j->fired_count) {
+            const enum op_progress p = emit_pads(j, t);
+
+            if (p != OP_READY)
+                return p;
+            budget -= BATCH_ROWS_MAX / TURN_BATCHES;
+            continue;
+        }
+        switch (collect(j, &budget)) {
+        case -1: return no_memory(j);
+        case 0: j->ending = false; break;
+        default: break;
+        }
+    }
+    sweep(j);
+    return emit_flush(&j->pairs.emit, t);
+}
+
+static int64_t least_wait(const struct interval_join *j)
+{
+    return min_i64(time_add(expiry_least(&j->expiry[0]), j->reach[0]),
+                   time_add(expiry_least(&j->expiry[1]), j->reach[1]));
+}
+
+static enum op_progress end_rows(struct interval_join *j, const struct step_time *t)
+{
+    const int64_t w = t->last                    ? TIME_MAX
+                      : j->join->processing_time ? clock_time(j, t) - j->join->unit
+                                                 : t->w_after;
+
+    j->op.counters.waits =
+        !j->join->processing_time && (j->expiry[0].ids > 0 || j->expiry[1].ids > 0);
+    j->op.counters.waits_for = j->op.counters.waits ? least_wait(j) : TIME_MAX;
+    for (uint32_t s = 0; s < 2; s++)
+        j->limit[s] = time_add(w, -j->reach[s]);
+    j->ending = true;
+    return fire(j, t);
+}
+
+static enum op_progress join_begin_step(struct op *op, const struct step_time *t)
+{
+    ports_begin(&((struct interval_join *)op)->ports, t);
+    return OP_READY;
+}
+
+static enum op_progress join_rows_ended(struct op *op, const struct step_time *t)
+{
+    return ports_rows_ended(&((struct interval_join *)op)->ports, t);
+}
+
+static enum op_progress join_end_step(struct op *op, const struct step_time *t)
+{
+    struct interval_join *j = (struct interval_join *)op;
+    const enum op_progress p = ports_end(&j->ports, t);
+
+    return p == OP_READY ? end_rows(j, t) : p;
+}
+
+static enum op_progress join_resume(struct op *op, const struct step_time *t)
+{
+    struct interval_join *j = (struct interval_join *)op;
+    enum op_progress p;
+
+    if (j->ending)
+        return fire(j, t);
+    p = join_rows(j, t);
+    if (p == OP_READY)
+        p = ports_resume(&j->ports, t);
+    /* the end of the step was held up by rows that came before it */
+    if (p == OP_READY && j->ports.phase == PORTS_ENDING)
+        return end_rows(j, t);
+    return p;
+}
+
+/* ---- life ---- */
+
+struct rank {
+    uint32_t rank, id;
+};
+
+struct ranking {
+    uint32_t *ranks; /* by id */
+    uint32_t next;
+};
+
+static void rank_next(void *user, const struct expiry_entry *entry)
+{
+    struct ranking *r = user;
+
+    r->ranks[entry->id] = r->next++;
+}
+
+static void save_chain(struct interval_join *j, const struct row_chain *chain, uint32_t side,
+                       const uint32_t *ranks, struct snapshot_writer *to)
+{
+    const struct row_store *store = store_of(j, side);
+    uint32_t live = 0;
+
+    for (uint32_t at = chain->head; at != ROW_NONE; at = *rows_next(store, at))
+        live += (*rows_mark(store, at) & MARK_DEAD) == 0;
+    snapshot_u32(to, live);
+    for (uint32_t at = chain->head; at != ROW_NONE; at = *rows_next(store, at)) {
+        if ((*rows_mark(store, at) & MARK_DEAD) != 0)
+            continue;
+        snapshot_u32(to, ranks[at]);
+        rows_save(store, at, to);
+    }
+}
+
+struct loose {
+    struct interval_join *j;
+    struct snapshot_writer *to;
+    const uint32_t *ranks;
+    uint32_t side, count;
+};
+
+static void save_loose(void *user, const struct expiry_entry *entry)
+{
+    struct loose *l = user;
+    const struct row_store *store = store_of(l->j, l->side);
+
+    if ((*rows_mark(store, entry->id) & MARK_GROUP) != MARK_GROUP)
+        return;
+    l->count++;
+    if (l->to == NULL)
+        return;
+    snapshot_u32(l->to, l->ranks[entry->id]);
+    rows_save(store, entry->id, l->to);
+}
+
+/* Chains in their order, each row with its rank in the order in which rows go; then the rows of no chain. */
+static void join_snapshot(struct op *op, struct snapshot_writer *to)
+{
+    struct interval_join *j = (struct interval_join *)op;
+    struct ranking r[2] = {{0}};
+
+    CHECK(j->in == NULL && !j->ending);
+    snapshot_put(to, &op->counters, sizeof op->counters);
+    for (uint32_t s = 0; s < 2; s++) {
+        r[s].ranks =
+            heap_alloc(op->heap, ((size_t)store_of(j, s)->block_count * ROWS_BLOCK + 1) * 4);
+        if (r[s].ranks != NULL)
+            expiry_each(&j->expiry[s], rank_next, &r[s]);
+        to->failed = to->failed || r[s].ranks == NULL;
+    }
+    snapshot_u32(to, j->table.groups - j->empty);
+    for (uint32_t id = 0; id < j->table.groups && !to->failed; id++) {
+        if (is_empty(group_at(j, id)))
+            continue;
+        table_key_snapshot(&j->table, id, to);
+        for (uint32_t s = 0; s < 2; s++)
+            save_chain(j, &group_at(j, id)->chain[s], s, r[s].ranks, to);
+    }
+    for (uint32_t s = 0; s < 2 && !to->failed; s++) {
+        struct loose count = {.j = j, .side = s},
+                     all = {.j = j, .to = to, .ranks = r[s].ranks, .side = s};
+
+        expiry_each(&j->expiry[s], save_loose, &count);
+        snapshot_u32(to, count.count);
+        expiry_each(&j->expiry[s], save_loose, &all);
+    }
+    for (uint32_t s = 0; s < 2; s++)
+        heap_free(op->heap, r[s].ranks, ((size_t)store_of(j, s)->block_count * ROWS_BLOCK + 1) * 4);
+}
+
+struct restored {
+    struct rank *rows;
+    uint32_t count, room;
+};
+
+static bool restore_rows(struct interval_join *j, struct restored *r, uint32_t side, uint32_t group,
+                         struct snapshot_reader *from)
+{
+    struct row_store *store = store_of(j, side);
+    const uint32_t count = snapshot_get_u32(from);
+
+    for (uint32_t i = 0; i < count && !from->failed; i++) {
+        const uint32_t rank = snapshot_get_u32(from), id = rows_restore(store, from);
+
+        if (id == ROW_NONE)
+            return false;
+        if (r->count == r->room) {
+            const uint32_t room = max_u32(64, r->room * 2);
+            struct rank *grown =
+                heap_grow(j->op.heap, r->rows, r->room * sizeof *grown, room * sizeof *grown);
+
+            if (grown == NULL)
+                return false;
+            r->rows = grown;
+            r->room = room;
+        }
+        r->rows[r->count++] = (struct rank){rank, id};
+        *rows_mark(store, id) = (*rows_mark(store, id) & MARK_MET) | group;
+        if (group != MARK_GROUP)
+            chain_push(store, &group_at(j, group)->chain[side], id);
+    }
+    return !from->failed;
+}
+
+static int by_rank(const void *a, const void *b)
+{
+    const struct rank *x = a, *y = b;
+
+    return x->rank < y->rank ? -1 : x->rank > y->rank;
+}
+
+static bool restore_state(struct interval_join *j, struct restored r[2],
+                          struct snapshot_reader *from)
+{
+    const uint32_t groups = snapshot_get_u32(from);
+
+    for (uint32_t i = 0; i < groups && !from->failed; i++) {
+        const uint32_t before = j->table.groups, id = table_key_restore(&j->table, from);
+
+        if (id == TABLE_NO_GROUP)
+            return false;
+        groups_init(j, before);
+        j->empty = 0;
+        for (uint32_t s = 0; s < 2; s++)
+            if (!restore_rows(j, &r[s], s, id, from))
+                return false;
+    }
+    for (uint32_t s = 0; s < 2; s++)
+        if (!restore_rows(j, &r[s], s, MARK_GROUP, from))
+            return false;
+    for (uint32_t s = 0; s < 2; s++) {
+        if (r[s].count > 0)
+            qsort(r[s].rows, r[s].count, sizeof *r[s].rows, by_rank);
+        for (uint32_t i = 0; i < r[s].count; i++)
+            if (!expiry_add(&j->expiry[s], *rows_time(store_of(j, s), r[s].rows[i].id),
+                            r[s].rows[i].id))
+                return false;
+    }
+    return !from->failed;
+}
+
+static bool join_restore(struct op *op, struct snapshot_reader *from)
+{
+    struct interval_join *j = (struct interval_join *)op;
+    struct restored r[2] = {{0}};
+    bool ok;
+
+    snapshot_get(from, &op->counters, sizeof op->counters);
+    ok = restore_state(j, r, from);
+    for (uint32_t s = 0; s < 2; s++)
+        heap_free(op->heap, r[s].rows, r[s].room * sizeof *r[s].rows);
+    return ok;
+}
+
+static bool join_valid(const struct op *op)
+{
+    const struct interval_join *j = (const struct interval_join *)op;
+    const struct op_counters *c = &op->counters;
+    uint32_t empty = 0;
+
+    for (uint32_t id = 0; id < j->table.groups; id++)
+        empty += is_empty(group_at(j, id));
+    return table_valid(&j->table) && empty == j->empty && rows_valid(&j->pairs.side[0].store) &&
+           rows_valid(&j->pairs.side[1].store) && expiry_valid(&j->expiry[0]) &&
+           expiry_valid(&j->expiry[1]) && c->held == j->expiry[0].ids + j->expiry[1].ids &&
+           c->in == c->consumed + c->filtered + c->late + c->dead + c->held;
+}
+
+static void join_inspect(const struct op *op, uint32_t sample, struct op_state *state)
+{
+    table_inspect(&((const struct interval_join *)op)->table, sample, &state->tables);
+    state->table_count++;
+}
+
+static void join_close(struct op *op)
+{
+    struct interval_join *j = (struct interval_join *)op;
+
+    batch_release(j->in);
+    ports_close(&j->ports);
+    pairs_close(&j->pairs);
+    table_close(&j->table);
+    for (uint32_t s = 0; s < 2; s++) {
+        expiry_close(&j->expiry[s]);
+        key_layout_close(&j->keys[s]);
+    }
+    key_batch_close(&j->batch_keys);
+    heap_free(op->heap, j->key, j->key_room);
+    heap_free(op->heap, j->fired, j->fired_room * sizeof *j->fired);
+    heap_free(op->heap, j, sizeof *j);
+}
+
+static const struct op_vtable join_vtable = {.name = "interval join",
+                                             .begin_step = join_begin_step,
+                                             .push = join_push,
+                                             .rows_ended = join_rows_ended,
+                                             .end_step = join_end_step,
+                                             .resume = join_resume,
+                                             .snapshot = join_snapshot,
+                                             .restore = join_restore,
+                                             .valid = join_valid,
+                                             .inspect = join_inspect,
+                                             .close = join_close};
+
+static bool join_open(struct interval_join *j, const struct phys_node *node)
+{
+    struct heap *heap = j->op.heap;
+    const struct join_node *join = j->join;
+    const int64_t width = time_add(join->upper, -join->lower) / 32;
+
+    j->reach[0] = -join->lower;
+    j->reach[1] = join->upper;
+    for (uint32_t s = 0; s < 2; s++) {
+        j->pads[s] = join_pads(join->type, s) || (s == 0 && join->type == JOIN_TYPE_ANTI);
+        expiry_open(&j->expiry[s], heap, max_i64(width, join->unit));
+        if (!key_layout_open(&j->keys[s], heap, &node->inputs[s]->schema, join->keys[s],
+                             join->key_count))
+            return false;
+        j->keys[s].kernels = j->op.context->kernels;
+    }
+    if (!key_batch_open(&j->batch_keys, heap) || !ports_open(&j->ports, &j->op, node, join_take))
+        return false;
+    table_open(&j->table, heap, &j->keys[0], sizeof(struct group), j->op.context->seed);
+    return pairs_open(&j->pairs, &j->op, node, j->pads, ROWS_TIME | ROWS_PLACE | ROWS_MARK);
+}
+
+struct op *op_interval_join_new(struct op_context *context, const struct phys_node *node)
+{
+    struct interval_join *j = heap_zalloc(context->heap, sizeof *j);
+
+    if (j != NULL) {
+        j->op = (struct op){.vtable = &join_vtable,
+                            .context = context,
+                            .heap = context->heap,
+                            .id = node->id};
+        j->join = node->join;
+        if (join_open(j, node))
+            return &j->op;
+        join_close(&j->op);
+    }
+    if (context->error->code == MILL_OK)
+        mill_fail(context->error, MILL_E_MEMORY, 0, 0, "no memory for an interval join");
+    return NULL;
+}
