@@ -165,6 +165,8 @@ struct op *op_over_new(struct op_context *context, const struct phys_node *node)
 struct op *op_sort_new(struct op_context *context, const struct phys_node *node);
 struct op *op_limit_new(struct op_context *context, const struct phys_node *node);
 struct op *op_union_new(struct op_context *context, const struct phys_node *node);
+struct op *op_temporal_join_new(struct op_context *context,
+                                const struct phys_node *node); /* also ASOF JOIN */
 /* Rows that a PREAGG node gives: keys..., slice BIGINT, class BIGINT, rows BIGINT, state BYTES (and window_start as the last
  * key where windows are attached). They leave by op->links, for port 1 of the window; raw rows, while it passes them
  * through, by op->late_links, for port 0: plan a PREAGG with an EXCHANGE for each, the raw one in late_to.

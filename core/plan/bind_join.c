@@ -174,6 +174,27 @@ static bool time_and_offset(const struct join_parts *j, const struct expr *e, ui
                    : __builtin_add_overflow(*offset, ns, offset));
 }
 
+/* The two sides of a comparison of times: @a + @at with @b + @bt; also of their difference with an interval. */
+static bool times_compared(const struct join_parts *j, const struct expr *e, uint32_t *a,
+                           int64_t *at, uint32_t *b, int64_t *bt)
+{
+    const struct expr *difference = e->args[0];
+    int64_t ns;
+
+    if (time_and_offset(j, e->args[0], a, at) && time_and_offset(j, e->args[1], b, bt))
+        return true;
+    if (!is_call(difference, "-") || e->args[1]->type.kind != MILL_INTERVAL_TIME ||
+        !expr_literal_i64(e->args[1], &ns) || !time_and_offset(j, difference->args[0], a, at) ||
+        !time_and_offset(j, difference->args[1], b, bt))
+        return false;
+    if (!type_is_nanos(&j->both.columns[*a].type)) {
+        if (ns % 1000 != 0)
+            return false;
+        ns /= 1000;
+    }
+    return !__builtin_add_overflow(*bt, ns, bt);
+}
+
 static void bound_below(struct join_parts *j, int64_t value)
 {
     j->lower = j->bounded_below ? max_i64(j->lower, value) : value;
@@ -198,8 +219,8 @@ static bool take_bound(struct join_parts *j, struct expr *e)
 
     while (op < COUNT_OF(ops) && !is_call(e, ops[op]))
         op++;
-    if (op == COUNT_OF(ops) || !time_and_offset(j, e->args[0], &a, &at) ||
-        !time_and_offset(j, e->args[1], &b, &bt) || (a >= left) == (b >= left))
+    if (op == COUNT_OF(ops) || !times_compared(j, e, &a, &at, &b, &bt) ||
+        (a >= left) == (b >= left))
         return false;
     mirrored = a >= left;
     const struct scope_column *l = &j->both.columns[mirrored ? b : a];
@@ -257,6 +278,17 @@ static struct expr *not_distinct(struct expr *e)
                : NULL;
 }
 
+/* Whether @e, over both, may be a key of a temporal join: all columns but those of the PRIMARY KEY change with the version. */
+static bool may_be_key(struct join_parts *j, const struct expr *e)
+{
+    for (uint32_t i = 0; i < j->unique_count; i++)
+        if (e->kind == EXPR_COLUMN && e->index == j->side[0].count + j->unique[i]) {
+            j->covered[i] = true;
+            return true;
+        }
+    return j->unique_count == 0;
+}
+
 /* l = r or l IS NOT DISTINCT FROM r, where one reads the left alone and the other the right. */
 static bool take_key(struct planner *p, struct join_parts *j, struct expr *e,
                      struct computed_keys *computed)
@@ -278,7 +310,7 @@ static bool take_key(struct planner *p, struct join_parts *j, struct expr *e,
     pair[0] = e->args[first == 1 ? 0 : 1];
     pair[1] = e->args[first == 1 ? 1 : 0];
     if (!expr_is_pure(e) || !type_common(&pair[0]->type, &pair[1]->type, &common) ||
-        type_phys(&common) == PHYS_ROW)
+        type_phys(&common) == PHYS_ROW || !may_be_key(j, pair[1]))
         return false;
     for (uint32_t s = 0; s < 2; s++) {
         if (!type_same(&pair[s]->type, &common))
@@ -298,6 +330,8 @@ static void take_part(struct planner *p, struct join_parts *j, struct expr *e, b
 {
     const unsigned sides = sides_of(e, j->side[0].count);
     const bool inner = j->type == JOIN_TYPE_INNER, keeps = where && j->type == JOIN_TYPE_LEFT;
+    /* ON of ASOF JOIN says among which rows the latest is looked for */
+    const bool chosen = j->versioned && (where || j->table->right->as_of != NULL);
 
     if (e->kind == EXPR_AND) {
         take_part(p, j, e->args[0], where, computed);
@@ -305,7 +339,7 @@ static void take_part(struct planner *p, struct join_parts *j, struct expr *e, b
     } else if (sides == 1 &&
                (inner || keeps || j->type == JOIN_TYPE_RIGHT || j->type == JOIN_TYPE_SEMI)) {
         filter_side(p, j, 0, e);
-    } else if (sides == 2 && !(j->versioned && (where || !inner)) && !(where && !inner) &&
+    } else if (sides == 2 && !chosen && !(where && !inner) &&
                (inner || j->type == JOIN_TYPE_LEFT || j->type >= JOIN_TYPE_SEMI)) {
         filter_side(p, j, 1, e);
     } else {
@@ -552,16 +586,18 @@ struct relation bind_join(struct planner *p, const struct ast_table *t)
                            as_of == NULL && t->join != JOIN_ASOF && t->join != JOIN_ASOF_LEFT &&
                                (j->type == JOIN_TYPE_INNER || j->type == JOIN_TYPE_RIGHT));
     if (as_of != NULL) {
-        int32_t time;
+        int32_t time[2];
         bool processing;
 
-        j->time[0] = -1;
+        j->time[0] = j->time[1] = -1;
         processing = is_processing_time(p, j, as_of);
-        time = j->time[0];
         j->versioned = true;
+        if (!processing)
+            temporal_key(p, j);
+        memcpy(time, j->time, sizeof time);
         take_apart(p, j);
         join_keep_bounds(p, j);
-        j->time[0] = time;
+        memcpy(j->time, time, sizeof time);
         return processing ? plan_lookup_join(p, j) : plan_temporal_join(p, j);
     }
     j->versioned = t->join == JOIN_ASOF || t->join == JOIN_ASOF_LEFT;

@@ -126,14 +126,18 @@ static const char *bind_metadata(struct planner *p, const struct table *t,
 static void bind_columns(struct planner *p, const struct table *t, struct relation *r,
                          struct source_node *s)
 {
-    const char **metadata = arena_array(p->arena, const char *, t->schema.field_count + 1);
+    const char **metadata = arena_array(p->arena, const char *, t->schema.field_count + 2);
     const uint32_t n = t->schema.field_count;
-    struct mill_field *decoded = arena_array(p->arena, struct mill_field, n + 1);
+    struct mill_field *decoded = arena_array(p->arena, struct mill_field, n + 2);
+    const char *kinds = option_text(&t->options, "changelog.column", NULL);
     uint32_t count = 0;
 
     s->computed = arena_array(p->arena, struct expr *, n + 1);
     r->columns = arena_array(p->arena, struct scope_column, n + 1);
     r->count = n;
+    s->kinds_column = kinds != NULL;
+    if (kinds != NULL)
+        decoded[count++] = (struct mill_field){kinds, type_string()};
     for (uint32_t i = 0; i < n; i++) {
         r->columns[i] = (struct scope_column){.name = t->schema.fields[i].name,
                                               .type = t->schema.fields[i].type};
@@ -156,6 +160,38 @@ static void bind_columns(struct planner *p, const struct table *t, struct relati
         r->columns[i].proctime = is_proctime(column->expr);
     }
     s->decoded = (struct mill_schema){count, decoded};
+}
+
+/* Formats that tell of changes. */
+static bool source_has_changes(const struct options *options)
+{
+    const char *format = option_text(options, "format", "");
+
+    return strcmp(format, "debezium-json") == 0 || strcmp(format, "canal-json") == 0;
+}
+
+/* PRIMARY KEY (...) NOT ENFORCED: columns that tell rows apart. */
+static void bind_primary_key(struct planner *p, const struct table *t, struct phys_node *node)
+{
+    const struct ast_statement *ddl = t->ddl;
+    uint32_t *unique = arena_array(p->arena, uint32_t, t->schema.field_count + 1), n = 0;
+
+    for (uint32_t k = 0; ddl != NULL && k < ddl->primary_key_count; k++) {
+        uint32_t i = 0;
+
+        while (i < t->schema.field_count &&
+               strcmp(t->schema.fields[i].name, ddl->primary_key[k]) != 0)
+            i++;
+        if (i == t->schema.field_count)
+            plan_fail(p, ddl->at, MILL_E_NAME, "the PRIMARY KEY column %s is not a column of %s",
+                      ddl->primary_key[k], t->name);
+        unique[n++] = i;
+    }
+    for (uint32_t i = 0; ddl != NULL && n == 0 && i < t->schema.field_count; i++)
+        if (ddl->columns[i].primary_key)
+            unique[n++] = i;
+    node->unique = unique;
+    node->unique_count = n;
 }
 
 static struct relation bind_source(struct planner *p, const struct table *t, struct ast_at at)
@@ -189,7 +225,10 @@ static struct relation bind_source(struct planner *p, const struct table *t, str
     r.node = plan_node(p, NODE_SOURCE, NULL, 0);
     r.node->schema = plan_schema(p, r.columns, r.count);
     r.node->source = s;
+    if (s.kinds_column || source_has_changes(&t->options))
+        plan_updating(r.node, arena_format(p->arena, "the stream of changes %s", t->name));
     r.node->rowtime = s.watermark.column;
+    bind_primary_key(p, t, r.node);
     struct source_made *made = arena_new(p->arena, struct source_made);
 
     *made = (struct source_made){p->sources, t, r};

@@ -293,7 +293,7 @@ static struct expr **decoded_columns(struct planner *p, const struct phys_node *
 {
     const uint32_t n = source->schema.field_count;
     struct expr **columns = arena_array(p->arena, struct expr *, n + 1);
-    uint32_t d = 0;
+    uint32_t d = source->source.kinds_column;
 
     for (uint32_t i = 0; i < n; i++)
         if (source->source.computed[i] == NULL)

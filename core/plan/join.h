@@ -27,6 +27,9 @@ struct join_parts {
     struct expr *bounds[8]; /* conditions that gave the bounds, over both */
     uint32_t bound_count;
     bool versioned; /* which row of the right is met comes before any condition on it */
+    /* Temporal join: the right's PRIMARY KEY; equalities of other columns are conditions on the pair. */
+    uint32_t unique[64], unique_count;
+    bool covered[64];
 };
 
 /* A text for errors and EXPLAIN: "the LEFT JOIN at 3:7". */
@@ -45,6 +48,10 @@ struct relation plan_window_join(struct planner *p, struct join_parts *j);
 struct relation plan_asof_join(struct planner *p, struct join_parts *j);
 /* t FOR SYSTEM_TIME AS OF left.time; j->side[1] is the versioned or looked up table. */
 struct relation plan_temporal_join(struct planner *p, struct join_parts *j);
+/* Fills j->unique before the condition is taken apart. */
+void temporal_key(struct planner *p, struct join_parts *j);
+/* Both times of a join that goes by them, for errors: of the same kind and unit. */
+void join_check_times(struct planner *p, const struct join_parts *j, const char *what);
 struct relation plan_lookup_join(struct planner *p, struct join_parts *j);
 
 #endif

@@ -168,8 +168,10 @@ static void source_needs(struct planner *p, struct phys_node *node, struct needs
     struct source_node *s = &node->source;
     bool *wanted = (bool *)s->wanted;
     const bool **fields = arena_array(p->arena, const bool *, s->decoded.field_count + 1);
-    uint32_t d = 0;
+    uint32_t d = s->kinds_column;
 
+    if (s->kinds_column)
+        wanted[0] = true;
     if (s->watermark.column >= 0) {
         need_column(own, (uint32_t)s->watermark.column);
         need_expr(own, s->watermark.expression);
@@ -281,6 +283,13 @@ static void input_needs(struct planner *p, struct phys_node *node, uint32_t i,
     case NODE_UNION:
     case NODE_VIEW:
     case NODE_EXCHANGE: passing_needs(node, from, own, input); break;
+    case NODE_TEMPORAL_JOIN:
+    case NODE_ASOF_JOIN:
+    case NODE_LOOKUP_JOIN:
+        if (node->join->time[i] >= 0)
+            need_column(input, (uint32_t)node->join->time[i]);
+        join_needs(node, i, own, input);
+        break;
     case NODE_JOIN: join_needs(node, i, own, input); break;
     case NODE_INTERVAL_JOIN:
     case NODE_WINDOW_JOIN: time_join_needs(node, i, own, input); break;

@@ -80,7 +80,9 @@ struct source_node {
     bool exact;       /* but bad values are found in them */
     enum { ON_ERROR_FAIL, ON_ERROR_SKIP, ON_ERROR_DEAD } on_error;
     const char *dead_letter_path;
-    bool guessed;              /* FROM 'path' */
+    bool guessed; /* FROM 'path' */
+    bool
+        kinds_column; /* 'changelog.column': the first decoded column, a text, is the row's kind and none of the table's */
     struct mill_input *memory; /* connector 'memory' */
 };
 

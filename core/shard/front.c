@@ -52,6 +52,63 @@ static bool source_compute(struct source_op *s, struct batch *batch)
     return true;
 }
 
+/* "+I", "-U", "+U", "-D" as a number; -1: none of them. */
+static int8_t kind_of(const struct mill_view *view)
+{
+    static const char kinds[] = "+I-U+U-D";
+    const char *text = mill_view_data(view);
+
+    for (int8_t k = 0; view->length == 2 && k < 4; k++)
+        if (memcmp(kinds + 2 * k, text, 2) == 0)
+            return k;
+    return -1;
+}
+
+/* The first column becomes the kinds of the rows. */
+static bool source_kinds(struct source_op *s, struct batch *batch)
+{
+    static const char reason[] = "the 'changelog.column' is none of +I, -U, +U and -D";
+    struct op_context *context = s->op.context;
+    const struct column *column = &batch->columns[0];
+    const struct mill_view *views = column->values;
+    uint16_t kept[BATCH_ROWS_MAX];
+    uint32_t n = 0;
+
+    if (!batch_own_kinds(batch)) {
+        mill_fail(context->error, MILL_E_MEMORY, 0, 0, "no memory for the kinds of rows");
+        return false;
+    }
+    for (uint32_t i = 0; i < batch->live; i++) {
+        const uint32_t row = batch_row(batch, i);
+        const int8_t kind =
+            column_valid(column, row) ? kind_of(&views[column->constant ? 0 : row]) : (int8_t)-1;
+
+        if (kind >= 0) {
+            batch->row_kinds[row] = kind;
+            kept[n++] = (uint16_t)row;
+            continue;
+        }
+        if (context->eval.bad_row == NULL ||
+            context->eval.bad_row(context->eval.bad_user, batch, row, reason, NULL,
+                                  context->error) != 0) {
+            mill_fail(context->error, MILL_E_DATA, 0, 0,
+                      "table %s, row %u of step %llu: %s; "
+                      "set 'on-error' = 'skip' or 'dead-letter' to go on without such rows",
+                      s->node->source.table, batch_place(batch, row),
+                      (unsigned long long)batch->step, reason);
+            return false;
+        }
+    }
+    if (n < batch->live) {
+        memcpy(batch->selection_store, kept, n * sizeof *kept);
+        batch->selection = batch->selection_store;
+        batch->live = n;
+    }
+    batch->columns++;
+    batch->column_count--;
+    return true;
+}
+
 /* So far from the ends of int64 that windows of up to WINDOW_NANOS_MAX have bounds. */
 #define TIME_LEAST (-9200000000000000000)
 #define TIME_MOST 9200000000000000000
@@ -264,7 +321,8 @@ static enum op_progress source_push(struct op *op, uint32_t port, struct batch *
 
     (void)port;
     op->counters.in += batch->live;
-    if (!source_compute(s, batch)) {
+    if ((s->node->kind == NODE_SOURCE && s->node->source.kinds_column && !source_kinds(s, batch)) ||
+        !source_compute(s, batch)) {
         batch_release(batch);
         return OP_FAILED;
     }
