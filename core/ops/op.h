@@ -164,6 +164,8 @@ struct op *op_join_new(struct op_context *context, const struct phys_node *node)
 struct op *op_over_new(struct op_context *context, const struct phys_node *node);
 struct op *op_sort_new(struct op_context *context, const struct phys_node *node);
 struct op *op_limit_new(struct op_context *context, const struct phys_node *node);
+struct op *op_expand_new(struct op_context *context,
+                         const struct phys_node *node); /* grouping sets */
 struct op *op_union_new(struct op_context *context, const struct phys_node *node);
 struct op *op_temporal_join_new(struct op_context *context,
                                 const struct phys_node *node); /* also ASOF JOIN */

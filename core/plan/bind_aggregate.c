@@ -1,32 +1,8 @@
 /* core/plan/bind_aggregate.c - GROUP BY: keys, aggregates, windows; projection before and after. */
 #include "core/ops/op.h"
-#include "core/plan/bind.h"
+#include "core/plan/aggregation.h"
 
 #include <strings.h>
-
-#define KEYS_MAX 256u
-#define AGGS_MAX 256u
-
-struct aggregation {
-    struct planner *planner;
-    struct relation *input;
-    struct expr *keys[KEYS_MAX]; /* over the input */
-    uint32_t key_count;
-    struct agg_spec specs[AGGS_MAX]; /* arg and filter: positions in args, while binding */
-    uint32_t agg_count;
-    struct expr *args[2 * AGGS_MAX + KEYS_MAX + 4096 + 8];
-    uint32_t arg_count;
-    bool windowed;      /* results have window_start, window_end, window_time */
-    bool changelog;     /* results that change leave as changes */
-    bool attached;      /* over columns of the input */
-    int32_t start, end; /* attached: input columns */
-    struct window_spec window;
-    struct mill_type time_type;
-    const struct ast_expr *call; /* the window in GROUP BY, or NULL */
-    uint32_t *late_at;           /* LATE DATA INTO: the input's columns among args */
-    /* WHERE over a window function whose windows depend on other rows: all rows make windows, those that pass count. */
-    struct expr *row_filter;
-};
 
 /* Results: keys, aggregates, window_start, window_end, window_time, window_id. */
 static uint32_t result_start(const struct aggregation *a)
@@ -35,6 +11,12 @@ static uint32_t result_start(const struct aggregation *a)
 }
 
 /* Position of an expression among the columns before the aggregation. */
+/* The last key of grouping sets is made behind the arguments. */
+static bool is_set_number(const struct aggregation *a, uint32_t key)
+{
+    return a->set_count > 0 && key + 1 == a->key_count;
+}
+
 static uint32_t argument_of(struct aggregation *a, struct expr *e)
 {
     for (uint32_t i = 0; i < a->arg_count; i++)
@@ -95,8 +77,11 @@ static bool spec_same(const struct agg_spec *x, const struct agg_spec *y)
 struct expr *aggregation_call(struct planner *p, struct aggregation *a, const struct ast_expr *x)
 {
     struct agg_spec spec = {.filter = -1, .arg = -1};
+    struct expr *grouping = bind_grouping(p, a, x);
     uint32_t i;
 
+    if (grouping != NULL)
+        return grouping;
     if (x->kind != AST_CALL || x->over != NULL || !has_aggregate(p, x) ||
         (!x->star && !agg_find(x->name.parts[x->name.count - 1], &spec.kind)))
         return NULL;
@@ -184,8 +169,12 @@ static struct expr *key_or_field(struct planner *p, const struct aggregation *a,
     struct expr *row, *copy;
 
     for (uint32_t i = 0; i < a->key_count; i++)
-        if (expr_same(a->keys[i], e))
-            return expr_column(&p->session, i, &a->keys[i]->type, place(at));
+        if (expr_same(a->keys[i], e)) {
+            struct mill_type type = a->keys[i]->type;
+
+            type.not_null = type.not_null && a->set_count == 0;
+            return expr_column(&p->session, i, &type, place(at));
+        }
     if (e->kind != EXPR_FIELD)
         return e->kind == EXPR_LITERAL ? e : NULL;
     row = key_or_field(p, a, e->args[0], at);
@@ -258,15 +247,16 @@ void check_key(struct planner *p, const struct mill_type *type, struct ast_at at
         check_key(p, &type->fields[i].type, at);
 }
 
-static void add_key(struct planner *p, struct aggregation *a, struct expr *e, struct ast_at at)
+static uint32_t add_key(struct planner *p, struct aggregation *a, struct expr *e, struct ast_at at)
 {
     check_key(p, &e->type, at);
     for (uint32_t i = 0; i < a->key_count; i++)
         if (expr_same(a->keys[i], e))
-            return;
+            return i;
     if (a->key_count == KEYS_MAX)
         plan_fail(p, at, MILL_E_UNSUPPORTED, "more than %u keys in GROUP BY", KEYS_MAX);
-    a->keys[a->key_count++] = e;
+    a->keys[a->key_count] = e;
+    return a->key_count++;
 }
 
 static void note_window(struct planner *p, struct aggregation *a, struct relation *r,
@@ -280,39 +270,42 @@ static void note_window(struct planner *p, struct aggregation *a, struct relatio
     a->time_type = a->window.time_type;
 }
 
+uint64_t bind_group_key(struct planner *p, struct aggregation *a, struct relation *r,
+                        const struct ast_select *s, const struct ast_expr *written)
+{
+    const struct ast_expr *x = group_target(p, r, s, written);
+    struct expr *e;
+    uint32_t key;
+
+    if (is_group_window(x)) {
+        note_window(p, a, r, x);
+        return 0;
+    }
+    e = expr_fold(&p->session, bind_expr(p, r, NULL, x));
+    if (e->kind == EXPR_COLUMN && r->columns[e->index].role != ROLE_NONE) {
+        if (r->columns[e->index].role == ROLE_WINDOW_START)
+            a->start = (int32_t)e->index;
+        if (r->columns[e->index].role == ROLE_WINDOW_END)
+            a->end = (int32_t)e->index;
+        return 0;
+    }
+    if (e->kind == EXPR_LITERAL)
+        plan_fail(p, x->at, MILL_E_UNSUPPORTED,
+                  "GROUP BY a constant or a position is not supported; name the column");
+    key = add_key(p, a, e, x->at);
+    return key < 64 ? 1ull << key : 0;
+}
+
 /* Keys of GROUP BY; window_start and window_end of a windowed input mean its window. */
 static void bind_groups(struct planner *p, struct aggregation *a, struct relation *r,
                         const struct ast_select *s)
 {
-    int32_t start = -1, end = -1;
+    int32_t start, end;
 
-    for (uint32_t i = 0; i < s->group_count; i++) {
-        const struct ast_expr *x;
-        struct expr *e;
-
-        if (s->groups[i].kind != GROUP_PLAIN)
-            plan_fail(p, s->groups[i].at, MILL_E_UNSUPPORTED,
-                      "GROUPING SETS, ROLLUP and CUBE are not supported yet");
-        if (s->groups[i].expr == NULL)
-            continue;
-        x = group_target(p, r, s, s->groups[i].expr);
-        if (is_group_window(x)) {
-            note_window(p, a, r, x);
-            continue;
-        }
-        e = expr_fold(&p->session, bind_expr(p, r, NULL, x));
-        if (e->kind == EXPR_COLUMN && r->columns[e->index].role != ROLE_NONE) {
-            if (r->columns[e->index].role == ROLE_WINDOW_START)
-                start = (int32_t)e->index;
-            if (r->columns[e->index].role == ROLE_WINDOW_END)
-                end = (int32_t)e->index;
-            continue;
-        }
-        if (e->kind == EXPR_LITERAL)
-            plan_fail(p, x->at, MILL_E_UNSUPPORTED,
-                      "GROUP BY a constant or a position is not supported; name the column");
-        add_key(p, a, e, x->at);
-    }
+    a->start = a->end = -1;
+    bind_group_sets(p, a, r, s);
+    start = a->start;
+    end = a->end;
     if (start >= 0 && end >= 0) {
         a->windowed = true;
         a->attached = !r->pending;
@@ -348,10 +341,11 @@ static struct phys_node *before(struct planner *p, struct aggregation *a, struct
 {
     struct scope_column *columns;
     struct expr **exprs;
-    uint32_t keys[KEYS_MAX], n;
+    uint32_t n;
 
     for (uint32_t i = 0; i < a->key_count; i++)
-        keys[i] = argument_of(a, a->keys[i]);
+        if (!is_set_number(a, i))
+            argument_of(a, a->keys[i]);
     if (a->late_at != NULL)
         for (uint32_t i = 0; i < relation_own(r); i++)
             a->late_at[i] =
@@ -380,7 +374,6 @@ static struct phys_node *before(struct planner *p, struct aggregation *a, struct
         if (a->args[i]->kind == EXPR_COLUMN)
             columns[i].name = r->columns[a->args[i]->index].name;
     }
-    (void)keys;
     return plan_calc(p, r, exprs, columns, n);
 }
 
@@ -404,6 +397,7 @@ static struct mill_schema results(struct planner *p, struct aggregation *a,
     for (uint32_t i = 0; i < a->key_count; i++, n++) {
         (*outs)[n] = (struct out_column){OUT_KEY, i};
         fields[n] = (struct mill_field){arena_format(p->arena, "key%u", i), a->keys[i]->type};
+        fields[n].type.not_null = fields[n].type.not_null && a->set_count == 0;
     }
     for (uint32_t i = 0; i < a->agg_count; i++, n++) {
         (*outs)[n] = (struct out_column){OUT_AGG, i};
@@ -534,7 +528,9 @@ static struct phys_node *aggregate_node(struct planner *p, struct aggregation *a
     uint32_t count;
 
     for (uint32_t i = 0; i < a->key_count; i++)
-        keys[i] = argument_of(a, a->keys[i]);
+        keys[i] = is_set_number(a, i) ? 0 : argument_of(a, a->keys[i]);
+    if (a->set_count > 0)
+        calc = plan_expand(p, a, calc, keys);
     memcpy(specs, a->specs, a->agg_count * sizeof *specs);
     aggregate = (struct aggregate_node){.window = a->window,
                                         .keys = keys,

@@ -62,7 +62,7 @@ const struct node_traits node_traits[NODE_KIND_COUNT] = {
                     .fires = true,
                     .keeps_rows = true,
                     .in_time_order = true},
-    [NODE_EXPAND] = {.name = "Expand", .keeps_rows = true},
+    [NODE_EXPAND] = {.name = "Expand", .keeps_rows = true, .takes_updates = true},
     [NODE_UNNEST] = {.name = "Unnest", .keeps_rows = true},
 };
 

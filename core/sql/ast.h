@@ -177,7 +177,7 @@ struct ast_group { /* one item of GROUP BY */
     enum ast_group_kind kind;
     struct ast_at at;
     struct ast_expr *expr;   /* PLAIN */
-    struct ast_expr ***sets; /* SETS: set_count lists; ROLLUP, CUBE: one list */
+    struct ast_expr ***sets; /* set_count lists; of ROLLUP and CUBE each of one expression */
     uint32_t *set_sizes;
     uint32_t set_count;
 };
