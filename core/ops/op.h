@@ -158,6 +158,7 @@ struct op *op_group_new(struct op_context *context,
                         const struct phys_node *node); /* bounded, final rows */
 struct op *op_changes_new(struct op_context *context,
                           const struct phys_node *node); /* GROUP BY as a changelog */
+struct op *op_match_new(struct op_context *context, const struct phys_node *node);
 struct op *op_preagg_new(struct op_context *context,
                          const struct phys_node *node); /* front partials */
 struct op *op_join_new(struct op_context *context, const struct phys_node *node); /* regular */

@@ -147,6 +147,9 @@ struct expr *over_column(struct planner *p, const struct ast_expr *x);
 /* bind_sort.c: ORDER BY, LIMIT, OFFSET. */
 struct relation bind_sorted(struct planner *p, struct relation r, const struct ast_query *q);
 
+/* bind_match.c */
+struct relation bind_match(struct planner *p, const struct ast_table *t);
+
 /* updates.c */
 /* Whether results over @input that change are to leave as changes: by 'execution.runtime-mode', else where the input is not
  * bounded. False: final rows once, at the end. */

@@ -339,8 +339,7 @@ struct relation bind_from(struct planner *p, const struct ast_table *t)
         break;
     case AST_TABLE_JOIN: return bind_join(p, t);
     case AST_TABLE_UNNEST: plan_fail(p, t->at, MILL_E_UNSUPPORTED, "UNNEST is not supported yet");
-    case AST_TABLE_MATCH:
-        plan_fail(p, t->at, MILL_E_UNSUPPORTED, "MATCH_RECOGNIZE is not supported yet");
+    case AST_TABLE_MATCH: r = bind_match(p, t); break;
     default: plan_fail(p, t->at, MILL_E_UNSUPPORTED, "this is not supported in FROM yet");
     }
     /* its columns under its alias; the relation may be shared */

@@ -1,5 +1,6 @@
 /* core/plan/explain.c - EXPLAIN: the physical plan as text, sinks first, inputs indented below. */
 #include "core/ops/join.h"
+#include "core/ops/match.h"
 #include "core/plan/bind.h"
 
 #include <stdarg.h>
@@ -139,6 +140,34 @@ static void put_aggregate(const struct out *o, const struct phys_node *node)
         put(o, "; state: %s", node->why);
 }
 
+static void put_match(const struct out *o, const struct phys_node *node)
+{
+    const struct match_node *m = node->match;
+    const struct mill_schema *input = &node->inputs[0]->schema;
+    char text[1024];
+
+    for (uint32_t i = 0; i < m->key_count; i++)
+        put(o, "%s%s", i == 0 ? " by " : ", ", input->fields[m->keys[i]].name);
+    put(o, " in order of %s", m->time >= 0 ? input->fields[m->time].name : "processing time");
+    for (uint32_t i = 0; i < m->order_count; i++)
+        put(o, ", %s%s", input->fields[m->orders[i].column].name,
+            m->orders[i].descending ? " DESC" : "");
+    put(o, " pattern (%s)", m->pattern.text);
+    if (m->within > 0)
+        put(o, " within %lld", (long long)m->within);
+    put(o, " of %s per match", m->all_rows ? "all rows" : "one row");
+    for (uint32_t v = 0; v < m->variable_count; v++) {
+        const struct match_define *d = &m->defines[v];
+
+        if (d->column >= 0)
+            put(o, "; %s as the row says", m->variables[v]);
+        else if (d->condition != NULL)
+            put(o, "; %s where %s", m->variables[v],
+                expr_text(d->condition, &m->define_schema, text, sizeof text));
+    }
+    put(o, "; state: %s", node->why);
+}
+
 static bool takes_partials(const struct phys_node *node)
 {
     return node->kind == NODE_EXCHANGE && node->inputs[0]->kind == NODE_PREAGG &&
@@ -168,8 +197,11 @@ static uint32_t consumers(const struct phys_plan *plan, const struct phys_node *
 /* Operators that need rows in time order call a row late at the watermark itself. */
 static void put_warnings(const struct out *o, const struct phys_node *node)
 {
-    if (node->kind == NODE_COUNT_WINDOW && !node->aggregate.window.processing_time &&
-        has_no_delay(node))
+    const bool by_time =
+        (node->kind == NODE_COUNT_WINDOW && !node->aggregate.window.processing_time) ||
+        (node->kind == NODE_MATCH && node->match->time >= 0);
+
+    if (by_time && has_no_delay(node))
         put(o, "; warning: the watermark has no delay, so a second row of the same time is late");
 }
 
@@ -225,6 +257,7 @@ static void put_node(const struct out *o, const struct phys_node *node, uint32_t
     case NODE_TEMPORAL_JOIN:
     case NODE_LOOKUP_JOIN:
     case NODE_ASOF_JOIN: put_join(o, node); break;
+    case NODE_MATCH: put_match(o, node); break;
     case NODE_VIEW: put_window(o, &node->aggregate.window); break;
     case NODE_EXCHANGE:
         if (node->inputs[0]->kind == NODE_PREAGG)

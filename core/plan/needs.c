@@ -5,6 +5,7 @@
 #include "core/expr/functions.h"
 #include "core/ops/join.h"
 #include "core/ops/over.h"
+#include "core/ops/match.h"
 #include "core/plan/bind.h"
 
 /* Of one node's output. */
@@ -163,6 +164,38 @@ static void sort_needs(const struct phys_node *node, const struct needs *own, st
         need_column(input, node->sort->columns[i].column);
 }
 
+static void match_item_needs(const struct match_item *item, struct needs *input)
+{
+    if (item->kind == ITEM_VALUE)
+        need_column(input, item->column);
+    if (item->kind == ITEM_AGGREGATE && item->agg.arg >= 0)
+        need_column(input, (uint32_t)item->agg.arg);
+}
+
+/* What conditions read, and what measures and rows that somebody reads do. */
+static void match_needs(const struct phys_node *node, const struct needs *own, struct needs *input)
+{
+    const struct match_node *m = node->match;
+    const uint32_t first = m->all_rows ? m->pass_count : m->key_count;
+
+    for (uint32_t i = 0; i < m->key_count; i++)
+        need_column(input, m->keys[i]);
+    if (m->time >= 0)
+        need_column(input, (uint32_t)m->time);
+    for (uint32_t i = 0; i < m->order_count; i++)
+        need_column(input, m->orders[i].column);
+    for (uint32_t v = 0; v < m->variable_count; v++)
+        if (m->defines[v].column >= 0)
+            need_column(input, (uint32_t)m->defines[v].column);
+    for (uint32_t i = 0; i < m->define_item_count; i++)
+        match_item_needs(&m->define_items[i], input);
+    for (uint32_t i = 0; m->all_rows && i < m->pass_count; i++)
+        need_as(input, own, i);
+    for (uint32_t i = 0; i < m->item_count; i++)
+        if (own->columns[first + i])
+            match_item_needs(&m->items[i], input);
+}
+
 static void source_needs(struct planner *p, struct phys_node *node, struct needs *own)
 {
     struct source_node *s = &node->source;
@@ -280,6 +313,7 @@ static void input_needs(struct planner *p, struct phys_node *node, uint32_t i,
     case NODE_OVER: over_needs(node, own, input); break;
     case NODE_SORT:
     case NODE_LIMIT: sort_needs(node, own, input); break;
+    case NODE_MATCH: match_needs(node, own, input); break;
     case NODE_UNION:
     case NODE_VIEW:
     case NODE_EXCHANGE: passing_needs(node, from, own, input); break;

@@ -1,6 +1,7 @@
 /* core/shard/job.c - a job from plan to end: on shard threads, or turn by turn on the caller's. */
 #include "core/ops/join.h"
 #include "core/shard/job.h"
+#include "core/ops/match.h"
 #include "core/values.h"
 
 #include <stdio.h>
@@ -89,6 +90,8 @@ static bool plan_needs_clock(const struct phys_plan *plan)
             node->aggregate.window.processing_time)
             return true;
         if (node->kind == NODE_INTERVAL_JOIN && node->join->processing_time)
+            return true;
+        if (node->kind == NODE_MATCH && node->match->time < 0)
             return true;
     }
     return false;

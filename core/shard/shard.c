@@ -79,6 +79,7 @@ static struct op *make_op(struct shard *shard, const struct phys_node *node)
     case NODE_OVER: return op_over_new(context, node);
     case NODE_SORT: return op_sort_new(context, node);
     case NODE_LIMIT: return op_limit_new(context, node);
+    case NODE_MATCH: return op_match_new(context, node);
     case NODE_VIEW:
     case NODE_UNION: return op_union_new(context, node);
     case NODE_JOIN: return op_join_new(context, node);

@@ -4,6 +4,7 @@
  */
 #include "core/ops/join.h"
 #include "core/ops/over.h"
+#include "core/ops/match.h"
 #include "core/shard/job.h"
 
 static bool is_edge_to(const struct job *job, uint32_t edge, uint32_t stage)
@@ -32,6 +33,7 @@ static bool node_nanos(const struct job *job, const struct phys_node *node)
         break;
     case NODE_INTERVAL_JOIN:
     case NODE_WINDOW_JOIN: return type_is_nanos(&node->join->time_type);
+    case NODE_MATCH: return type_is_nanos(&node->match->time_type);
     default: break;
     }
     for (uint32_t s = 0; s < job->source_count; s++)

@@ -54,7 +54,8 @@ enum ast_expr_kind {
     AST_QUERY,         /* scalar sub-query */
     AST_CASE,          /* args: [operand,] when, then, ..., [else]; has_operand, has_else */
     AST_CAST,          /* args[0] AS type; try_cast */
-    AST_CALL, /* name; args; distinct; star: COUNT(*); filter; over; within (ORDER BY of LISTAGG) */
+    AST_CALL, /* name; args; distinct; star: COUNT(*); filter; over; within (ORDER BY of LISTAGG);
+                * running, final: RUNNING f(), FINAL f() of MATCH_RECOGNIZE */
     AST_EXTRACT, /* EXTRACT(text FROM args[0]) */
     AST_TRIM, /* TRIM([text: LEADING TRAILING BOTH] args[1] FROM args[0]); args[1] may be absent */
     AST_ROW,
@@ -90,6 +91,7 @@ struct ast_expr {
     int32_t value;
     enum ast_unit from, to;
     bool negated, symmetric, has_operand, has_else, try_cast, distinct, star, ignore_nulls;
+    bool running, final;
     struct ast_expr **args;
     uint32_t arg_count, depth; /* depth: longest way down to a leaf, at most TREE_DEPTH_MAX */
     struct ast_type *type;
@@ -228,7 +230,7 @@ struct ast_query {
     struct ast_expr *limit, *offset;
 };
 
-/* MATCH_RECOGNIZE: kept whole for the operators' issue. */
+/* MATCH_RECOGNIZE */
 enum ast_pattern_kind {
     PATTERN_VAR,
     PATTERN_SEQ,
@@ -236,7 +238,9 @@ enum ast_pattern_kind {
     PATTERN_QUANT,
     PATTERN_EXCLUDE,
     PATTERN_PERMUTE,
-    PATTERN_EMPTY
+    PATTERN_EMPTY,
+    PATTERN_START, /* ^ */
+    PATTERN_END    /* $ */
 };
 struct ast_pattern {
     enum ast_pattern_kind kind;
@@ -255,6 +259,7 @@ struct ast_match {
     struct ast_item *measures;
     uint32_t measure_count;
     bool all_rows;
+    enum { EMPTY_SHOW, EMPTY_OMIT, EMPTY_UNMATCHED } empty; /* ALL ROWS: WITH UNMATCHED ROWS */
     enum {
         SKIP_NEXT_ROW,
         SKIP_PAST_LAST,
@@ -264,8 +269,8 @@ struct ast_match {
         SKIP_DEFAULT
     } skip;
     const char *skip_variable;
+    struct ast_at skip_at;
     struct ast_pattern *pattern;
-    bool pattern_start, pattern_end; /* ^ and $ */
     struct ast_expr *within;
     struct ast_item *subsets; /* alias = expr AST_ROW of names */
     uint32_t subset_count;

@@ -623,6 +623,17 @@ static struct ast_expr *parse_named(struct parser *p)
     }
     if (!is_name(p))
         fail_expected(p, "an expression");
+    if ((is(p, "RUNNING") || is(p, "FINAL")) && p->ahead[1].kind == TOKEN_WORD &&
+        is_ahead(p, 2, "(")) {
+        const bool final = accept(p, "FINAL");
+
+        if (!final)
+            advance(p);
+        e = parse_named(p);
+        e->final = final;
+        e->running = !final;
+        return e;
+    }
     name = parse_name(p, "an expression");
     if (is(p, "("))
         return parse_call(p, name);

@@ -681,7 +681,9 @@ static struct ast_pattern *parse_pattern_atom(struct parser *p)
         advance(p);
         return parse_pattern_list(p, PATTERN_PERMUTE, ",", ")");
     }
-    x = pattern_new(p, PATTERN_VAR);
+    x = pattern_new(p, is(p, "^") ? PATTERN_START : is(p, "$") ? PATTERN_END : PATTERN_VAR);
+    if (accept(p, "^") || accept(p, "$"))
+        return x;
     x->name = parse_identifier(p, "a pattern variable");
     return x;
 }
@@ -721,6 +723,8 @@ static struct ast_pattern *parse_pattern_factor(struct parser *p)
 
     if (!parse_quantifier(p, q))
         return x;
+    if (x->kind == PATTERN_START || x->kind == PATTERN_END)
+        fail_at(p, q->at, MILL_E_SYNTAX, "^ and $ take no row, so nothing can be repeated");
     q->reluctant = q->reluctant || accept(p, "?");
     q->parts = arena_array(p->arena, struct ast_pattern *, 1);
     q->parts[0] = x;
@@ -735,7 +739,7 @@ static struct ast_pattern *parse_pattern_sequence(struct parser *p)
 
     do
         *LIST_ADD(p, &parts, struct ast_pattern *) = parse_pattern_factor(p);
-    while (is(p, "(") || is(p, "{-") || is_name(p));
+    while (is(p, "(") || is(p, "{-") || is(p, "^") || is(p, "$") || is_name(p));
     x->parts = parts.items;
     x->part_count = parts.count;
     return x->part_count == 1 ? x->parts[0] : x;
@@ -796,6 +800,7 @@ static void parse_skip(struct parser *p, struct ast_match *m)
         return;
     }
     m->skip = accept(p, "FIRST") ? SKIP_TO_FIRST : accept(p, "LAST") ? SKIP_TO_LAST : SKIP_TO_VAR;
+    m->skip_at = here(p);
     m->skip_variable = parse_identifier(p, "a pattern variable");
 }
 
@@ -810,6 +815,15 @@ static void parse_match_rows(struct parser *p, struct ast_match *m)
         expect(p, "PER");
         expect(p, "MATCH");
         m->all_rows = true;
+        if (accept2(p, "SHOW", "EMPTY")) {
+            expect(p, "MATCHES");
+        } else if (accept2(p, "OMIT", "EMPTY")) {
+            m->empty = EMPTY_OMIT;
+            expect(p, "MATCHES");
+        } else if (accept2(p, "WITH", "UNMATCHED")) {
+            m->empty = EMPTY_UNMATCHED;
+            expect(p, "ROWS");
+        }
     }
     if (accept2(p, "AFTER", "MATCH")) {
         expect(p, "SKIP");
@@ -834,9 +848,7 @@ struct ast_match *parse_match(struct parser *p)
     parse_match_rows(p, m);
     expect(p, "PATTERN");
     expect(p, "(");
-    m->pattern_start = accept(p, "^");
     m->pattern = parse_pattern(p);
-    m->pattern_end = accept(p, "$");
     expect(p, ")");
     if (accept(p, "WITHIN"))
         m->within = parse_expr(p);
