@@ -515,6 +515,20 @@ bool agg_add(struct agg_set *set, void *const *states, const struct batch *batch
     return true;
 }
 
+/* rows[i] = rows[0] + i. */
+static bool are_contiguous(const uint16_t *rows, uint32_t count)
+{
+    uint32_t others = 0;
+
+    if (rows == NULL)
+        return true;
+    if (rows[count - 1] - rows[0] != (int)count - 1)
+        return false;
+    for (uint32_t i = 0; i < count; i++)
+        others |= (uint32_t)rows[i] ^ (uint32_t)(uint16_t)(rows[0] + i);
+    return others == 0;
+}
+
 bool agg_add_one(struct agg_set *set, void *state, const struct batch *batch, const uint16_t *rows,
                  uint32_t count)
 {
@@ -530,7 +544,7 @@ bool agg_add_one(struct agg_set *set, void *state, const struct batch *batch, co
                               .lane = set->lane,
                               .count = n,
                               .one = true,
-                              .contiguous = rows == NULL};
+                              .contiguous = are_contiguous(rows != NULL ? rows + i : NULL, n)};
 
         if (!add_block(set, &b))
             return false;

@@ -781,7 +781,7 @@ static bool put_words(struct agg_set *set, uint32_t i, void *const *states, uint
     int64_t *to = out->values;
 
     *done = slot->acc == ACC_COUNT || (bounds && (real || slot->phys == PHYS_I64)) ||
-            (slot->acc == ACC_FSUM && real && set->lanes == 1 && slot->spec.kind == AGG_SUM);
+            (slot->acc == ACC_FSUM && real);
     for (uint32_t k = 0; *done && k < count; k++) {
         const int64_t *at = (const int64_t *)((const char *)states[k] + slot->at);
         double value;
@@ -790,7 +790,9 @@ static bool put_words(struct agg_set *set, uint32_t i, void *const *states, uint
             if (!put_slot(set, i, states[k], batch, out, k))
                 return false;
         } else if (slot->acc == ACC_FSUM) {
-            value = ((const double *)at)[0] + ((const double *)at)[1];
+            value = ((const double *)at)[0] + agg_fold((const double *)at + 1, set->lanes);
+            if (slot->spec.kind == AGG_AVG)
+                value /= (double)*agg_i64(states[k], slot->count_at);
             memcpy(to + k, &value, 8);
         } else if (bounds && real) {
             value = agg_unorder_f64(*at);

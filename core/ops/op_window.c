@@ -96,41 +96,57 @@ static struct slice *judge(struct window_op *w, const struct batch *batch, uint3
 
 #define RECENT 16u
 
-/* Slice of each row in slice_of[], where none is late. */
-static bool sort_on_time(struct window_op *w, uint32_t n)
+/* Slices that rows of the batch have gone to. */
+struct recent {
+    int64_t start, closing; /* a row on time for all windows has less than that before it */
+    struct slice *slice;    /* NULL: not looked for yet */
+    bool known;
+};
+
+static struct recent *recent_slice(struct window_op *w, struct recent *recent, int64_t start)
 {
-    struct {
-        int64_t start;
-        struct slice *slice;
-    } recent[RECENT] = {0};
+    struct recent *r = &recent[mk_hash_word(start, 0) % RECENT];
 
-    for (uint32_t i = 0; i < n; i++) {
-        const int64_t start = w->starts[i];
-        const uint32_t at = (uint32_t)(mk_hash_word(start, 0) % RECENT);
-
-        if (recent[at].slice == NULL || recent[at].start != start) {
-            recent[at].start = start;
-            recent[at].slice = window_slice(w, &w->slices, TIME_MIN, start);
-            if (recent[at].slice == NULL)
-                return false;
-        }
-        w->slice_of[i] = recent[at].slice;
-    }
-    return true;
+    if (!r->known || r->start != start)
+        *r = (struct recent){.start = start,
+                             .closing = windows_closing(&w->windows,
+                                                        windows_first_end(&w->windows, start)),
+                             .known = true};
+    return r;
 }
 
-/* Slice of each row in slice_of[]; late rows into late[]. */
-static bool sort_rows(struct window_op *w, const struct batch *batch, uint32_t n,
-                      const struct step_time *t)
+/* No row's watermark is greater than that or what the front had seen before it. */
+static int64_t watermark_before(const struct step_time *t)
 {
+    return max_i64(t->w_before, min_i64(t->g_split, t->g_others));
+}
+
+/* Slice of each row in slice_of[]; late rows into late[]. @on_time: there are none. */
+static bool sort_rows(struct window_op *w, const struct batch *batch, uint32_t n,
+                      const struct step_time *t, bool on_time)
+{
+    struct recent recent[RECENT] = {0}, *r = recent;
+    const int64_t before = watermark_before(t);
+
     for (uint32_t i = 0; i < n; i++) {
+        const int64_t g =
+            batch->behind != NULL ? time_add(batch->behind[w->rows[i]], -t->hold) : TIME_MIN;
         bool failed = false;
 
-        w->slice_of[i] = judge(w, batch, i, t, &failed);
+        if (!r->known || r->start != w->starts[i])
+            r = recent_slice(w, recent, w->starts[i]);
+        if (on_time || max_i64(before, g) < r->closing) {
+            if (r->slice == NULL)
+                r->slice = window_slice(w, &w->slices, TIME_MIN, r->start);
+            failed = r->slice == NULL;
+            w->slice_of[i] = r->slice;
+        } else {
+            w->slice_of[i] = judge(w, batch, i, t, &failed);
+            if (w->slice_of[i] == NULL)
+                w->late[w->late_count++] = w->rows[i];
+        }
         if (failed)
             return false;
-        if (w->slice_of[i] == NULL)
-            w->late[w->late_count++] = w->rows[i];
     }
     return true;
 }
@@ -165,9 +181,7 @@ static enum op_progress emit_late(struct window_op *w, const struct batch *batch
 static int64_t watermark_bound(const struct window_op *w, const struct batch *batch,
                                const struct step_time *t)
 {
-    const int64_t before = max_i64(t->w_before, min_i64(t->g_split, t->g_others));
-
-    return max_i64(before, time_add(op_behind(&w->op, batch), -t->hold));
+    return max_i64(watermark_before(t), time_add(op_behind(&w->op, batch), -t->hold));
 }
 
 /* The common batch: no NULL time, in time order enough to lie in one slice, none late. Where most rows are live, the times
@@ -218,7 +232,7 @@ static bool push_rows(struct window_op *w, const struct batch *batch, const stru
         return true;
     }
     windows_slices(windows, w->op.context->kernels, w->times, n, w->starts);
-    if (!(on_time ? sort_on_time(w, n) : sort_rows(w, batch, n, t)) || !add_sorted(w, batch, n))
+    if (!sort_rows(w, batch, n, t, on_time) || !add_sorted(w, batch, n))
         return false;
     w->op.counters.held += n - w->late_count;
     return true;
@@ -435,7 +449,8 @@ static void window_close(struct op *op)
         if (w->merged.heap != NULL)
             groups_close(w->set, &w->merged);
         slide_close(&w->slide);
-        slice_free(heap, w->set, w->spare);
+        while (w->spare_count > 0)
+            slice_free(heap, w->set, w->spares[--w->spare_count]);
         slices_close(&w->slices, w->set);
         slices_close(&w->sides, w->set);
         heap_free(heap, w->partial, agg_state_bytes(w->set));

@@ -332,10 +332,40 @@ void slice_reuse(struct agg_set *set, struct slice *slice, int64_t class_, int64
     slice->in = false;
 }
 
+/* Rows in order: those of each slice stand together, and none has no slice. False: they do not. */
+static bool rows_in_runs(struct slice_rows *to, struct slice *const *slice_of, uint32_t count)
+{
+    const struct slice *last = NULL;
+    bool runs = true;
+
+    to->count = 0;
+    for (uint32_t i = 0; runs && i < count; i++) {
+        struct slice *slice = slice_of[i];
+
+        if (LIKELY(slice == last && slice != NULL))
+            continue;
+        runs = slice != NULL && slice->mark == 0;
+        if (!runs)
+            break;
+        slice->mark = 1;
+        to->slices[to->count] = slice;
+        to->begin[to->count++] = i;
+        last = slice;
+    }
+    for (uint32_t k = 0; k < to->count; k++)
+        to->slices[k]->mark = 0;
+    to->begin[to->count] = count;
+    for (uint32_t i = 0; runs && i < count; i++)
+        to->which[i] = (uint16_t)i;
+    return runs;
+}
+
 void slice_rows_sort(struct slice_rows *to, struct slice *const *slice_of, uint32_t count)
 {
     uint32_t next = 0;
 
+    if (rows_in_runs(to, slice_of, count))
+        return;
     to->count = 0;
     for (uint32_t i = 0; i < count; i++) {
         struct slice *slice = slice_of[i];

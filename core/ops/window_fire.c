@@ -27,9 +27,8 @@ struct slice *window_slice(struct window_op *w, struct slice_list *list, int64_t
         slide_take_out(w, slice, &all);
     if (slice != NULL)
         return slice;
-    if (w->spare != NULL) {
-        slice = w->spare;
-        w->spare = NULL;
+    if (w->spare_count > 0) {
+        slice = w->spares[--w->spare_count];
         slice_reuse(w->set, slice, class_, start,
                     start + (w->windows.grain > 0 ? w->windows.grain : 1));
     } else {
@@ -308,10 +307,7 @@ static bool put_keys(struct window_op *w, struct batch *out, uint32_t column, ui
 {
     const struct firing *f = &w->firing;
 
-    for (uint32_t i = 0; i < count; i++)
-        if (!table_key_value(f->table, f->order[f->next + i], key, out, &out->columns[column], i))
-            return false;
-    return true;
+    return table_key_values(f->table, f->order + f->next, count, key, out, &out->columns[column]);
 }
 
 /* window_start of attached windows is the last part of the key; a NULL start stands as 0. */
@@ -469,7 +465,14 @@ static void clear_merged(struct window_op *w, int64_t *budget)
     next_view(w);
 }
 
-/* Keeps the memory of one dropped slice, unless it is far too large for what was in it. */
+/* Whether there is room for one more slice that may be large. */
+static bool may_spare(const struct window_op *w, const struct slice *slice)
+{
+    return w->spare_count == 0 ||
+           (w->spare_count < SPARE_SLICES && table_bytes(&slice->table) < SPARE_BYTES);
+}
+
+/* Keeps the memory of one dropped slice and of some small ones, unless it is far too large for what was in it. */
 static void drop_slices(struct window_op *w, int64_t *budget)
 {
     struct firing *f = &w->firing;
@@ -493,8 +496,8 @@ static void drop_slices(struct window_op *w, int64_t *budget)
             return;
         f->dropping = false;
         slices_remove(&w->slices, 0, 1);
-        if (w->spare == NULL && f->filled)
-            w->spare = slice;
+        if (f->filled && may_spare(w, slice))
+            w->spares[w->spare_count++] = slice;
         else
             slice_free(w->op.heap, w->set, slice);
     }

@@ -19,6 +19,9 @@
 #include "core/ops/window_slide.h"
 #include "core/state/sorter.h"
 
+#define SPARE_SLICES 64u
+#define SPARE_BYTES (1u << 16) /* of each but the first */
+
 enum fire_phase {
     FIRE_NONE,
     FIRE_SIDES,    /* side slices whose first open window is this one go into the slices */
@@ -62,13 +65,14 @@ struct window_op {
     struct key_batch batch_keys;
     struct slice_list slices, sides;
     struct firing firing;
-    struct sorter sorter; /* its memory stays from firing to firing */
-    struct table merged;  /* of a window of several slices */
-    struct slide slide;   /* of one that is carried on */
-    struct slice *spare;  /* the last one dropped: its memory serves the next */
-    int64_t fired;        /* watermark up to which windows have fired */
-    int64_t fired_end;    /* and, in this step, up to which end */
-    int64_t clock;        /* greatest processing time seen */
+    struct sorter sorter;               /* its memory stays from firing to firing */
+    struct table merged;                /* of a window of several slices */
+    struct slide slide;                 /* of one that is carried on */
+    struct slice *spares[SPARE_SLICES]; /* the last ones dropped: their memory serves the next */
+    uint32_t spare_count;
+    int64_t fired;     /* watermark up to which windows have fired */
+    int64_t fired_end; /* and, in this step, up to which end */
+    int64_t clock;     /* greatest processing time seen */
     uint32_t groups_hint, merged_hint;
     bool ending;   /* end_step() has begun: resume() goes on firing */
     void *partial; /* a state, for restoring partials */

@@ -639,3 +639,36 @@ bool table_key_value(const struct table *table, uint32_t id, uint32_t part, stru
                        mill_view_data(&table->group_views[id]) + table->group_views[id].length);
     return take_value(batch, column, type, row, &at);
 }
+
+/* A key without NULLs of numbers only has each part in the same place. */
+static inline bool put_plain_key(const struct table *table, enum phys phys, struct column *column,
+                                 uint32_t row, uint32_t id, uint32_t part)
+{
+    const struct mill_view *view;
+
+    if (table->layout->narrow) {
+        if (UNLIKELY(id == table->null_group))
+            return false;
+        put_word(phys, column, row, table->group_words[id]);
+        return true;
+    }
+    view = &table->group_views[id];
+    if (view->length != table->layout->stride)
+        return false;
+    put_word(phys, column, row, get_i64(mill_view_data(view) + 9 * part + 1));
+    return true;
+}
+
+bool table_key_values(const struct table *table, const uint32_t *ids, uint32_t count, uint32_t part,
+                      struct batch *batch, struct column *column)
+{
+    const struct key_layout *layout = table->layout;
+    const enum phys phys = type_phys(&layout->parts[part].type);
+    const bool plain = layout->narrow || layout->stride > 0;
+
+    for (uint32_t i = 0; i < count; i++)
+        if (!(plain && put_plain_key(table, phys, column, i, ids[i], part)) &&
+            !table_key_value(table, ids[i], part, batch, column, i))
+            return false;
+    return true;
+}

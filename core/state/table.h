@@ -133,6 +133,10 @@ uint32_t table_key_put(const struct table *table, uint32_t id, char *to);
 bool table_key_value(const struct table *table, uint32_t id, uint32_t part, struct batch *batch,
                      struct column *column, uint32_t row);
 
+/* The same of ids[0 .. count) into rows 0 .. count-1. */
+bool table_key_values(const struct table *table, const uint32_t *ids, uint32_t count, uint32_t part,
+                      struct batch *batch, struct column *column);
+
 void table_key_snapshot(const struct table *table, uint32_t id, struct snapshot_writer *to);
 /* Adds a group from a snapshot; its id, or TABLE_NO_GROUP. */
 uint32_t table_key_restore(struct table *table, struct snapshot_reader *from);
