@@ -220,31 +220,63 @@ void agg_slide_blank(const struct agg_set *set, void *sliding)
         *agg_f64(sliding, set->sums[i]) = -0.0;
 }
 
-bool agg_slide_fold(struct agg_set *set, void *sliding, const void *from)
+/* One slot of all pairs. False without memory. */
+static bool fold_slot(struct agg_set *set, uint32_t number, const struct agg_pairs *p)
 {
-    for (uint32_t i = 0; i < set->count; i++) {
-        const struct agg_slot *slot = &set->slots[i];
-        char *a = (char *)sliding + slot->at;
-        const char *b = (const char *)from + slot->at;
+    const struct agg_slot *slot = &set->slots[number];
 
-        if (slot->acc == ACC_MIN64)
-            *(int64_t *)a = min_i64(*(int64_t *)a, *(const int64_t *)b);
-        else if (slot->acc == ACC_MAX64)
-            *(int64_t *)a = max_i64(*(int64_t *)a, *(const int64_t *)b);
-        else if (slot->acc == ACC_FSUM || slot->acc == ACC_FMOMENTS || !is_folded(set, slot) ||
-                 !agg_is_seen(from, i))
+    for (uint32_t k = 0; k < p->count; k++) {
+        char *into = p->into + (size_t)p->ids[k] * p->into_bytes;
+        const char *from = p->from + (size_t)k * set->state_bytes;
+
+        if (!agg_is_seen(from, number))
             continue;
-        else if (!agg_slot_merge(set, slot, a, b, agg_is_seen(sliding, i)))
+        if (!agg_slot_merge(set, slot, into + slot->at, from + slot->at, agg_is_seen(into, number)))
             return false;
-        else
-            *agg_seen(sliding, i) |= 1ull << (i & 63);
+        *agg_seen(into, number) |= 1ull << (number & 63);
     }
-    for (uint32_t i = 0; i < set->sum_count && set->rounds; i++) {
-        const double *sum = (const double *)((const char *)from + set->sums[i]);
-        double *total = agg_f64(sliding, set->sums[i]);
+    return true;
+}
+
+/* Those of 64 bits begin at their greatest or least value, which changes no other. */
+static void fold_bounds(const struct agg_set *set, const struct agg_slot *slot,
+                        const struct agg_pairs *p)
+{
+    char *into = p->into + slot->at;
+    const char *from = p->from + slot->at;
+    const bool least = slot->acc == ACC_MIN64;
+
+    for (uint32_t k = 0; k < p->count; k++) {
+        int64_t *x = (int64_t *)(into + (size_t)p->ids[k] * p->into_bytes);
+        const int64_t y = *(const int64_t *)(from + (size_t)k * set->state_bytes);
+
+        *x = least ? min_i64(*x, y) : max_i64(*x, y);
+    }
+}
+
+static void fold_sums(const struct agg_set *set, uint32_t at, const struct agg_pairs *p)
+{
+    for (uint32_t k = 0; k < p->count; k++) {
+        const double *sum = (const double *)(p->from + at + (size_t)k * set->state_bytes);
+        double *total = (double *)(p->into + at + (size_t)p->ids[k] * p->into_bytes);
 
         *total = *total + sum[0];
         *total = *total + agg_fold(sum + 1, set->lanes);
     }
+}
+
+bool agg_slide_fold(struct agg_set *set, const struct agg_pairs *pairs)
+{
+    for (uint32_t i = 0; i < set->count; i++) {
+        const struct agg_slot *slot = &set->slots[i];
+
+        if (slot->acc == ACC_MIN64 || slot->acc == ACC_MAX64)
+            fold_bounds(set, slot, pairs);
+        else if (slot->acc != ACC_FSUM && slot->acc != ACC_FMOMENTS && is_folded(set, slot) &&
+                 !fold_slot(set, i, pairs))
+            return false;
+    }
+    for (uint32_t i = 0; i < set->sum_count && set->rounds; i++)
+        fold_sums(set, set->sums[i], pairs);
     return true;
 }

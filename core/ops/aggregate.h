@@ -98,7 +98,15 @@ void agg_slide_take(struct agg_set *set, void *sliding, const void *from);
 /* Some aggregates cannot be taken away: agg_slide_blank(), then agg_slide_fold() the slices in ascending order. Once true it stays. */
 bool agg_slide_folds(const struct agg_set *set);
 void agg_slide_blank(const struct agg_set *set, void *sliding);
-bool agg_slide_fold(struct agg_set *set, void *sliding, const void *from);
+/* State from + k * agg_state_bytes() goes to sliding state into + ids[k] * into_bytes. */
+struct agg_pairs {
+    uint32_t count;
+    const uint32_t *ids;
+    const char *from;
+    char *into;
+    size_t into_bytes;
+};
+bool agg_slide_fold(struct agg_set *set, const struct agg_pairs *pairs);
 
 /* Nothing ever hangs off a state: it needs no agg_close(). */
 bool agg_is_flat(const struct agg_set *set);

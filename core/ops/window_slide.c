@@ -150,12 +150,15 @@ bool slide_fold(struct slide *slide, struct agg_set *set, const struct slice *sl
     const struct table *table = &slice->table;
     const uint32_t end = (uint32_t)min_i64(table->groups, *at + max_i64(*budget, 0));
 
+    const struct agg_pairs pairs = {.count = end - *at,
+                                    .ids = slice->ids + *at,
+                                    .from = (const char *)table_state(table, *at),
+                                    .into = slide->groups.states,
+                                    .into_bytes = slide->groups.state_bytes};
+
     *budget -= end - *at;
-    for (; *at < end; ++*at)
-        if (!agg_slide_fold(set, table_state(&slide->groups, slice->ids[*at]),
-                            table_state(table, *at)))
-            return false;
-    return true;
+    *at = end;
+    return agg_slide_fold(set, &pairs);
 }
 
 /* ---- order ---- */
