@@ -7,7 +7,8 @@ views over one file (so rows of the left come late, too) or two files, the right
 the left leaves when the watermark W reaches its time T and meets the newest version with time <= T (equal times: the later place) of those
 that came while W < T. A row that comes when W >= T meets the newest version with time <= W, if its time is <= T. The command must give
 these rows in order of release, as the same bytes for 1, 2, 3 and 8 shards, any batch size, ring size and state round trip, and count as
-many late ones. Where the duckdb package is installed and nothing is late, its ASOF JOIN gives the same rows.
+many late ones. Where the duckdb package is installed and nothing is late, its ASOF JOIN gives the same rows. Every fourth seed is a lookup join (FOR SYSTEM_TIME AS OF
+processing time): each row of the left, in its place, with all that the whole table holds for its key, in the table's order.
 """
 import concurrent.futures, datetime, json, os, random, subprocess, sys, tempfile
 
@@ -194,6 +195,45 @@ def duck(join, left, right):
         "LEFT " if join.left else "", ">=" if join.lower == 0 else ">")).fetchall()
 
 
+def lookup(r, directory, seed):
+    """A file and a table: with a key (newer rows take the place of older ones), of changes, or neither."""
+    left, right = make_rows(r, r.randint(1, 300), 0, 3000), make_rows(r, r.randint(0, 40), 0, 3000)
+    keyed, changes, outer, condition, by_value = r.random() < 0.4, r.random() < 0.5, r.random() < 0.5, r.random() < 0.3, r.random() < 0.3
+    by_value = by_value and (changes or not keyed)  # a key twice without its changes is no table with that key
+    kinds, held = [], []
+    for x in right:
+        if keyed and x[1] is not None:
+            same = [y for y in held if y[1] == x[1]]
+            if changes and same and r.random() < 0.3:
+                kinds.append((same[0], "-D"))
+                held.remove(same[0])
+                continue
+            if changes and same:
+                kinds.append((same[0], "-U"))
+            held = [y for y in held if y[1] != x[1]]
+        elif changes and held and r.random() < 0.3:
+            gone = r.choice(held)
+            kinds.append((gone, "-D"))
+            held.remove(gone)
+        kinds.append((x, "+I"))
+        held.append(x)
+    paths = [os.path.join(directory, "%s%d.csv" % (x, seed)) for x in "lr"]
+    open(paths[0], "w").write("".join("%s,%s,%d\n" % (time_text(x[0]), cell(x[1]), x[2]) for x in left))
+    open(paths[1], "w").write("".join("%s%s,%s,%d\n" % (k + "," if changes else "", time_text(x[0]), cell(x[1]), x[2]) for x, k in kinds))
+    end = "WITH ('connector' = 'filesystem', 'format' = 'csv', 'path' = '%s', 'csv.null-literal' = '\\N'%s);\n"
+    sql = "CREATE TABLE l (ts TIMESTAMP(3), k STRING, v INT, p AS PROCTIME()) " + end % (paths[0], "")
+    sql += "CREATE TABLE r (ts TIMESTAMP(3), k STRING, v INT%s) " % (", PRIMARY KEY (k) NOT ENFORCED" if keyed else "") + end % (
+        paths[1], ", 'changelog.column' = 'op'" if changes else "")
+    sql += "SELECT l.ts, l.k, l.v, r.ts, r.v FROM l %sJOIN r FOR SYSTEM_TIME AS OF l.p ON l.k = r.k%s%s;" % (
+        "LEFT " if outer else "", " AND r.v > l.v" if condition else "", " AND MOD(l.v, 3) = MOD(r.v, 3)" if by_value else "")
+    rest = lambda v: abs(v) % 3 * (1 if v >= 0 else -1)
+    rows = []
+    for x in left:
+        met = [y for y in held if x[1] is not None and y[1] == x[1] and (not condition or y[2] > x[2]) and (not by_value or rest(x[2]) == rest(y[2]))]
+        rows += [x + (y[0], y[2]) for y in met] or ([x + (None, None)] if outer else [])
+    return sql, paths, rows
+
+
 def run(sql, shards, r, seed, step_bytes):
     env = dict(os.environ)
     if shards != 1 and r.random() < 0.5:
@@ -207,18 +247,25 @@ def run(sql, shards, r, seed, step_bytes):
 def one(seed, directory):
     r = random.Random(seed)
     join, delay, step_bytes = Join(r), r.choice([0, 1, 500, 5000]), 1 << 20
+    if seed % 4 == 3:
+        step_bytes = r.choice([64, 300, 1 << 20])
+        sql, paths, rows = lookup(r, directory, seed)
+        return check(sql, paths, rows, 0, r, seed, step_bytes)
     if r.random() < 0.5:
         step_bytes = r.choice([64, 300, 1500])
         sql, steps, paths, left, right = one_file(r, directory, seed, delay, step_bytes)
     else:
         sql, steps, paths, left, right = two_files(r, directory, seed, delay, join.asof)
     rows, late = oracle(join, steps)
-    expected = [text(x) for x in rows]
     key = lambda x: tuple((v is not None, v) for v in x)
     other = duck(join, left, right) if late == 0 else None
     if other is not None and sorted(other, key=key) != sorted(rows, key=key):
         return "seed %d: DuckDB gives other rows than the recomputation" % seed
-    sql += query(join)
+    return check(sql + query(join), paths, rows, late, r, seed, step_bytes)
+
+
+def check(sql, paths, rows, late, r, seed, step_bytes):
+    expected = [text(x) for x in rows]
     for shards in (1, 2, 3, 8):
         code, out, err = run(sql, shards, r, seed, step_bytes)
         got = out.split("\n")[1:-1]

@@ -48,6 +48,7 @@ struct join_node {
     uint32_t start[2], end[2]; /* window join: columns of the windows' bounds */
     bool local_zone;           /* they are in the session zone */
     struct mill_type time_type;
+    bool upserts;   /* lookup join: the keys are the right's PRIMARY KEY */
     int64_t ttl_us; /* table.exec.state.ttl; 0: none */
 
     /* Regular join: */

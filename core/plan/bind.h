@@ -154,6 +154,7 @@ struct relation bind_match(struct planner *p, const struct ast_table *t);
 /* Whether results over @input that change are to leave as changes: by 'execution.runtime-mode', else where the input is not
  * bounded. False: final rows once, at the end. */
 bool plan_changelog(const struct planner *p, const struct phys_node *input);
+bool plan_is_unbounded(const struct phys_node *node);
 /* 'table.exec.state.ttl' in microseconds; 0: none. */
 int64_t plan_state_ttl(struct planner *p);
 /* @node's rows have kinds, for what @why says ("the LEFT JOIN at 3:7"). */

@@ -50,6 +50,8 @@ struct relation plan_asof_join(struct planner *p, struct join_parts *j);
 struct relation plan_temporal_join(struct planner *p, struct join_parts *j);
 /* Fills j->unique before the condition is taken apart. */
 void temporal_key(struct planner *p, struct join_parts *j);
+/* The same of a lookup join, afterwards: any column may be a key. */
+void lookup_key(struct join_parts *j);
 /* Both times of a join that goes by them, for errors: of the same kind and unit. */
 void join_check_times(struct planner *p, const struct join_parts *j, const char *what);
 struct relation plan_lookup_join(struct planner *p, struct join_parts *j);

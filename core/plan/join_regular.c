@@ -119,8 +119,23 @@ static void read_first(struct planner *p, uint64_t sources)
             p->nodes[i]->read_first = true;
 }
 
+static void read_looked_up(struct planner *p, const struct phys_node *node)
+{
+    const uint64_t right = node->inputs[1]->sources;
+
+    if ((node->inputs[0]->sources & right) != 0)
+        plan_fail(p, (struct ast_at){node->line, node->column}, MILL_E_UNSUPPORTED,
+                  "a lookup join cannot read one table on both sides: the right one is read before "
+                  "the first row of the left");
+    if (!plan_is_unbounded(node->inputs[1]))
+        read_first(p, right);
+}
+
 void plan_read_first(struct planner *p)
 {
+    for (uint32_t i = 0; i < p->count; i++)
+        if (p->nodes[i]->kind == NODE_LOOKUP_JOIN)
+            read_looked_up(p, p->nodes[i]);
     for (uint32_t i = 0; i < p->count; i++)
         switch (p->nodes[i]->kind) {
         case NODE_INTERVAL_JOIN:

@@ -30,6 +30,12 @@ static bool unique_below(const struct phys_node *node, uint32_t *columns, uint32
     return true;
 }
 
+void lookup_key(struct join_parts *j)
+{
+    if (!unique_below(j->side[1].node, j->unique, &j->unique_count))
+        j->unique_count = 0;
+}
+
 static const char *right_name(const struct join_parts *j)
 {
     const struct ast_table *t = j->table->right;

@@ -319,13 +319,13 @@ static void input_needs(struct planner *p, struct phys_node *node, uint32_t i,
     case NODE_EXCHANGE: passing_needs(node, from, own, input); break;
     case NODE_TEMPORAL_JOIN:
     case NODE_ASOF_JOIN:
-    case NODE_LOOKUP_JOIN:
         if (node->join->time[i] >= 0)
             need_column(input, (uint32_t)node->join->time[i]);
         join_needs(node, i, own, input);
         break;
     case NODE_JOIN: join_needs(node, i, own, input); break;
     case NODE_INTERVAL_JOIN:
+    case NODE_LOOKUP_JOIN:
     case NODE_WINDOW_JOIN: time_join_needs(node, i, own, input); break;
     default: need_all(input);
     }

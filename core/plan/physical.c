@@ -433,7 +433,8 @@ static struct phys_plan *finish(struct planner *p)
             node->sources = 1ull << plan->source_count;
             plan->sources[plan->source_count++] = node;
         }
-        for (uint32_t k = 0; k < node->input_count; k++)
+        /* what is looked up has no part in the watermark */
+        for (uint32_t k = 0; k < (node->kind == NODE_LOOKUP_JOIN ? 1 : node->input_count); k++)
             node->sources |= node->inputs[k]->sources;
         plan->stage_count = max_u32(plan->stage_count, node->stage + 1);
         check_bounded(p, node);

@@ -4,10 +4,10 @@
 #include <stdio.h>
 #include <strings.h>
 
-static bool is_unbounded(const struct phys_node *node)
+bool plan_is_unbounded(const struct phys_node *node)
 {
     for (uint32_t i = 0; i < node->input_count; i++)
-        if (is_unbounded(node->inputs[i]))
+        if (plan_is_unbounded(node->inputs[i]))
             return true;
     if (node->kind != NODE_SOURCE)
         return false;
@@ -25,7 +25,7 @@ bool plan_changelog(const struct planner *p, const struct phys_node *input)
         return true;
     if (mode != NULL && strcasecmp(mode, "batch") == 0)
         return false;
-    return is_unbounded(input);
+    return plan_is_unbounded(input);
 }
 
 int64_t plan_state_ttl(struct planner *p)

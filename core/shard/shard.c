@@ -85,6 +85,7 @@ static struct op *make_op(struct shard *shard, const struct phys_node *node)
     case NODE_JOIN: return op_join_new(context, node);
     case NODE_INTERVAL_JOIN: return op_interval_join_new(context, node);
     case NODE_WINDOW_JOIN: return op_window_join_new(context, node);
+    case NODE_LOOKUP_JOIN: return op_lookup_join_new(context, node);
     case NODE_TEMPORAL_JOIN:
     case NODE_ASOF_JOIN: return op_temporal_join_new(context, node);
     case NODE_EXCHANGE: return op_exchange_new(shard, node);
