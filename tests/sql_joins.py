@@ -246,8 +246,42 @@ def one(seed, duck):
     return None
 
 
+def large():
+    """Enough unique keys for an index of the side that is looked up in; each query over one column, several, or none of it."""
+    r, wrong = random.Random(5), []
+    keys = r.sample(range(-(10 ** 12), 10 ** 12), 70_000)
+    cell = lambda x: "~" if x is None else str(x)
+    with tempfile.TemporaryDirectory() as folder:
+        build = {k: (r.randint(-99, 99), "text of key %d" % k, None if k % 9 == 0 else k % 1000) for k in keys}
+        probe = [(None if i % 11 == 0 else r.choice(keys) if i % 3 else r.randint(-(10 ** 12), 10 ** 12), i) for i in range(200_000)]
+        with open(folder + "/d.csv", "w") as f:
+            f.writelines("%d,%d,%s,%s\n" % (k, v[0], v[1], cell(v[2])) for k, v in build.items())
+        with open(folder + "/t.csv", "w") as f:
+            f.writelines("%s,%d\n" % (cell(k), i) for k, i in probe)
+        ddl = "".join("CREATE TABLE %s (%s) WITH ('connector' = 'filesystem', 'format' = 'csv', 'csv.null-literal' = '~', 'path' = '%s/%s.csv');\n" % (n, c, folder, n)
+                      for n, c in (("d", "id BIGINT, small TINYINT, label STRING, some INT"), ("t", "k BIGINT, i BIGINT")))
+        for columns, picked in (("small", (0,)), ("some", (2,)), ("label", (1,)), ("small, label, some", (0, 1, 2)), ("", ())):
+            for kind in ("JOIN", "LEFT JOIN"):
+                for where in ("", " WHERE i % 5 < 2"):
+                    want = []
+                    for k, i in probe:
+                        v = build.get(k)
+                        if (v or kind == "LEFT JOIN") and (not where or i % 5 < 2):
+                            want.append((i,) + tuple(v[c] if v else None for c in picked))
+                    sql = ddl + "SELECT i%s FROM t %s d ON t.k = d.id%s;" % (", " + columns if columns else "", kind, where)
+                    for shards in (1, 3):
+                        p = subprocess.run([COMMAND, "run", "-c", sql, "--quiet", "--format", "json", "--shards", str(shards)], capture_output=True, text=True)
+                        if p.returncode != 0 or [tuple(json.loads(x).values()) for x in p.stdout.splitlines()] != want:
+                            wrong.append("%d shards: %s%s" % (shards, sql, p.stderr))
+    return wrong
+
+
 def main():
     failed, passed, duck = 0, 0, has_duckdb()
+    for wrong in large():
+        failed += 1
+        print(wrong)
+    passed += not failed
     with concurrent.futures.ThreadPoolExecutor(max_workers=int(os.environ.get("MILL_JOBS", "2"))) as pool:
         for wrong in pool.map(lambda seed: one(seed, duck), range(FIRST, FIRST + SEEDS)):
             if wrong:

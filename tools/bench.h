@@ -160,8 +160,8 @@ struct bench_workload {
 
 /* All tables of entries, ended by NULL; each ends with an entry without a name. */
 extern const struct bench_workload *const bench_tables[];
-extern const struct bench_workload bench_memory_workloads[], bench_input_workloads[],
-    bench_lightsaber_workloads[], bench_start_workloads[];
+extern const struct bench_workload bench_memory_workloads[], bench_join_workloads[],
+    bench_input_workloads[], bench_lightsaber_workloads[], bench_start_workloads[];
 
 /* Text of an embedded file (bench/queries/NAME.sql, bench/peers/NAME.py); NULL: there is none. */
 const char *bench_embedded(const char *name);

@@ -53,13 +53,9 @@ static const struct bench_workload check_workloads[] =
       .peer = "SELECT 99 AS n"},
      {.name = NULL}};
 
-const struct bench_workload *const bench_tables[] = {bench_memory_workloads,
-                                                     bench_input_workloads,
-                                                     query_workloads,
-                                                     bench_lightsaber_workloads,
-                                                     bench_start_workloads,
-                                                     check_workloads,
-                                                     NULL};
+const struct bench_workload *const bench_tables[] =
+    {bench_memory_workloads,     bench_join_workloads,  bench_input_workloads, query_workloads,
+     bench_lightsaber_workloads, bench_start_workloads, check_workloads,       NULL};
 
 extern const struct bench_file {
     const char *name, *text;

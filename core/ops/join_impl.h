@@ -20,6 +20,7 @@
 #include "core/state/rows.h"
 #include "core/state/sorter.h"
 #include "core/state/table.h"
+#include "core/state/unique.h"
 
 #define JOIN_CANDIDATES 1024u
 
@@ -34,6 +35,7 @@ struct join_side {
     bool marks;      /* its rows count their partners */
     bool may_end;    /* what comes by its port has come when its sources have ended */
     bool ended;      /* so it has */
+    bool plain;      /* every group with rows of it has one, whose id is the group's */
     int32_t *kept;   /* per own column: its number in rows, -1: nobody reads it */
     bool any_unsafe; /* some key column's NULL equals nothing */
 };
@@ -84,6 +86,10 @@ struct join_op {
     uint64_t removed;        /* rows taken out since the table was last tidied */
     int64_t swept_us;
     bool ending;
+    /* of the plain side, once more rows have been looked up than it has: its ids, or the values of its only column */
+    struct unique unique;
+    bool unique_tried, unique_values;
+    uint64_t probed;
 
     /* the batch that is being taken; NULL: none */
     struct batch *batch;
@@ -134,6 +140,10 @@ static inline bool join_left_out(const struct join_op *j, uint32_t side, uint32_
     *into = (struct column){0};
     return true;
 }
+
+/* join_plain.c: a batch whose rows have one partner at most, without copying its columns. False: not of that kind; nothing is done. */
+bool join_plain(struct join_op *j, struct batch *batch, uint32_t port, const struct step_time *t,
+                enum op_progress *progress);
 
 /* join_rest.c */
 bool rest_open(struct join_op *j);

@@ -75,6 +75,7 @@ static void tidy_table(struct join_op *j)
     }
     table_close(&j->table);
     j->table = fresh;
+    j->side[0].plain = j->side[1].plain = false;
 }
 
 /* Nobody asks for rows of @side any more. */
@@ -217,6 +218,9 @@ static bool end_run(struct join_op *j, const struct step_time *t)
         *rows_mark(&side->rows, j->ids[i]) = j->matches[which[i]];
     for (uint32_t i = 0; j->node->ttl_us > 0 && i < n; i++)
         *rows_time(&side->rows, j->ids[i]) = t->clock_us;
+    for (uint32_t i = 0; side->plain && i < n; i++)
+        side->plain =
+            chains[i]->count == 0 && j->states[which[i]] == table_state(&j->table, j->ids[i]);
     chain_push_all(&side->rows, chains, j->ids, n);
     return true;
 }
@@ -255,6 +259,10 @@ static enum op_progress join_take(struct op *op, uint32_t port, struct batch *ba
         return OP_READY;
     }
     op->counters.in += batch->live;
+    if (join_plain(j, batch, port, t, &p)) {
+        count(j);
+        return p;
+    }
     j->batch = batch;
     j->port = port;
     j->live = batch->live;
@@ -388,6 +396,8 @@ static bool join_restore(struct op *op, struct snapshot_reader *from)
             const bool ok = chain_restore(&j->side[side].rows, &chain, from);
 
             ((struct join_state *)table_state(&j->table, id))->chain[side] = chain;
+            j->side[side].plain =
+                j->side[side].plain && (chain.count == 0 || (chain.count == 1 && chain.head == id));
             if (!ok)
                 return false;
         }
@@ -430,6 +440,7 @@ static void join_close(struct op *op)
     emit_close(&j->out);
     ports_close(&j->ports);
     rest_close(j);
+    unique_close(&j->unique);
     table_close(&j->table);
     for (uint32_t side = 0; side < 2; side++) {
         rows_close(&j->side[side].rows);
@@ -472,6 +483,7 @@ static bool open_side(struct join_op *j, uint32_t side)
         s->kept[node->kept[side][k]] = (int32_t)k;
     s->marks = join_pads(node->type, side) || (!j->pairs && side == 0);
     s->may_end = node->ends[side];
+    s->plain = true;
     extra = (s->marks ? ROWS_MARK : 0u) | (node->ttl_us > 0 ? ROWS_TIME : 0u);
     if (!rows_open(&s->rows, j->op.heap, schema, node->kept[side], node->kept_count[side], extra) ||
         !key_layout_open(&s->layout, j->op.heap, schema, node->keys[side], node->key_count) ||
