@@ -110,14 +110,11 @@ struct match_sum_state {
     };
 };
 
-/* begun: the loops, a bit for each nesting, of which a round has begun and taken no row yet. */
-struct match_way {
-    uint64_t begun;
-    uint32_t pc;
-};
-struct match_visit {
-    uint64_t begun;
-    uint32_t next; /* of the same place, + 1 */
+/* What is reached from a place without a row: places that take one or wait for the end, in the order of preference, then, if so,
+ * the end of the pattern. */
+struct match_closure {
+    uint32_t *places, count;
+    bool accepts;
 };
 
 /* What tells threads at a place of the pattern apart: words behind struct match_thread that conditions still to come read. */
@@ -210,10 +207,9 @@ struct match_op {
     char *list; /* threads being made */
     uint32_t list_count, list_room;
     char *scratch_thread;
-    /* ways from one place that take no row: those to follow, and where they have been */
-    struct match_way *stack;
-    struct match_visit *visits;
-    uint32_t *stamps, stamp, *visit_at, visit_count, visit_room, stack_room;
+    struct match_closure *closures,
+        at_first; /* per place behind a row, and from 0; before the first row */
+    bool *at_end; /* per $: the pattern ends there */
     uint32_t *begun, turn, *first_at,
         *next_at;       /* threads of the list by place, if begun in this turn: + 1 */
     bool waits_for_end; /* the pattern has a $ */
@@ -312,6 +308,10 @@ bool match_meets(struct match_op *m, struct match_partition *p, const struct mat
 /* Notes in the thread that the row is taken as @v. */
 void match_take(const struct match_op *m, struct match_partition *p, struct match_thread *t,
                 uint32_t v, uint32_t row);
+
+/* ---- match_closure.c ---- */
+bool match_closures_open(struct match_op *m);
+void match_closures_close(struct match_op *m);
 
 /* ---- match_threads.c ---- */
 bool match_threads_open(struct match_op *m);  /* before match_eval_open() */

@@ -145,98 +145,14 @@ static void accept(struct match_op *m, struct match_partition *p, const struct m
     m->cut = true; /* whatever is less preferred */
 }
 
-/* Has the way been here with the same rounds begun? Notes that it has. */
-static bool been_here(struct match_op *m, uint32_t pc, uint64_t begun)
-{
-    uint32_t i = m->stamps[pc] == m->stamp ? m->visit_at[pc] : 0;
-
-    for (uint32_t k = i; k != 0; k = m->visits[k - 1].next)
-        if (m->visits[k - 1].begun == begun)
-            return true;
-    if (m->visit_count == m->visit_room) {
-        const uint32_t room = m->visit_room == 0 ? 64 : m->visit_room * 2;
-        struct match_visit *visits =
-            heap_grow(m->op.heap, m->visits, m->visit_room * sizeof *visits, room * sizeof *visits);
-
-        if (visits == NULL) {
-            m->failed = true;
-            return true;
-        }
-        m->visits = visits;
-        m->visit_room = room;
-    }
-    m->visits[m->visit_count] = (struct match_visit){begun, i};
-    m->stamps[pc] = m->stamp;
-    m->visit_at[pc] = ++m->visit_count;
-    return false;
-}
-
-static void go_on(struct match_op *m, uint32_t *depth, uint32_t pc, uint64_t begun)
-{
-    if (*depth == m->stack_room) {
-        const uint32_t room = m->stack_room == 0 ? 64 : m->stack_room * 2;
-        struct match_way *stack =
-            heap_grow(m->op.heap, m->stack, m->stack_room * sizeof *stack, room * sizeof *stack);
-
-        if (stack == NULL) {
-            m->failed = true;
-            return;
-        }
-        m->stack = stack;
-        m->stack_room = room;
-    }
-    m->stack[(*depth)++] = (struct match_way){begun, pc};
-}
-
-static void go_split(struct match_op *m, uint32_t *depth, const struct match_code *c,
-                     uint64_t begun)
-{
-    const uint64_t round = c->loop > 0 ? begun | 1ull << (c->loop - 1) : begun;
-
-    go_on(m, depth, c->y, c->loop > 0 && c->y == c->body ? round : begun);
-    go_on(m, depth, c->x, c->loop > 0 && c->x == c->body ? round : begun);
-}
-
-/* All ways from @pc on that take no row, in the order of preference, to the list. @ended: behind the last row. */
+/* All ways from a place on that take no row, to the list. */
 static void follow(struct match_op *m, struct match_partition *p, const struct match_thread *t,
-                   uint32_t pc, bool ended)
+                   const struct match_closure *c)
 {
-    const struct match_code *code = m->node->pattern.code;
-    uint32_t depth = 0;
-
-    m->stamp++;
-    m->visit_count = 0;
-    go_on(m, &depth, pc, 0);
-    while (depth > 0 && !m->cut && !m->failed) {
-        const struct match_way way = m->stack[--depth];
-        const struct match_code *c = &code[way.pc];
-
-        if (been_here(m, way.pc, way.begun))
-            continue;
-        switch (c->op) {
-        case MATCH_CHAR:
-            if (!ended)
-                list_add(m, p, t, way.pc);
-            break;
-        case MATCH_END:
-            if (ended)
-                go_on(m, &depth, way.pc + 1, way.begun);
-            else
-                list_add(m, p, t, way.pc);
-            break;
-        case MATCH_START:
-            if (p->number + p->start + t->length == 0)
-                go_on(m, &depth, way.pc + 1, way.begun);
-            break;
-        case MATCH_CHECK:
-            if ((way.begun >> (c->x - 1) & 1) == 0)
-                go_on(m, &depth, way.pc + 1, way.begun);
-            break;
-        case MATCH_SPLIT: go_split(m, &depth, c, way.begun); break;
-        case MATCH_JUMP: go_on(m, &depth, c->x, way.begun); break;
-        case MATCH_ACCEPT: accept(m, p, t); break;
-        }
-    }
+    for (uint32_t i = 0; i < c->count && !m->failed; i++)
+        list_add(m, p, t, c->places[i]);
+    if (c->accepts && !m->failed)
+        accept(m, p, t);
 }
 
 /* The list becomes the partition's threads. */
@@ -297,7 +213,7 @@ bool match_begin(struct match_op *m, struct match_partition *p)
     p->has_best = false;
     p->best = p->best_length = 0;
     list_begin(m);
-    follow(m, p, t, 0, false);
+    follow(m, p, t, p->number + p->start == 0 ? &m->at_first : &m->closures[0]);
     return list_end(m, p);
 }
 
@@ -314,7 +230,7 @@ static bool take_row(struct match_op *m, struct match_partition *p, const struct
     }
     made->length++;
     match_take(m, p, made, code->x, p->next);
-    follow(m, p, made, t->pc + 1, false);
+    follow(m, p, made, &m->closures[t->pc + 1]);
     match_step_drop(m, made->step);
     return !m->failed;
 }
@@ -347,8 +263,8 @@ bool match_end(struct match_op *m, struct match_partition *p)
     for (uint32_t i = 0; i < count; i++) {
         const struct match_thread *t = match_thread_at(m, threads, i);
 
-        if (!m->cut && !m->failed && m->node->pattern.code[t->pc].op == MATCH_END)
-            follow(m, p, t, t->pc + 1, true);
+        if (!m->cut && m->at_end[t->pc])
+            accept(m, p, t);
         match_step_drop(m, t->step);
     }
     p->thread_count = 0;
@@ -558,12 +474,10 @@ bool match_threads_ready(struct match_op *m)
     const uint32_t count = m->node->pattern.count;
 
     m->scratch_thread = heap_zalloc(heap, m->thread_bytes);
-    m->stamps = heap_zalloc(heap, count * sizeof *m->stamps);
-    m->visit_at = heap_zalloc(heap, count * sizeof *m->visit_at);
     m->begun = heap_zalloc(heap, count * sizeof *m->begun);
     m->first_at = heap_zalloc(heap, count * sizeof *m->first_at);
-    return m->scratch_thread != NULL && m->stamps != NULL && m->visit_at != NULL &&
-           m->begun != NULL && m->first_at != NULL && live_open(m);
+    return m->scratch_thread != NULL && m->begun != NULL && m->first_at != NULL && live_open(m) &&
+           match_closures_open(m);
 }
 
 void match_threads_close(struct match_op *m)
@@ -582,10 +496,7 @@ void match_threads_close(struct match_op *m)
     heap_free(heap, m->trackers, items * sizeof *m->trackers);
     heap_free(heap, m->item_tracker, items * sizeof(uint32_t));
     heap_free(heap, m->scratch_thread, m->thread_bytes);
-    heap_free(heap, m->stamps, count * sizeof *m->stamps);
-    heap_free(heap, m->visit_at, count * sizeof *m->visit_at);
-    heap_free(heap, m->visits, m->visit_room * sizeof *m->visits);
-    heap_free(heap, m->stack, m->stack_room * sizeof *m->stack);
+    match_closures_close(m);
     heap_free(heap, m->begun, count * sizeof *m->begun);
     heap_free(heap, m->first_at, count * sizeof *m->first_at);
     heap_free(heap, m->list, m->list_room * (size_t)m->thread_bytes);
