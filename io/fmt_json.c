@@ -12,18 +12,18 @@ static const char *const write_options[] = {"json.timestamp-format.standard",
                                             "json.encode.ignore-null-fields",
                                             "json.encode.time-fraction-digits", NULL};
 
-static int times_option(const struct options *options, bool *iso, struct mill_error *error)
+static int times_option(const struct options *options, const char *key, bool *iso,
+                        struct mill_error *error)
 {
-    const struct option *o = option_get(options, "json.timestamp-format.standard");
+    const struct option *o = option_get(options, key);
 
     *iso = o != NULL && strcmp(o->value, "ISO-8601") == 0;
     if (o == NULL || *iso || strcmp(o->value, "SQL") == 0)
         return MILL_OK;
     return mill_fail(error, MILL_E_OPTION, o->line, o->column,
-                     "'json.timestamp-format.standard' is '%s', need 'SQL' (2024-01-31 "
-                     "23:59:59.999) or "
+                     "'%s' is '%s', need 'SQL' (2024-01-31 23:59:59.999) or "
                      "'ISO-8601' (2024-01-31T23:59:59.999)",
-                     o->value);
+                     key, o->value);
 }
 
 static int map_options(const struct options *options, struct mill_error *error)
@@ -44,7 +44,8 @@ int json_read_options(const struct options *options, struct json_options *out,
                       struct mill_error *error)
 {
     if (map_options(options, error) != MILL_OK ||
-        times_option(options, &out->iso_times, error) != MILL_OK ||
+        times_option(options, "json.timestamp-format.standard", &out->iso_times, error) !=
+            MILL_OK ||
         option_bool(options, "json.ignore-parse-errors", false, &out->ignore_errors, error) !=
             MILL_OK ||
         option_bool(options, "json.fail-on-missing-field", false, &out->fail_on_missing, error) !=
@@ -58,6 +59,20 @@ int json_read_options(const struct options *options, struct json_options *out,
     return MILL_OK;
 }
 
+static const char *const debezium_options[] = {"debezium-json.schema-include",
+                                               "debezium-json.ignore-parse-errors",
+                                               "debezium-json.timestamp-format.standard", NULL};
+
+static int debezium_read_options(const struct options *options, struct json_options *out,
+                                 struct mill_error *error)
+{
+    if (times_option(options, debezium_options[2], &out->iso_times, error) != MILL_OK ||
+        option_bool(options, debezium_options[1], false, &out->ignore_errors, error) != MILL_OK ||
+        option_bool(options, debezium_options[0], false, &out->schema_included, error) != MILL_OK)
+        return error->code;
+    return MILL_OK;
+}
+
 int json_write_options(const struct options *options, struct json_options *out,
                        struct mill_error *error)
 {
@@ -65,7 +80,8 @@ int json_write_options(const struct options *options, struct json_options *out,
     const struct option *digits = option_get(options, "json.encode.time-fraction-digits");
 
     if (map_options(options, error) != MILL_OK ||
-        times_option(options, &out->iso_times, error) != MILL_OK ||
+        times_option(options, "json.timestamp-format.standard", &out->iso_times, error) !=
+            MILL_OK ||
         option_bool(options, "json.encode.decimal-as-plain-number", false, &out->plain_decimals,
                     error) != MILL_OK ||
         option_bool(options, "json.encode.ignore-null-fields", false, &out->ignore_nulls, error) !=
@@ -356,12 +372,25 @@ static void fill_missing(struct json_reader *r, struct json_object *o, uint32_t 
 static const char *read_object(struct json_reader *r, struct json_object *o, const char *p,
                                uint32_t row);
 
+/* The row before or after a change, into the row that it goes to. */
+static const char *read_image(struct json_reader *r, struct json_member *m, const char *p)
+{
+    uint32_t *row = &r->image_rows[m->index];
+
+    if (r->image_next != IMAGE_SKIP)
+        *row = r->image_next++;
+    return *row != IMAGE_SKIP && *row < r->out->capacity ? read_object(r, m->object, p, *row)
+                                                         : json_skip(r, p);
+}
+
 /* A ROW's value. */
 static const char *read_row(struct json_reader *r, struct json_member *m, const char *p,
                             uint32_t row)
 {
     const char *end;
 
+    if (*p == '{' && m->image)
+        return read_image(r, m, p);
     if (*p == '{')
         return read_object(r, m->object, p, row);
     if (json_is_null(p)) {
@@ -645,6 +674,142 @@ static int decode_line(struct json_reader *r, uint32_t row, struct mill_error *e
     return -code;
 }
 
+/* ---- changes ---- */
+
+/* Reads the line with its images going to these rows. False: it is no change, or no memory. */
+static bool read_images(struct json_reader *r, uint32_t next, uint32_t before, uint32_t after)
+{
+    const char *p;
+
+    r->image_next = next;
+    r->image_rows[0] = before;
+    r->image_rows[1] = after;
+    r->op = view_of("", 0);
+    r->change_columns[2].validity = NULL;
+    p = read_line(r, 0);
+    r->at = p != NULL ? p : r->at;
+    return p != NULL && r->conflict == NULL &&
+           (!r->high || r->kernels->utf8_valid(r->line, (size_t)(line_end(r, p) - r->line)));
+}
+
+/* What the change needs: bit 0 the row before, bit 1 the row after; 0: there is no such op. */
+static unsigned images_of(const struct json_reader *r)
+{
+    const char op = r->op.length == 1 ? *mill_view_data(&r->op) : 0;
+
+    return op == 'c' || op == 'r' ? 2 : op == 'd' ? 1 : op == 'u' ? 3 : 0;
+}
+
+static bool refuse_change(struct json_reader *r, const char *reason)
+{
+    r->reason = reason;
+    r->at = r->line;
+    return false;
+}
+
+static void forget_images(struct json_reader *r, uint32_t row)
+{
+    for (uint32_t i = row; i < row + 2 && i < r->out->capacity; i++)
+        forget_row(r->change->members[0].object, i);
+}
+
+/* The images where they belong, one reading for each that has no room beside the other: rows of the batch that are filled. 0: bad */
+static uint32_t place_images(struct json_reader *r, uint32_t row, unsigned needs)
+{
+    const bool two = needs == 3, room = row + 1 < r->out->capacity;
+    const uint32_t after = two && room ? row + 1 : row;
+    bool ok = true;
+
+    forget_images(r, row);
+    if (two && !room) { /* both must be sound before one is given */
+        ok = read_images(r, IMAGE_SKIP, IMAGE_SKIP, row);
+        if (!ok || r->half)
+            return ok;
+        forget_images(r, row);
+        r->half = true;
+    }
+    ok = read_images(r, IMAGE_SKIP, (needs & 1) != 0 ? row : IMAGE_SKIP,
+                     (needs & 2) != 0 && !r->half ? after : IMAGE_SKIP);
+    r->half = r->half && ok;
+    return !ok ? 0 : two && room ? 2 : 1;
+}
+
+/* Whether the images that an op needs stand in the line; they have been read, or counted. */
+static bool has_images(struct json_reader *r, unsigned needs)
+{
+    if (needs == 0)
+        return refuse_change(r, "\"op\" is none of c, r, u and d");
+    if ((needs & 1) != 0 && r->image_rows[0] == IMAGE_SKIP)
+        return refuse_change(r,
+                             "\"before\" is missing: a table of PostgreSQL needs REPLICA IDENTITY "
+                             "FULL");
+    if ((needs & 2) != 0 && r->image_rows[1] == IMAGE_SKIP)
+        return refuse_change(r, "\"after\" is missing");
+    return true;
+}
+
+/* One line's change into rows from @row on: how many; 0: a bad one; <0: -code. */
+static int decode_change(struct json_reader *r, uint32_t row, struct mill_error *error)
+{
+    const bool second = r->half;
+    bool ok = read_images(r, row, IMAGE_SKIP, IMAGE_SKIP);
+    unsigned needs = ok ? images_of(r) : 0;
+    uint32_t count = needs == 3 ? 2 : 1;
+    const char *end;
+    int code;
+
+    ok = ok && has_images(r, needs);
+    if (ok && (second || row + count > r->out->capacity ||
+               r->image_rows[0] != ((needs & 1) != 0 ? row : IMAGE_SKIP) ||
+               r->image_rows[1] != (needs == 3   ? row + 1
+                                    : needs == 2 ? row
+                                                 : IMAGE_SKIP))) {
+        count = second
+                    ? (uint32_t)(forget_images(r, row), read_images(r, IMAGE_SKIP, IMAGE_SKIP, row))
+                    : place_images(r, row, needs);
+        ok = count > 0;
+    }
+    if (r->no_memory)
+        return -mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory to decode JSON");
+    end = line_end(r, r->at);
+    if (!ok) {
+        forget_images(r, row);
+        r->half = false;
+        code = report(r, end, error);
+        r->next += end - r->line + 1;
+        r->row++;
+        return -code;
+    }
+    r->out->row_kinds[row] = (int8_t)(needs == 2   ? ROW_INSERT
+                                      : needs == 1 ? ROW_DELETE
+                                      : second     ? ROW_UPDATE_AFTER
+                                                   : ROW_UPDATE_BEFORE);
+    if (count == 2)
+        r->out->row_kinds[row + 1] = ROW_UPDATE_AFTER;
+    if (r->half && !second)
+        return 1; /* the row after comes with the next batch */
+    r->half = false;
+    r->next += end - r->line + 1;
+    r->row++;
+    return (int)count;
+}
+
+/* Columns of the batch being filled, and those that hold nothing. */
+static bool own_change(struct json_reader *r)
+{
+    struct json_object *o = r->change;
+
+    if (!own_columns(r, o->members[0].object, r->out->columns, false) || !batch_own_kinds(r->out))
+        return false;
+    memset(r->change_columns, 0, sizeof r->change_columns);
+    r->change_columns[2].values = &r->op;
+    for (uint32_t i = 0; i < 3; i++)
+        o->members[i].column = &r->change_columns[i];
+    o->members[2].values = &r->op;
+    r->root->members[0].column = &r->change_columns[r->root != o ? 3 : 0];
+    return true;
+}
+
 static bool blank_line(struct json_reader *r)
 {
     const char *p = r->next;
@@ -663,7 +828,8 @@ static int json_decode(struct format_decoder *decoder, struct batch *out, struct
     uint32_t n = 0;
 
     r->out = out;
-    r->no_memory = !own_columns(r, r->root, out->columns, false);
+    r->no_memory =
+        r->change != NULL ? !own_change(r) : !own_columns(r, r->root, out->columns, false);
     while (!r->no_memory && r->next < r->end && n < out->capacity) {
         int code;
 
@@ -674,7 +840,7 @@ static int json_decode(struct format_decoder *decoder, struct batch *out, struct
             r->no_memory = true;
             break;
         }
-        code = decode_line(r, n, error);
+        code = r->change != NULL ? decode_change(r, n, error) : decode_line(r, n, error);
         if (code < 0)
             return code;
         n += (uint32_t)code;
@@ -682,7 +848,8 @@ static int json_decode(struct format_decoder *decoder, struct batch *out, struct
     if (r->next > r->end) /* the last line had no '\n' */
         r->next = r->end;
     out->rows = out->live = n;
-    if (r->no_memory || !spread_nulls(r, r->root, NULL))
+    if (r->no_memory ||
+        !spread_nulls(r, r->change != NULL ? r->change->members[0].object : r->root, NULL))
         return -mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory to decode JSON");
     return r->next < r->end;
 }
@@ -702,6 +869,7 @@ static void json_begin(struct format_decoder *decoder, const struct format_piece
     r->safe = newline != NULL ? newline + 1 : piece->bytes;
     r->seen_at = NULL;
     r->row = 0;
+    r->half = false;
     r->base = NULL;
     r->indexed = 0;
     r->limit = r->safe;
@@ -716,21 +884,36 @@ struct json_format {
     struct json_options options;
 };
 
-static int json_open(const struct source_config *config, struct format **out,
-                     struct mill_error *error)
+static int open_format(const struct source_config *config, const struct format_vtable *vtable,
+                       struct format **out, struct mill_error *error)
 {
     struct json_format *f = heap_zalloc(config->heap, sizeof *f);
     int code = MILL_OK;
 
     if (f == NULL)
         return mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory for a source");
-    f->format.vtable = &format_json;
+    f->format.vtable = vtable;
     f->config = *config;
     *out = &f->format;
     for (uint32_t i = 0; code == MILL_OK && i < config->schema->field_count; i++)
         code = json_check_type(&config->schema->fields[i].type, config->schema->fields[i].name,
                                config->options, error);
-    return code != MILL_OK ? code : json_read_options(config->options, &f->options, error);
+    if (code != MILL_OK)
+        return code;
+    return vtable == &format_json ? json_read_options(config->options, &f->options, error)
+                                  : debezium_read_options(config->options, &f->options, error);
+}
+
+static int json_open(const struct source_config *config, struct format **out,
+                     struct mill_error *error)
+{
+    return open_format(config, &format_json, out, error);
+}
+
+static int debezium_open(const struct source_config *config, struct format **out,
+                         struct mill_error *error)
+{
+    return open_format(config, &format_debezium, out, error);
 }
 
 static void json_close(struct format *format)
@@ -762,6 +945,41 @@ static void json_decoder_free(struct format_decoder *decoder)
     heap_free(r->heap, r, sizeof *r);
 }
 
+/* {"before": row, "after": row, "op": "u"}, in "payload" where the schema stands beside it, around the table's object. */
+static bool change_new(struct json_reader *r)
+{
+    struct mill_field *fields = arena_array(&r->arena, struct mill_field, 4);
+    struct json_object *change, *outer;
+
+    if (fields == NULL)
+        return false;
+    for (uint32_t i = 0; i < 4; i++)
+        fields[i] =
+            (struct mill_field){(const char *const[]){"before", "after", "op", "payload"}[i],
+                                type_string()};
+    change = object_new(&r->arena, fields, 3, NULL);
+    if (change == NULL)
+        return false;
+    for (uint32_t i = 0; i < 3; i++)
+        want_member(change, &change->members[i], true);
+    for (uint32_t i = 0; i < 2; i++) {
+        change->members[i].object = r->root;
+        change->members[i].way = WAY_ROW;
+        change->members[i].image = true;
+    }
+    r->change = r->root = change;
+    if (!r->options.schema_included)
+        return true;
+    outer = object_new(&r->arena, fields + 3, 1, NULL);
+    if (outer == NULL)
+        return false;
+    want_member(outer, &outer->members[0], true);
+    outer->members[0].object = change;
+    outer->members[0].way = WAY_ROW;
+    r->root = outer;
+    return true;
+}
+
 static struct format_decoder *json_decoder_new(const struct format *format, struct heap *heap)
 {
     const struct json_format *f = (const struct json_format *)format;
@@ -777,11 +995,12 @@ static struct format_decoder *json_decoder_new(const struct format *format, stru
     r->bad = f->config.bad;
     r->options = f->options;
     r->root = object_new(&r->arena, r->schema->fields, r->schema->field_count, NULL);
-    if (r->root == NULL) {
+    if (r->root != NULL)
+        want_columns(r->root, &f->config);
+    if (r->root == NULL || (f->format.vtable == &format_debezium && !change_new(r))) {
         json_decoder_free(&r->decoder);
         return NULL;
     }
-    want_columns(r->root, &f->config);
     return &r->decoder;
 }
 
@@ -799,3 +1018,14 @@ const struct format_vtable format_json = {.name = "json",
                                           .writer_open = json_writer_open,
                                           .writer_close = json_writer_close,
                                           .write = json_write};
+
+const struct format_vtable format_debezium = {.name = "debezium-json",
+                                              .extension = "json",
+                                              .read_options = debezium_options,
+                                              .open = debezium_open,
+                                              .close = json_close,
+                                              .cut = json_cut,
+                                              .decoder_new = json_decoder_new,
+                                              .decoder_free = json_decoder_free,
+                                              .begin = json_begin,
+                                              .decode = json_decode};

@@ -109,7 +109,8 @@ struct format_vtable {
     void (*finish)(struct format_writer *writer, struct text_buffer *to); /* or NULL */
 };
 
-extern const struct format_vtable format_pcap, format_csv, format_json, format_columnar;
+extern const struct format_vtable format_pcap, format_csv, format_json, format_debezium,
+    format_columnar;
 
 /* The format of the table's option 'format', or @fallback's (NULL: the option is needed). NULL: @error says why. */
 const struct format_vtable *format_find(const struct options *options, const char *fallback,

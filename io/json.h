@@ -21,8 +21,11 @@
 #define JSON_KEY_WORDS 4u    /* keys up to 32 bytes, quotes and colon too, are compared by words */
 #define JSON_LEARNED_MAX 32u /* unknown members remembered per object */
 
+#define IMAGE_SKIP UINT32_MAX
+
 struct json_options {
     bool ignore_errors, fail_on_missing, iso_times;
+    bool schema_included; /* debezium-json: the change stands in "payload" */
     bool plain_decimals, ignore_nulls, fixed_fractions; /* writing */
 };
 
@@ -48,6 +51,7 @@ struct json_member {
     enum json_way way;
     uint32_t index;
     bool wanted;
+    bool image;              /* of a change: index 0 the row before it, 1 the row after it */
     const char *name, *path; /* path: bid.price */
     uint32_t name_length;
     const struct mill_type *type;
@@ -86,6 +90,15 @@ struct json_reader {
     const char *seen_at;    /* format_line() */
     uint64_t seen_line;
     uint32_t row; /* lines of the piece so far, bad ones too, blank ones not */
+
+    /* debezium-json: the object that holds before, after and op; root, or what root's payload is. NULL: plain JSON */
+    struct json_object *change;
+    struct column change_columns[4]; /* of before, after, op; payload */
+    struct mill_view op;
+    uint32_t image_rows[2]; /* where the images go; IMAGE_SKIP: nowhere */
+    uint32_t
+        image_next; /* images go to rows from here on as they come; IMAGE_SKIP: to image_rows */
+    bool half;      /* the row before of the line at next has been given, the row after has not */
 
     /* the bit maps: @indexed bytes from base on, and where what may be indexed ends */
     const char *base, *limit;

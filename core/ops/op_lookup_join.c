@@ -323,9 +323,28 @@ static enum op_progress lookup_rows_ended(struct op *op, const struct step_time 
     return ports_rows_ended(&((struct lookup_op *)op)->ports, t);
 }
 
+/* Nobody looks anything up any more. */
+static void forget(struct lookup_op *j)
+{
+    for (uint32_t id = 0; id < j->table.groups; id++)
+        chain_open(table_state(&j->table, id));
+    j->op.counters.consumed += store_of(j)->rows;
+    rows_reset(store_of(j));
+    count_rows(j);
+}
+
+static enum op_progress end_step(struct lookup_op *j, enum op_progress p, const struct step_time *t)
+{
+    if (p == OP_READY && t->last && j->ports.phase == PORTS_ENDING)
+        forget(j);
+    return p;
+}
+
 static enum op_progress lookup_end_step(struct op *op, const struct step_time *t)
 {
-    return ports_end(&((struct lookup_op *)op)->ports, t);
+    struct lookup_op *j = (struct lookup_op *)op;
+
+    return end_step(j, ports_end(&j->ports, t), t);
 }
 
 static enum op_progress lookup_resume(struct op *op, const struct step_time *t)
@@ -333,7 +352,7 @@ static enum op_progress lookup_resume(struct op *op, const struct step_time *t)
     struct lookup_op *j = (struct lookup_op *)op;
     const enum op_progress p = join_rows(j, t);
 
-    return p == OP_READY ? ports_resume(&j->ports, t) : p;
+    return p == OP_READY ? end_step(j, ports_resume(&j->ports, t), t) : p;
 }
 
 /* ---- life ---- */

@@ -16,6 +16,8 @@
 #include "core/ops/versions.h"
 #include "core/plan/physical.h"
 
+#include <math.h>
+
 #define CHUNK_ROWS 1024u
 #define TURN_BATCHES 4u
 #define SWEEP_KEYS 256u /* per step, and an eighth of all */
@@ -70,11 +72,23 @@ static enum op_progress no_memory(struct temporal_op *j)
 
 /* ---- keys ---- */
 
+/* NULL or NaN. */
+static bool is_nothing(const struct temporal_op *j, uint32_t side, const struct batch *in,
+                       uint32_t column, uint32_t row)
+{
+    const struct column *c = &in->columns[column];
+    const enum phys phys = type_phys(&j->node->inputs[side]->schema.fields[column].type);
+    const uint32_t r = c->constant ? 0 : row;
+
+    return !column_valid(c, row) || (phys == PHYS_F64 && isnan(((const double *)c->values)[r])) ||
+           (phys == PHYS_F32 && isnan(((const float *)c->values)[r]));
+}
+
 static bool equals_nothing(const struct temporal_op *j, uint32_t side, const struct batch *in,
                            uint32_t row)
 {
     for (uint32_t k = 0; k < j->join->key_count; k++)
-        if (!j->join->null_safe[k] && !column_valid(&in->columns[j->join->keys[side][k]], row))
+        if (!j->join->null_safe[k] && is_nothing(j, side, in, j->join->keys[side][k], row))
             return true;
     return false;
 }
@@ -467,7 +481,10 @@ static enum op_progress temporal_turn(struct temporal_op *j, const struct step_t
     if (!j->released)
         return OP_BUSY;
     j->ending = j->released = false;
-    versions_sweep(&j->versions, SWEEP_KEYS + j->versions.table.groups / 8, t->w_after);
+    if (t->last)
+        versions_forget(&j->versions);
+    else
+        versions_sweep(&j->versions, SWEEP_KEYS + j->versions.table.groups / 8, t->w_after);
     count_versions(j);
     return emit_flush(&j->emit, t);
 }

@@ -188,6 +188,19 @@ void versions_sweep(struct versions *v, uint32_t groups, int64_t w)
     }
 }
 
+void versions_forget(struct versions *v)
+{
+    for (uint32_t id = 0; id < v->table.groups; id++) {
+        struct version_list *list = versions_list(v, id);
+
+        heap_free(v->heap, list->all, list->room * sizeof *list->all);
+        *list = (struct version_list){.count = 0};
+    }
+    rows_reset(&v->rows);
+    v->gone += v->held;
+    v->held = 0;
+}
+
 /* ---- life ---- */
 
 void versions_snapshot(const struct versions *v, struct snapshot_writer *to)

@@ -59,6 +59,9 @@ void versions_drop(struct versions *v, struct version_list *list, int64_t w);
 /* The same for the next @groups keys, round about. */
 void versions_sweep(struct versions *v, uint32_t groups, int64_t w);
 
+/* All of them, at the end of the input. */
+void versions_forget(struct versions *v);
+
 void versions_snapshot(const struct versions *v, struct snapshot_writer *to);
 bool versions_restore(struct versions *v, struct snapshot_reader *from);
 bool versions_valid(const struct versions *v);
