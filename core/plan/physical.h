@@ -50,6 +50,7 @@ struct node_traits {
     const char *name;
     bool fires;         /* results that the watermark or the end releases */
     bool keeps_rows;    /* in = consumed + filtered + late + dead + held */
+    bool keys_results;  /* results of rows are made by core/ops/emit.h */
     bool takes_updates; /* rows with kinds may reach it; others are refused at planning */
     bool by_ports;      /* several inputs: takes a step's rows port by port (core/ops/ports.h) */
     bool
@@ -147,16 +148,28 @@ struct aggregate_node {
     bool late_output;
 };
 
+#define STAGE_LEVELS_MAX 8u
+
+/* A way of rows through a stage, from an exchange that brings them to one that takes them on: what the one may still send is
+ * known from how far the other has come. */
+struct stage_path {
+    uint32_t from;   /* id of the exchange that brings them */
+    uint32_t origin; /* added to their origins on the way */
+    /* Operators on the way that put the origin of a result in front of its key (core/ops/emit.h), the last one first: what has
+     * been added to origins up to there. */
+    uint32_t levels[STAGE_LEVELS_MAX], level_count;
+    uint64_t
+        waits_on; /* in steps of these sources they wait until the stage's rows have ended: an earlier port has some too */
+};
+
 struct exchange_node {
     const uint32_t *keys; /* input columns; none: all to to_shard */
     uint32_t key_count;
-    uint32_t level; /* 0 = first exchange; own rings and pools per level */
-    bool merge;     /* consumer cares about order */
-    bool sink;      /* gather to one shard */
-    /* What the receiving stage may still make of rows of this exchange: those that pass at once keep their positions; those
-     * that wait for an earlier port of an operator leave with origins from waits_origin on. */
-    bool passes, waits;
-    uint32_t waits_origin;
+    uint32_t level;                 /* 0 = first exchange; own rings and pools per level */
+    bool merge;                     /* consumer cares about order */
+    bool sink;                      /* gather to one shard */
+    const struct stage_path *paths; /* of rows to it through its stage */
+    uint32_t path_count;
 };
 
 struct sink_node {

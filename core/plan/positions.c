@@ -21,32 +21,56 @@ static void set_origins(struct planner *p, struct phys_node *node)
     node->port_origins = first;
 }
 
-static void wait_from(struct exchange_node *exchange, uint32_t origin)
+struct paths {
+    struct planner *planner;
+    struct stage_path *items;
+    uint32_t count, room;
+};
+
+static void add_path(struct paths *paths, const struct stage_path *path)
 {
-    exchange->waits_origin = exchange->waits ? min_u32(exchange->waits_origin, origin) : origin;
-    exchange->waits = true;
+    if (paths->count == paths->room) {
+        const uint32_t room = max_u32(4, paths->room * 2);
+        struct stage_path *items = arena_array(paths->planner->arena, struct stage_path, room);
+
+        if (paths->count > 0)
+            memcpy(items, paths->items, paths->count * sizeof *items);
+        paths->items = items;
+        paths->room = room;
+    }
+    paths->items[paths->count] = *path;
+    for (uint32_t i = 0; i < path->level_count; i++)
+        paths->items[paths->count].levels[i] = path->origin - path->levels[i];
+    paths->count++;
 }
 
-/* Follows the rows of @exchange, which leave @from, to the end of the stage. */
-static void follow(const struct planner *p, struct exchange_node *exchange,
-                   const struct phys_node *from, bool waited, uint32_t origin)
+/* The ways on which rows come to @node from the exchanges of its stage; @path is what lies behind it. */
+static void find_paths(struct paths *paths, const struct phys_node *node, struct stage_path path)
 {
-    for (uint32_t i = from->id + 1; i < p->count; i++) {
-        const struct phys_node *node = p->nodes[i];
+    uint64_t earlier = 0;
 
-        for (uint32_t k = 0; k < node->input_count; k++) {
-            const bool later = k > 0 && node->port_origins != NULL;
+    for (uint32_t i = 0; i < node->input_count; i++) {
+        const struct phys_node *input = node->inputs[i];
+        struct stage_path way = path;
 
-            if (node->inputs[k] != from)
-                continue;
-            if (later)
-                wait_from(exchange, origin + node->port_origins[k]);
-            if (node->kind != NODE_EXCHANGE && node->kind != NODE_SINK)
-                follow(p, exchange, node, waited || later,
-                       origin + (node->port_origins != NULL ? node->port_origins[k] : 0));
-            else if (!waited && !later)
-                exchange->passes = true;
+        if (node_traits[node->kind].keys_results || node->keys_rows) {
+            if (way.level_count == STAGE_LEVELS_MAX)
+                plan_fail(paths->planner, (struct ast_at){node->line, node->column},
+                          MILL_E_UNSUPPORTED,
+                          "more than %u operators behind each other on the same keys",
+                          STAGE_LEVELS_MAX);
+            way.levels[way.level_count++] = way.origin; /* added behind it; see add_path() */
         }
+        if (node->port_origins != NULL) {
+            way.origin += node->port_origins[i];
+            way.waits_on |= earlier;
+            earlier |= input->sources;
+        }
+        way.from = input->id;
+        if (input->kind == NODE_EXCHANGE)
+            add_path(paths, &way);
+        else
+            find_paths(paths, input, way);
     }
 }
 
@@ -58,11 +82,18 @@ void plan_positions(struct planner *p)
         set_origins(p, p->nodes[i]);
         in_time_order = in_time_order || node_traits[p->nodes[i]->kind].in_time_order;
     }
+    for (uint32_t i = 0; i < p->count; i++)
+        p->nodes[i]->keys_rows =
+            p->nodes[i]->kind == NODE_UNION && p->nodes[i]->input_count > 1 && in_time_order;
     for (uint32_t i = 0; i < p->count; i++) {
         struct phys_node *node = p->nodes[i];
 
-        node->keys_rows = node->kind == NODE_UNION && node->input_count > 1 && in_time_order;
-        if (node->kind == NODE_EXCHANGE)
-            follow(p, &node->exchange, node, false, 0);
+        if (node->kind == NODE_EXCHANGE) {
+            struct paths paths = {.planner = p};
+
+            find_paths(&paths, node, (struct stage_path){0});
+            node->exchange.paths = paths.items;
+            node->exchange.path_count = paths.count;
+        }
     }
 }

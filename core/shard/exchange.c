@@ -25,6 +25,7 @@ struct exchange {
         begin[SHARDS_MAX + 1]; /* rows of receiver q: rows[begin[q] + next[q] .. begin[q + 1]) */
     uint32_t next[SHARDS_MAX];
     struct batch *open[SHARDS_MAX];
+    uint64_t told_key[SHARDS_MAX];    /* key_mark() of its key */
     struct position told[SHARDS_MAX]; /* last marker; class_ 255: none this step */
     uint64_t step;
     uint32_t lend_rows; /* batches of so many live rows are lent instead of copied */
@@ -270,6 +271,17 @@ static bool scatter_to(struct exchange *x, uint32_t q, bool *failed)
 
 /* ---- positions for receivers that hear nothing else ---- */
 
+/* Tells keys apart, but for a few in 2^64. */
+static uint64_t key_mark(const struct mill_view *key)
+{
+    const unsigned char *bytes = (const unsigned char *)mill_view_data(key);
+    uint64_t h = key->length;
+
+    for (uint32_t i = 0; i < key->length; i++)
+        h = (h ^ bytes[i]) * 0x100000001b3ull + 0x9e3779b97f4a7c15ull;
+    return h;
+}
+
 static void tell(struct exchange *x, uint32_t q, const struct position *position)
 {
     struct edge_out *out = &x->shard->out[x->edge];
@@ -277,10 +289,8 @@ static void tell(struct exchange *x, uint32_t q, const struct position *position
 
     if (x->open[q] != NULL || !ring_empty_to_producer(&out->rings[q]))
         return;
-    /* Keys are not remembered: one that is not empty is always news. */
-    if ((position->class_ == CLASS_ROWS || position->key.length == 0) &&
-        x->told[q].class_ == position->class_ && x->told[q].origin == position->origin &&
-        x->told[q].place == position->place)
+    if (x->told[q].class_ == position->class_ && x->told[q].origin == position->origin &&
+        x->told[q].place == position->place && x->told_key[q] == key_mark(&position->key))
         return;
     marker = pool_take(out->markers);
     if (marker == NULL)
@@ -291,7 +301,7 @@ static void tell(struct exchange *x, uint32_t q, const struct position *position
     marker->class_ = position->class_;
     marker->origin = position->origin;
     marker->place_base = position->place;
-    if (position->class_ == CLASS_FIRED) {
+    if (position->class_ == CLASS_FIRED || position->key.length > 0) {
         marker->order_keys = arena_alloc(&marker->bytes, sizeof *marker->order_keys);
         if (marker->order_keys != NULL)
             *marker->order_keys =
@@ -308,8 +318,7 @@ static void tell(struct exchange *x, uint32_t q, const struct position *position
     x->shard->probes[PROBE_TOLD]++;
     x->told[q] = *position;
     x->told[q].key = view_of("", 0);
-    if (position->class_ == CLASS_FIRED && position->key.length > 0)
-        x->told[q].class_ = 254; /* keys are not remembered: the ring was empty, tell again */
+    x->told_key[q] = key_mark(&position->key);
 }
 
 static void tell_reached(struct exchange *x)

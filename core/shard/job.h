@@ -85,6 +85,8 @@ struct edge_out {
     struct pool *pool, *markers;
 };
 
+#define POSITION_KEY_MAX 192u /* longer keys of rows are not told of */
+
 /* Position in a step: class, origin, then place (rows) or key (firings). */
 struct position {
     uint8_t class_;
@@ -138,7 +140,9 @@ struct stage {
     uint32_t edge_in_count, next_edge;
     bool silent;       /* all its edges go to other shards: it never has a row */
     bool pushing_rows; /* OPEN: the last batch handed on was CLASS_ROWS, from this place on */
-    uint32_t pushing_at;
+    uint32_t pushing_at, pushing_origin, pushing_edge;
+    char pushing_key[POSITION_KEY_MAX]; /* of that row */
+    uint32_t pushing_key_bytes;         /* UINT32_MAX: too long to be told */
 };
 
 struct front {

@@ -68,7 +68,8 @@ static bool keep_bound(struct shard *shard, struct edge_in *in, const struct bat
     }
     if (key->length > 0)
         memcpy(in->key_bytes, mill_view_data(key), key->length);
-    in->bound.place = 0;
+    if (marker->class_ == CLASS_FIRED)
+        in->bound.place = 0;
     in->bound.key = view_of(in->key_bytes, key->length);
     return true;
 }
@@ -151,60 +152,138 @@ static bool goes_elsewhere(const struct shard *shard, uint32_t edge)
     return to != UINT32_MAX && to != shard->index;
 }
 
-/* Lowers @least to what the stage may still make of an edge that has come to @p. Rows that wait for those of an earlier port
- * have the origins of theirs, whatever their place, until the stage's rows have ended. */
-static void lower(struct position *least, const struct exchange_node *exchange,
-                  const struct position *p)
-{
-    const struct position waits = {.class_ = CLASS_ROWS, .origin = exchange->waits_origin};
-    const struct position last = {.class_ = CLASS_ROWS, .origin = UINT32_MAX, .place = UINT32_MAX};
+/* A position of a row with room for its key. */
+struct bound {
+    struct position at;
+    char key[POSITION_KEY_MAX];
+};
 
-    if (exchange->waits && position_compare(&waits, least) < 0)
-        *least = waits;
-    if (!exchange->passes || p == NULL)
+static void lower(struct bound *least, const struct position *p)
+{
+    if (position_compare(p, &least->at) >= 0)
         return;
-    /* behind all rows: those are passed, firings of this stage are still to come */
-    if (p->class_ != CLASS_ROWS)
-        p = &last;
-    if (position_compare(p, least) < 0)
-        *least = *p;
+    least->at = *p;
+    if (p->key.length == 0)
+        return;
+    memcpy(least->key, mill_view_data(&p->key), p->key.length);
+    least->at.key = view_of(least->key, p->key.length);
 }
 
-/* The least position any sender of any edge of the stage may still send, told to the stage's own receivers. */
-static void stage_passed(struct shard *shard, struct stage *stage, const struct step_entry *entry)
+/* Lowers @least to what may still come on @path from an edge whose rows have come to @p. False: its key is too long to be told. */
+static bool lower_on(struct bound *least, const struct stage_path *path, const struct position *p)
+{
+    /* behind all rows: those are passed, firings of this stage are still to come */
+    struct position at = {.class_ = CLASS_ROWS, .origin = UINT32_MAX, .place = UINT32_MAX};
+    char key[POSITION_KEY_MAX];
+    uint32_t n = 0;
+
+    if (p->class_ == CLASS_ROWS) {
+        if (p->key.length + 4 * path->level_count > sizeof key)
+            return false;
+        for (uint32_t i = 0; i < path->level_count; i++, n += 4) {
+            const uint32_t origin = __builtin_bswap32(p->origin + path->levels[i]);
+
+            memcpy(key + n, &origin, 4);
+        }
+        if (p->key.length > 0)
+            memcpy(key + n, mill_view_data(&p->key), p->key.length);
+        at = (struct position){.class_ = CLASS_ROWS,
+                               .origin = p->origin + path->origin,
+                               .place = p->place,
+                               .key = view_of(key, n + p->key.length)};
+    }
+    lower(least, &at);
+    return true;
+}
+
+/* As far as one edge has come. False: not known. */
+static bool edge_reached(struct shard *shard, struct stage *stage, uint32_t edge,
+                         const struct step_entry *entry, const struct stage_path *path,
+                         struct bound *least)
 {
     const struct job *job = shard->job;
-    struct position least = {.class_ = 255};
 
-    for (uint32_t i = 0; i < stage->edge_in_count; i++)
-        for (uint32_t j = 0; j < job->shard_count; j++) {
-            const struct edge_in *in = edge_in(shard, stage->edges_in[i], j);
-            const struct exchange_node *exchange = &job->edges[stage->edges_in[i]].node->exchange;
-            struct position p;
+    if (stage->blocked && stage->pushing_rows && stage->pushing_edge == edge &&
+        (stage->pushing_key_bytes == UINT32_MAX ||
+         !lower_on(least, path,
+                   &(struct position){.class_ = CLASS_ROWS,
+                                      .origin = stage->pushing_origin,
+                                      .place = stage->pushing_at,
+                                      .key =
+                                          view_of(stage->pushing_key, stage->pushing_key_bytes)})))
+        return false;
+    for (uint32_t j = 0; j < job->shard_count; j++) {
+        const struct edge_in *in = edge_in(shard, edge, j);
+        struct position p;
 
-            if (goes_elsewhere(shard, stage->edges_in[i]))
-                continue;
-            lower(&least, exchange, NULL);
-            if (in->step == entry->step && in->ended)
-                continue;
-            if (job->edges[stage->edges_in[i]].from_stage == 0 && entry->cutter != j)
-                continue;
-            if (in->step != entry->step || !sender_reached(in, &p))
-                return;
-            lower(&least, exchange, &p);
-        }
-    if (least.class_ != CLASS_ROWS)
-        return;
-    tell_all(shard, stage, &least, entry->step);
+        if (in->step == entry->step && in->ended)
+            continue;
+        if (job->edges[edge].from_stage == 0 && entry->cutter != j)
+            continue;
+        if (in->step != entry->step || !sender_reached(in, &p) || !lower_on(least, path, &p))
+            return false;
+    }
+    return true;
 }
 
-/* What an operator of several inputs keeps until the step ends is of operators before it. */
+/* The least position of a row that @exchange may still get while the stage's rows have not ended. False: not known. */
+static bool rows_reached(struct shard *shard, struct stage *stage, const struct step_entry *entry,
+                         const struct exchange_node *exchange, struct bound *least)
+{
+    least->at = (struct position){.class_ = 255};
+    for (uint32_t i = 0; i < exchange->path_count; i++) {
+        const struct stage_path *path = &exchange->paths[i];
+        const uint32_t edge = (uint32_t)shard->job->edge_of_node[path->from];
+
+        if (goes_elsewhere(shard, edge))
+            continue;
+        /* what waits has the origins of its port, whatever its place */
+        if (entry->split != NO_SPLIT && (path->waits_on >> entry->source & 1) != 0)
+            lower(least, &(struct position){.class_ = CLASS_ROWS, .origin = path->origin});
+        else if (!edge_reached(shard, stage, edge, entry, path, least))
+            return false;
+    }
+    return least->at.class_ == CLASS_ROWS;
+}
+
+/* Rows that waited for an earlier port are being handed on. */
+static bool waiting_reached(const struct exchange_node *exchange, struct bound *least)
+{
+    least->at = (struct position){.class_ = CLASS_ROWS, .origin = UINT32_MAX, .place = UINT32_MAX};
+    for (uint32_t i = 0; i < exchange->path_count; i++)
+        if (exchange->paths[i].waits_on != 0)
+            lower(least,
+                  &(struct position){.class_ = CLASS_ROWS, .origin = exchange->paths[i].origin});
+    return true;
+}
+
+/* Tells each exchange's receivers how far the rows to it have come; @flush: what is partly filled goes, even where that is
+ * not known. */
+static void stage_passed(struct shard *shard, struct stage *stage, const struct step_entry *entry,
+                         bool flush)
+{
+    for (uint32_t i = 0; i < stage->op_count; i++) {
+        const struct phys_node *node = shard->job->plan->nodes[stage->ops[i]->id];
+        struct bound least;
+        bool known;
+
+        if (node->kind != NODE_EXCHANGE)
+            continue;
+        known = stage->phase == STAGE_ENDING
+                    ? waiting_reached(&node->exchange, &least)
+                    : rows_reached(shard, stage, entry, &node->exchange, &least);
+        if (known || flush)
+            exchange_passed(stage->ops[i], known ? &least.at : NULL, entry->step);
+    }
+}
+
+/* What a UNION ALL keeps until the step ends is of operators before it; others of several inputs make their results anew. */
 static bool keeps_results(const struct shard *shard, const struct stage *stage)
 {
     for (uint32_t i = 0; i < stage->op_count; i++) {
         const struct phys_node *node = shard->job->plan->nodes[stage->ops[i]->id];
 
-        if (node->input_count > 1 && node_traits[node->kind].by_ports)
+        if (node->input_count > 1 && node->kind == NODE_UNION)
             return true;
     }
     return false;
@@ -214,12 +293,11 @@ void stage_reached(struct shard *shard, struct stage *stage, const struct step_e
 {
     if (stage->silent && stage->phase != STAGE_IDLE) {
         tell_all(shard, stage, &(struct position){.class_ = CLASS_FIRED + 1}, entry->step);
-    } else if (stage->phase == STAGE_OPEN && !stage->blocked) {
-        stage_passed(shard, stage, entry);
-    } else if (stage->phase == STAGE_OPEN && stage->pushing_rows) {
-        tell_all(shard, stage, &(struct position){.place = stage->pushing_at}, entry->step);
-    } else if (stage->phase == STAGE_ENDING && stage->end_op > stage->op_count &&
-               !keeps_results(shard, stage)) {
+    } else if (stage->phase == STAGE_OPEN) {
+        stage_passed(shard, stage, entry, stage->blocked);
+    } else if (stage->phase == STAGE_ENDING && stage->end_op <= stage->op_count) {
+        stage_passed(shard, stage, entry, true);
+    } else if (stage->phase == STAGE_ENDING && !keeps_results(shard, stage)) {
         const struct position firing = {.class_ = CLASS_FIRED,
                                         .origin =
                                             stage->ops[stage->end_op - 1 - stage->op_count]->id};
@@ -246,6 +324,18 @@ void front_reached(struct shard *shard)
 
 /* ---- handing on ---- */
 
+static void keep_pushing_key(struct stage *stage, const struct batch *batch)
+{
+    const struct mill_view *key =
+        batch->order_keys != NULL ? &batch->order_keys[batch_row(batch, 0)] : NULL;
+
+    stage->pushing_key_bytes = key != NULL ? key->length : 0;
+    if (stage->pushing_key_bytes > POSITION_KEY_MAX)
+        stage->pushing_key_bytes = UINT32_MAX;
+    else if (key != NULL && key->length > 0)
+        memcpy(stage->pushing_key, mill_view_data(key), key->length);
+}
+
 static enum edge_state hand_on(struct shard *shard, uint32_t edge, struct batch *batch)
 {
     struct op *op = shard->ops[shard->job->edges[edge].node->id];
@@ -253,8 +343,12 @@ static enum edge_state hand_on(struct shard *shard, uint32_t edge, struct batch 
     struct stage *stage = &shard->stages[shard->job->edges[edge].to_stage];
 
     stage->pushing_rows = batch->class_ == CLASS_ROWS && batch->live > 0;
-    if (stage->pushing_rows)
+    if (stage->pushing_rows) {
         stage->pushing_at = batch_place(batch, batch_row(batch, 0));
+        stage->pushing_origin = batch->origin;
+        keep_pushing_key(stage, batch);
+        stage->pushing_edge = edge;
+    }
 
     exchange_number(op, batch);
     switch (to->vtable->push(to, op->links[0].port, batch, exchange_time(op))) {
@@ -297,7 +391,7 @@ static enum edge_state receive_from_cutter(struct shard *shard, struct stage *st
     /* Again on every look, not only when it is news: what could not be told when the ring onward was full must be told
      * when it has run empty, or the receiver there waits for ever. */
     if (sender_look(shard, edge, entry->cutter, entry) || (in->head == NULL && in->has_bound))
-        stage_passed(shard, stage, entry);
+        stage_passed(shard, stage, entry, false);
     if (shard->error.code != MILL_OK)
         return EDGE_FAILED;
     if (in->head != NULL)
@@ -306,6 +400,19 @@ static enum edge_state receive_from_cutter(struct shard *shard, struct stage *st
 }
 
 /* ---- merging ---- */
+
+/* Whether a sender that has passed what lies before @bound may still send something before @head. Not if @bound is the place of
+ * the very row that made @head, which only one shard has. */
+static bool may_come_before(const struct position *bound, const struct position *head)
+{
+    const uint32_t n = bound->key.length;
+
+    if (position_compare(bound, head) >= 0)
+        return false;
+    return bound->class_ != CLASS_ROWS || head->class_ != CLASS_ROWS ||
+           bound->origin != head->origin || bound->place != head->place || n > head->key.length ||
+           memcmp(mill_view_data(&bound->key), mill_view_data(&head->key), n) != 0;
+}
 
 /* The sender with the smallest head, and in @other the smallest position that another one may still bring. Returns -1
  * if there is no head; *blocked: somebody might still bring a smaller one. */
@@ -337,7 +444,7 @@ static int32_t least_head(struct shard *shard, uint32_t edge, struct position *b
 
         if (in->head != NULL || in->ended)
             continue;
-        if (!in->has_bound || position_compare(&in->bound, best) < 0)
+        if (!in->has_bound || may_come_before(&in->bound, best))
             *blocked = true;
         else if (position_compare(&in->bound, other) < 0)
             *other = in->bound;
@@ -450,7 +557,7 @@ static enum edge_state receive_merged(struct shard *shard, struct stage *stage, 
             told || (edge_in(shard, edge, s)->head == NULL && edge_in(shard, edge, s)->has_bound);
     }
     if (told)
-        stage_passed(shard, stage, entry);
+        stage_passed(shard, stage, entry, false);
     if (shard->error.code != MILL_OK)
         return EDGE_FAILED;
     j = least_head(shard, edge, &best, &other, &blocked);
