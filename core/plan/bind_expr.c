@@ -61,16 +61,22 @@ static int find_column(const struct relation *r, const char *table, const char *
 static _Noreturn void unknown_column(struct planner *p, const struct relation *r,
                                      const struct ast_name *name)
 {
-    const char *names[1024];
+    const char *names[1024] = {NULL}, *table = NULL;
     uint32_t n = 0;
     const char *near;
 
-    for (; n < r->count && n < COUNT_OF(names); n++)
-        names[n] = r->columns[n].name;
+    for (uint32_t i = 0; i < r->count && name->count == 2 && table == NULL; i++)
+        if (r->columns[i].table != NULL && strcasecmp(r->columns[i].table, name->parts[0]) == 0)
+            table = r->columns[i].table; /* another table's column is no help */
+    for (uint32_t i = 0; i < r->count && n < COUNT_OF(names); i++)
+        if (table == NULL ||
+            (r->columns[i].table != NULL && strcasecmp(r->columns[i].table, table) == 0))
+            names[n++] = r->columns[i].name;
     near = nearest_name(name->parts[name->count - 1], names, n);
-    plan_fail(p, name->at, MILL_E_NAME, "there is no column %s%s%s%s%s%s",
+    plan_fail(p, name->at, MILL_E_NAME, "there is no column %s%s%s%s%s%s%s%s",
               name->count > 1 ? name->parts[0] : "", name->count > 1 ? "." : "",
               name->parts[name->count - 1], near != NULL ? "; did you mean " : "",
+              near != NULL && table != NULL ? table : "", near != NULL && table != NULL ? "." : "",
               near != NULL ? near : "", near != NULL ? "?" : "");
 }
 

@@ -324,7 +324,7 @@ static struct ast_table *parse_joined(struct parser *p)
             expect(p, ")");
             join->using_columns = columns.items;
             join->using_count = columns.count;
-        } else if (kind != JOIN_CROSS && kind != JOIN_INNER) {
+        } else if (kind != JOIN_CROSS) {
             fail_expected(p, "ON and the condition of the join");
         }
         left = join;
