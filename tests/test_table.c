@@ -347,6 +347,94 @@ Test(table, grows_to_a_million_groups)
     opkit_close(&kit);
 }
 
+/* Shapes of narrow keys: spread, in a row, in a row with the extremes among them, in clusters far apart, a row below zero. */
+static int64_t shaped_key(struct opkit *kit, uint32_t shape, uint32_t i)
+{
+    const uint64_t random = (uint64_t)opkit_random(kit) << 32 ^ opkit_random(kit);
+
+    switch (shape) {
+    case 0: return (int64_t)random;
+    case 1: return 1000 + (int64_t)(i * 7919u % 60000);
+    case 2: return i == 77 ? INT64_MAX : i == 99 ? INT64_MIN : (int64_t)(i * 7919u % 60000);
+    case 3: return (int64_t)(random % 5 << 61) + (int64_t)(random >> 8 & 0x3fff);
+    default: return -(int64_t)(random % 40000);
+    }
+}
+
+static int ascending(const void *a, const void *b)
+{
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* The groups of so many rows, one of them NULL, in the order of their keys. */
+static void check_sorted(uint32_t shape, uint32_t rows)
+{
+    const uint32_t column = C_BIG;
+    int64_t *expected = malloc(rows * sizeof *expected);
+    uint32_t n = 0, *order = malloc(rows * sizeof *order);
+    struct opkit kit;
+    struct key_layout layout;
+    struct key_batch keys;
+    struct table table;
+    struct sorter sorter = {0};
+    int64_t budget = 1ll << 40;
+
+    opkit_open(&kit, 1, BATCH_ROWS_MAX);
+    cr_assert(key_layout_open(&layout, &kit.heap, &schema, &column, 1));
+    cr_assert(key_batch_open(&keys, &kit.heap));
+    table_open(&table, &kit.heap, &layout, 8, 5);
+    for (uint32_t first = 0; first < rows; first += BATCH_ROWS_MAX) {
+        struct batch *b = batch_new(&kit.heap, BATCH_ROWS_MAX, COLUMNS);
+        void *states[BATCH_ROWS_MAX];
+
+        batch_own_columns(b, &schema);
+        b->rows = b->live = min_u32(BATCH_ROWS_MAX, rows - first);
+        for (uint32_t i = 0; i < b->rows; i++)
+            expected[first + i] = ((int64_t *)b->columns[C_BIG].values)[i] =
+                shaped_key(&kit, shape, first + i);
+        if (first == 0) {
+            cr_assert(column_own_validity(b, &b->columns[C_BIG]));
+            column_set_null(&b->columns[C_BIG], 0);
+            expected[0] = expected[1];
+        }
+        cr_assert(keys_prepare(&layout, b, NULL, b->live, &keys));
+        cr_assert(table_lookup(&table, &keys, NULL, b->live, states));
+        batch_release(b);
+    }
+    cr_assert(table_valid(&table));
+    qsort(expected, rows, sizeof *expected, ascending);
+    for (uint32_t i = 0; i < rows; i++)
+        if (i == 0 || expected[i] != expected[n - 1])
+            expected[n++] = expected[i];
+    cr_assert_eq(table.groups, n + 1, "shape %u, %u rows", shape, rows);
+    sort_in_turns(&kit, &table, order);
+    cr_assert(sorter_open(&sorter, &table) && sorter_turn(&sorter, &budget));
+    cr_assert_eq(order[0], table.null_group);
+    for (uint32_t i = 0; i < n; i++) {
+        cr_assert_eq(table.group_words[order[1 + i]], expected[i], "shape %u, %u rows: %u", shape,
+                     rows, i);
+        cr_assert_eq(sorter.order[1 + i], order[1 + i]);
+        cr_assert(sorter_has_words(&sorter) && sorter_word(&sorter, 1 + i) == expected[i]);
+    }
+    sorter_close(&sorter);
+    table_close(&table);
+    key_batch_close(&keys);
+    key_layout_close(&layout);
+    opkit_close(&kit);
+    free(order);
+    free(expected);
+}
+
+Test(table, sorts_narrow_keys_of_any_shape)
+{
+    fill_fields();
+    for (uint32_t shape = 0; shape < 5; shape++)
+        for (uint32_t rows = 2; rows < 200000; rows *= 7)
+            check_sorted(shape, rows);
+}
+
 /* Every limit between nothing and enough: false where it does not suffice, nothing lost. */
 Test(table, says_no_at_any_memory_limit)
 {

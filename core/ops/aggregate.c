@@ -772,8 +772,8 @@ bool agg_values(struct agg_set *set, const void *state, struct batch *batch, str
 }
 
 /* The common aggregates of 64 bits, in tight loops; false in *done: not one of them. */
-static bool put_words(struct agg_set *set, uint32_t i, void *const *states, uint32_t count,
-                      struct batch *batch, struct column *out, bool *done)
+static bool put_words(struct agg_set *set, uint32_t i, void *const *states, uint32_t first,
+                      uint32_t end, struct batch *batch, struct column *out, bool *done)
 {
     const struct agg_slot *slot = &set->slots[i];
     const bool bounds = slot->acc == ACC_MIN64 || slot->acc == ACC_MAX64;
@@ -782,7 +782,7 @@ static bool put_words(struct agg_set *set, uint32_t i, void *const *states, uint
 
     *done = slot->acc == ACC_COUNT || (bounds && (real || slot->phys == PHYS_I64)) ||
             (slot->acc == ACC_FSUM && real);
-    for (uint32_t k = 0; *done && k < count; k++) {
+    for (uint32_t k = first; *done && k < end; k++) {
         const int64_t *at = (const int64_t *)((const char *)states[k] + slot->at);
         double value;
 
@@ -804,15 +804,15 @@ static bool put_words(struct agg_set *set, uint32_t i, void *const *states, uint
     return true;
 }
 
-bool agg_values_of(struct agg_set *set, void *const *states, uint32_t count, struct batch *batch,
-                   struct column *out)
+bool agg_values_of(struct agg_set *set, void *const *states, uint32_t first, uint32_t end,
+                   struct batch *batch, struct column *out)
 {
     for (uint32_t i = 0; i < set->count; i++) {
         bool done;
 
-        if (!put_words(set, i, states, count, batch, &out[i], &done))
+        if (!put_words(set, i, states, first, end, batch, &out[i], &done))
             return false;
-        for (uint32_t k = 0; !done && k < count; k++)
+        for (uint32_t k = first; !done && k < end; k++)
             if (!put_slot(set, i, states[k], batch, &out[i], k))
                 return false;
     }

@@ -83,9 +83,9 @@ bool agg_merge_packed(struct agg_set *set, void *into, const char *bytes, uint32
 /* Writes the result of each aggregate into row @row of @out[0 .. count) (owned columns with validity). */
 bool agg_values(struct agg_set *set, const void *state, struct batch *batch, struct column *out,
                 uint32_t row);
-/* The same for rows 0 .. count-1 and the states states[0 .. count). */
-bool agg_values_of(struct agg_set *set, void *const *states, uint32_t count, struct batch *batch,
-                   struct column *out);
+/* The same for rows @first .. @end-1 and the states states[first .. end). */
+bool agg_values_of(struct agg_set *set, void *const *states, uint32_t first, uint32_t end,
+                   struct batch *batch, struct column *out);
 /* ---- sliding states: sums of slices that are added and taken away again (agg_slide.c) ---- */
 
 bool agg_can_slide(const struct agg_set *set);

@@ -107,10 +107,12 @@ static bool fill(struct group_op *g, struct batch *out, uint32_t count)
     for (uint32_t a = 0; a < node->agg_count; a++)
         if (!column_own(out, &columns[a], &node->aggs[a].result_type))
             return false;
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count; i++) {
         g->states[i] = table_prefetch(&g->table, g->sorter.order[g->next + i]);
+        table_prefetch_key(&g->table, g->sorter.order[g->next + i]);
+    }
 
-    if (!agg_values_of(g->set, g->states, count, out, columns))
+    if (!agg_values_of(g->set, g->states, 0, count, out, columns))
         return false;
     for (uint32_t i = 0; i < count; i++) {
         const uint32_t id = g->sorter.order[g->next + i];

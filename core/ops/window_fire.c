@@ -2,6 +2,7 @@
 #include "core/ops/window_op.h"
 
 #define BATCH_COST 1024 /* a batch of a few groups costs as much as that many */
+#define FETCH_ROWS 64u  /* groups whose states are fetched at once */
 
 enum op_progress window_no_memory(struct window_op *w)
 {
@@ -22,11 +23,15 @@ struct slice *window_slice(struct window_op *w, struct slice_list *list, int64_t
 {
     struct slice *slice = slices_find(list, class_, start);
     int64_t all = INT64_MAX;
+    uint32_t hint = w->groups_hint;
 
     if (slice != NULL && slice->in && w->firing.phase == FIRE_NONE)
         slide_take_out(w, slice, &all);
     if (slice != NULL)
         return slice;
+    /* before the first has fired; an array by key would not come about in a table with buckets */
+    if (hint == 0 && w->slices.count == 1 && w->slices.items[0]->table.index == NULL)
+        hint = w->slices.items[0]->table.groups;
     if (w->spare_count > 0) {
         slice = w->spares[--w->spare_count];
         slice_reuse(w->set, slice, class_, start,
@@ -41,8 +46,8 @@ struct slice *window_slice(struct window_op *w, struct slice_list *list, int64_t
     }
     if (list == &w->slices && start < w->slide.stop)
         w->slide.gaps = true;
-    if (list == &w->slices && w->groups_hint > 1024)
-        table_reserve(&slice->table, w->groups_hint); /* only a hint: grows as needed without */
+    if (list == &w->slices && hint > 1024)
+        table_reserve(&slice->table, hint); /* only a hint: grows as needed without */
     return slice;
 }
 
@@ -302,11 +307,24 @@ static bool apply_sides(struct window_op *w, int64_t *budget)
 
 /* ---- results ---- */
 
+/* The sorter has the keys at hand, but for NULL, which stands in front of all. */
+static bool sorter_gives_keys(const struct window_op *w)
+{
+    return w->firing.order == w->sorter.order && sorter_has_words(&w->sorter) &&
+           w->sorter.table->layout->phys == PHYS_I64;
+}
+
 static bool put_keys(struct window_op *w, struct batch *out, uint32_t column, uint32_t key,
                      uint32_t count)
 {
     const struct firing *f = &w->firing;
+    int64_t *values = out->columns[column].values;
 
+    if (sorter_gives_keys(w) && f->next >= w->sorter.before) {
+        for (uint32_t i = 0; i < count; i++)
+            values[i] = sorter_word(&w->sorter, f->next + i);
+        return true;
+    }
     return table_key_values(f->table, f->order + f->next, count, key, out, &out->columns[column]);
 }
 
@@ -348,10 +366,22 @@ static bool put_column(struct window_op *w, struct batch *out, uint32_t c, uint3
     }
 }
 
+static void fetch_states(struct window_op *w, uint32_t first, uint32_t end)
+{
+    const struct firing *f = &w->firing;
+    const uint32_t *order = f->order + f->next;
+    const bool words = !sorter_gives_keys(w) || w->op.context->shard_count > 1;
+
+    for (uint32_t i = first; i < end; i++)
+        w->states[i] = table_prefetch(f->table, order[i]);
+    for (uint32_t i = first; words && i < end; i++)
+        table_prefetch_key(f->table, order[i]);
+}
+
+/* The states of the next rows are fetched while the values of some are written. */
 static bool put_aggregates(struct window_op *w, struct batch *out, uint32_t count)
 {
     const struct aggregate_node *node = w->node;
-    const struct firing *f = &w->firing;
     struct column *columns = arena_array(&out->bytes, struct column, max_u32(node->agg_count, 1));
 
     if (columns == NULL)
@@ -359,11 +389,14 @@ static bool put_aggregates(struct window_op *w, struct batch *out, uint32_t coun
     for (uint32_t a = 0; a < node->agg_count; a++)
         if (!column_own(out, &columns[a], &node->aggs[a].result_type))
             return false;
-    for (uint32_t i = 0; i < count; i++)
-        w->states[i] = table_prefetch(f->table, f->order[f->next + i]);
+    fetch_states(w, 0, min_u32(FETCH_ROWS, count));
+    for (uint32_t first = 0; first < count; first += FETCH_ROWS) {
+        const uint32_t end = min_u32(first + FETCH_ROWS, count);
 
-    if (!agg_values_of(w->set, w->states, count, out, columns))
-        return false;
+        fetch_states(w, end, min_u32(end + FETCH_ROWS, count));
+        if (!agg_values_of(w->set, w->states, first, end, out, columns))
+            return false;
+    }
     for (uint32_t c = 0; c < w->output.field_count; c++)
         if (node->outs[c].kind == OUT_AGG)
             out->columns[c] = columns[node->outs[c].index];

@@ -1,14 +1,30 @@
 /* core/state/sorter.c - radix and merge sort that can stop anywhere. */
 #include "core/state/sorter.h"
 
+#include "kernels/kernels.h"
+
 #define RUN 16u
-#define DIGITS_BYTES (8 * sizeof(uint32_t[256]))
+#define MANY (1u << 14)  /* groups: then digits are longer */
+#define BOUNDS_AT_ONCE 8 /* looked at for the price of one that moves */
 #define ROOM_MIN 64u
 #define MOVES_PER_GROUP 4u
 
+/* Bits of a digit, at most, where @bits are sorted by: in 2 or 3 passes, or in more. */
+static uint32_t digit_bits_max(uint32_t room, uint32_t bits)
+{
+    if (room < MANY)
+        return bits <= 18 ? 9 : 8;
+    return bits <= 36 ? 12 : 11;
+}
+
+static size_t count_bytes(uint32_t room)
+{
+    return sizeof(uint32_t) * (room < MANY ? 8 << 8 : 3 << 12);
+}
+
 static size_t memory_bytes(uint32_t room)
 {
-    return 2 * (size_t)room * sizeof(struct ranked) + DIGITS_BYTES + room * sizeof(uint32_t);
+    return 2 * (size_t)room * sizeof(struct ranked) + count_bytes(room) + room * sizeof(uint32_t);
 }
 
 /* Room for @groups, with something to spare, and not for very many more. */
@@ -32,10 +48,12 @@ bool sorter_open(struct sorter *s, const struct table *table)
     s->table = table;
     s->from = s->memory;
     s->to = s->memory + s->room;
-    s->digits = (void *)(s->memory + 2 * (size_t)s->room);
-    s->order = (uint32_t *)(s->digits + 8);
-    s->phase = SORTER_RANK;
-    s->count = s->before = s->at = s->digit = 0;
+    s->counts = (uint32_t *)(s->memory + 2 * (size_t)s->room);
+    s->order = (uint32_t *)((char *)s->counts + count_bytes(s->room));
+    s->phase = table->layout->narrow ? SORTER_BOUNDS : SORTER_RANK;
+    s->count = s->before = s->at = 0;
+    s->least = INT64_MAX;
+    s->greatest = INT64_MIN;
     s->whole = false;
     s->moves = 0;
     if (table->groups <= 1) { /* of no key columns, perhaps */
@@ -43,7 +61,6 @@ bool sorter_open(struct sorter *s, const struct table *table)
         s->phase = SORTER_DONE;
         return true;
     }
-    memset(s->digits, 0, DIGITS_BYTES);
     if (table->null_group != TABLE_NO_GROUP)
         s->order[s->before++] = table->null_group;
     return true;
@@ -75,36 +92,91 @@ static uint32_t stop_at(const struct sorter *s, uint32_t end, const int64_t *bud
 
 /* ---- by rank ---- */
 
-/* All keys have the same byte there. */
-static bool digit_agrees(const struct sorter *s, uint32_t digit)
+/* By which bits the keys are sorted, in which digits: those behind the first in which they differ that tell 16 times as
+ * many random keys apart as there are, or all. */
+static void choose_digits(struct sorter *s)
 {
-    return s->count > 0 && s->digits[digit][s->from[0].key >> digit * 8 & 255] == s->count;
+    const uint64_t span = (uint64_t)s->greatest - (uint64_t)s->least;
+    const uint32_t top = 64 - (uint32_t)__builtin_clzll(span | 1);
+    const uint32_t apart = 36 - (uint32_t)__builtin_clz(s->table->groups);
+    uint32_t most;
+
+    s->whole = s->whole || top <= apart;
+    s->shift = s->whole ? 0 : top - apart;
+    most = digit_bits_max(s->room, top - s->shift);
+    s->passes = (top - s->shift + most - 1) / most;
+    s->bits = (top - s->shift + s->passes - 1) / s->passes;
+    memset(s->counts, 0, (s->passes << s->bits) * sizeof *s->counts);
 }
 
-/* The first byte that is sorted by: those above it tell 16 times as many random keys apart as there are. */
-static uint32_t first_digit(const struct sorter *s)
+static void widen(struct sorter *s, uint32_t first, uint32_t end)
 {
-    const uint32_t bits = 36 - (uint32_t)__builtin_clz(s->count | 1), bytes = (bits + 7) / 8;
-    uint32_t top = 8;
+    int64_t least, greatest;
 
-    while (top > 0 && digit_agrees(s, top - 1))
-        top--;
-    return s->whole || top < bytes ? 0 : top - bytes;
+    if (first >= end)
+        return;
+    s->table->layout->kernels->bounds_i64(s->table->group_words + first, end - first, &least,
+                                          &greatest);
+    s->least = min_i64(s->least, least);
+    s->greatest = max_i64(s->greatest, greatest);
 }
 
-/* First entry of each byte value, for all bytes. */
-static void sum_digits(struct sorter *s)
+static void find_bounds(struct sorter *s, int64_t *budget)
 {
-    for (uint32_t d = 0; d < 8; d++) {
-        uint32_t sum = 0;
+    const struct table *table = s->table;
+    const uint32_t null = table->null_group;
+    const uint32_t n = (uint32_t)min_i64(table->groups - s->at, *budget * BOUNDS_AT_ONCE);
+    const uint32_t end = s->at + n;
 
-        for (uint32_t v = 0; v < 256; v++) {
-            const uint32_t n = s->digits[d][v];
+    *budget -= (n + BOUNDS_AT_ONCE - 1) / BOUNDS_AT_ONCE;
+    if (null >= s->at && null < end) {
+        widen(s, s->at, null);
+        widen(s, null + 1, end);
+    } else {
+        widen(s, s->at, end);
+    }
+    s->at = end;
+    if (end < table->groups)
+        return;
+    choose_digits(s);
+    s->at = 0;
+    s->phase = SORTER_RANK;
+}
 
-            s->digits[d][v] = sum;
+/* First entry of each digit, for all passes. */
+static void sum_counts(struct sorter *s)
+{
+    for (uint32_t p = 0; p < s->passes; p++) {
+        uint32_t *counts = s->counts + ((size_t)p << s->bits), sum = 0;
+
+        for (uint32_t v = 0; v < 1u << s->bits; v++) {
+            const uint32_t n = counts[v];
+
+            counts[v] = sum;
             sum += n;
         }
     }
+}
+
+static inline __attribute__((always_inline)) void rank_words(struct sorter *s, uint32_t end,
+                                                             uint32_t passes)
+{
+    const int64_t *words = s->table->group_words;
+    const uint32_t null = s->table->null_group, shift = s->shift, bits = s->bits;
+    const uint64_t mask = (1ull << bits) - 1, least = (uint64_t)s->least;
+    struct ranked *r = s->from + s->count;
+    uint32_t *const counts = s->counts;
+
+    for (uint32_t i = s->at; i < end; i++) {
+        const uint64_t key = (uint64_t)words[i] - least;
+
+        if (UNLIKELY(i == null))
+            continue;
+        *r++ = (struct ranked){key, i};
+        for (uint32_t p = 0; p < passes; p++)
+            counts[(p << bits) + (key >> (shift + p * bits) & mask)]++;
+    }
+    s->count = (uint32_t)(r - s->from);
 }
 
 static void rank_groups(struct sorter *s, int64_t *budget)
@@ -114,29 +186,21 @@ static void rank_groups(struct sorter *s, int64_t *budget)
     const bool narrow = table->layout->narrow;
 
     *budget -= end - s->at;
-    for (uint32_t i = s->at; i < end; i++) {
-        struct ranked *r = &s->from[s->count];
-
-        if (i == table->null_group)
-            continue;
-        s->count++;
-        *r = (struct ranked){narrow ? (uint64_t)table->group_words[i] ^ 1ull << 63
-                                    : prefix_of(&table->group_views[i]),
-                             i};
-        for (uint32_t d = 0; narrow && d < 8; d++)
-            s->digits[d][r->key >> d * 8 & 255]++;
-    }
+    if (narrow && s->passes == 2)
+        rank_words(s, end, 2);
+    else if (narrow)
+        rank_words(s, end, s->passes);
+    for (uint32_t i = s->at; !narrow && i < end; i++)
+        s->from[s->count++] = (struct ranked){prefix_of(&table->group_views[i]), i};
     s->at = end;
     if (end < table->groups)
         return;
     s->at = 0;
     s->phase = narrow ? SORTER_RADIX : SORTER_RUNS;
     s->width = RUN;
-    if (narrow) {
-        s->digit = first_digit(s);
-        s->whole = s->digit == 0;
-        sum_digits(s);
-    }
+    s->pass = 0;
+    if (narrow)
+        sum_counts(s);
 }
 
 /* ---- radix ---- */
@@ -150,44 +214,27 @@ static void swap_sides(struct sorter *s)
     s->at = 0;
 }
 
-/* All keys have the same byte there: the next other value starts behind them all. */
-static bool pass_is_idle(const struct sorter *s)
-{
-    const uint32_t v = s->from[0].key >> s->digit * 8 & 255;
-
-    return s->digits[s->digit][v] == 0 && (v == 255 || s->digits[s->digit][v + 1] == s->count);
-}
-
-static void next_digit(struct sorter *s)
-{
-    s->at = 0;
-    if (++s->digit < 8)
-        s->phase = SORTER_RADIX;
-    else
-        s->phase = s->whole ? SORTER_GIVE : SORTER_TIDY;
-}
-
 static void radix_pass(struct sorter *s, int64_t *budget)
 {
-    uint32_t *const at = s->digits[s->digit], shift = s->digit * 8;
-    uint32_t end;
+    uint32_t *const at = s->counts + ((size_t)s->pass << s->bits);
+    const uint32_t shift = s->shift + s->pass * s->bits;
+    const uint64_t mask = (1ull << s->bits) - 1;
+    const uint32_t end = stop_at(s, s->count, budget);
+    const struct ranked *from = s->from;
+    struct ranked *to = s->to;
 
-    if (s->count > 0 && s->at == 0 && pass_is_idle(s)) {
-        next_digit(s);
-        return;
-    }
-    end = stop_at(s, s->count, budget);
     *budget -= end - s->at;
     for (uint32_t i = s->at; i < end; i++)
-        s->to[at[s->from[i].key >> shift & 255]++] = s->from[i];
+        to[at[from[i].key >> shift & mask]++] = from[i];
     s->at = end;
     if (end < s->count)
         return;
     swap_sides(s);
-    next_digit(s);
+    if (++s->pass == s->passes)
+        s->phase = s->whole ? SORTER_GIVE : SORTER_TIDY;
 }
 
-/* Keys that agree in the bytes sorted by stand side by side in any order. */
+/* Keys that agree in the bits sorted by stand side by side in any order. */
 static void tidy(struct sorter *s, int64_t *budget)
 {
     struct ranked *const all = s->from;
@@ -205,7 +252,7 @@ static void tidy(struct sorter *s, int64_t *budget)
             s->whole = true; /* they agree in too much */
             s->phase = SORTER_RANK;
             s->count = s->at = 0;
-            memset(s->digits, 0, DIGITS_BYTES);
+            choose_digits(s);
             return;
         }
     }
@@ -296,6 +343,7 @@ bool sorter_turn(struct sorter *s, int64_t *budget)
 {
     while (s->phase != SORTER_DONE && *budget > 0)
         switch (s->phase) {
+        case SORTER_BOUNDS: find_bounds(s, budget); break;
         case SORTER_RANK: rank_groups(s, budget); break;
         case SORTER_RADIX: radix_pass(s, budget); break;
         case SORTER_TIDY: tidy(s, budget); break;

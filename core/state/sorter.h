@@ -1,8 +1,8 @@
 /* core/state/sorter.h - the groups of a table in ascending key order, sorted in bounded turns.
  *
- * Narrow keys: radix sort, least significant byte first, over the first bytes in which not all keys agree: as many as tell most of that many
- * random keys apart. Insertion puts right what they left; where that moves too much, all bytes are sorted by after all. Wide keys: runs of 16
- * by insertion, then merged in pairs, by the first eight bytes of the encoded key where they differ.
+ * Narrow keys: radix sort, least significant digit first, by the distance from the least key: over its first bits, as many as tell most of that
+ * many random keys apart, in digits of up to 12 bits. Insertion puts right what they left; where that moves too much, all bits are sorted by
+ * after all. Wide keys: runs of 16 by insertion, then merged in pairs, by the first eight bytes of the encoded key where they differ.
  *
  *   a turn moves at most *budget entries and may stop anywhere; the table must not change in between
  *   the memory, 36 bytes a group, stays for the next sort until sorter_close()
@@ -20,6 +20,7 @@ struct ranked {
 };
 
 enum sorter_phase {
+    SORTER_BOUNDS,
     SORTER_RANK,
     SORTER_RADIX,
     SORTER_TIDY,
@@ -37,15 +38,17 @@ struct sorter {
     uint32_t before; /* 1: that NULL */
     uint32_t at;     /* next entry of the phase */
     struct ranked *from, *to;
-    uint32_t digit;          /* radix: byte of the key */
-    bool whole;              /* by all bytes */
-    uint64_t moves;          /* tidy: entries moved so far */
-    uint64_t width;          /* merge: length of the runs */
-    uint32_t left, right;    /* merge: heads of the two runs */
-    uint32_t (*digits)[256]; /* radix: counts, then positions */
+    int64_t least, greatest;      /* narrow: bounds of the keys, NULL left out */
+    uint32_t shift, bits, passes; /* radix: by key >> shift, so many bits in each pass */
+    uint32_t pass;
+    bool whole;           /* by all bits */
+    uint64_t moves;       /* tidy: entries moved so far */
+    uint64_t width;       /* merge: length of the runs */
+    uint32_t left, right; /* merge: heads of the two runs */
+    uint32_t *counts;     /* radix, of each pass: counts, then positions */
     /* kept */
     struct heap *heap;
-    struct ranked *memory; /* two times room, and the digits */
+    struct ranked *memory; /* two times room, and the counts */
     uint32_t room;         /* groups */
 };
 
@@ -55,5 +58,17 @@ bool sorter_open(struct sorter *sorter, const struct table *table);
 bool sorter_turn(struct sorter *sorter, int64_t *budget);
 /* Frees the memory; also in the middle of a sort, or never opened (zeroed). */
 void sorter_close(struct sorter *sorter);
+
+/* After a sort: the sorter knows the keys themselves; they are narrow, and more than one. */
+static inline bool sorter_has_words(const struct sorter *s)
+{
+    return s->count > 0 && s->table->layout->narrow;
+}
+
+/* The key of the @i-th group in order, which is not NULL. */
+static inline int64_t sorter_word(const struct sorter *s, uint32_t i)
+{
+    return (int64_t)(s->from[i - s->before].key + (uint64_t)s->least);
+}
 
 #endif

@@ -9,6 +9,7 @@
 #define PROBE_MAX 64u /* buckets; more means a bad seed: the table is rebuilt with another */
 #define PREFETCH_BYTES (1u << 20) /* tables larger than this are prefetched */
 #define PROBE_ROWS 512u
+#define REBUILD_AHEAD 12u
 #define INDEX_MAX (1u << 16) /* keys in the range of an array by key */
 
 void table_open(struct table *table, struct heap *heap, const struct key_layout *layout,
@@ -98,6 +99,14 @@ static void change_seed(struct table *table)
             key_view_hash_seeded(table->layout, &table->group_views[i], false, table->view_seed);
 }
 
+static inline void prefetch_bucket(const struct table *table, int64_t word)
+{
+    const uint64_t at = bucket_of(table, word) * BUCKET;
+
+    __builtin_prefetch(table->words + at, 1);
+    __builtin_prefetch(table->ids + at, 1);
+}
+
 static bool rebuild(struct table *table, uint64_t buckets)
 {
     int64_t *words;
@@ -116,12 +125,15 @@ again:
     table->ids = ids;
     table->buckets = buckets;
     table->shift = 64 - (uint32_t)__builtin_ctzll(buckets);
-    for (uint32_t i = 0; i < table->groups; i++)
+    for (uint32_t i = 0; i < table->groups; i++) {
+        if (i + REBUILD_AHEAD < table->groups)
+            prefetch_bucket(table, table->group_words[i + REBUILD_AHEAD]);
         if (i != table->null_group && !place_group(table, table->group_words[i], i)) {
             change_seed(table);
             buckets *= 2;
             goto again;
         }
+    }
     return true;
 }
 
@@ -384,6 +396,29 @@ static inline struct mk_buckets buckets_of(const struct table *table)
                                .far = table->buckets * BUCKET * 12 > PREFETCH_BYTES};
 }
 
+/* The id of a narrow key that was not in its first bucket a moment ago: nearly always a new group, for which that has an empty
+ * place. How many places are filled is counted without branches, for nothing foretells it. */
+static inline uint32_t find_or_place(struct table *table, int64_t word)
+{
+    const uint64_t at = bucket_of(table, word) * BUCKET;
+    int64_t *words = table->words + at;
+    uint32_t *ids = table->ids + at, filled = 0, same = 0;
+    const uint32_t id = table->groups;
+
+    for (uint32_t s = 0; s < BUCKET; s++) {
+        filled += ids[s] != 0;
+        same |= (uint32_t)(words[s] == word && ids[s] != 0);
+    }
+    if (UNLIKELY(same != 0 || filled == BUCKET || id == table->capacity ||
+                 id >= table->buckets * BUCKET * 5 / 8))
+        return find_or_add(table, &(struct wanted){.own = word});
+    words[filled] = word;
+    ids[filled] = id + 1;
+    table->group_words[id] = word;
+    table->groups++;
+    return id;
+}
+
 /* Narrow keys, none of them NULL: ids + 1. The first bucket decides nearly always. */
 static bool lookup_narrow(struct table *table, const int64_t *keys, uint32_t count, uint32_t *ids)
 {
@@ -409,7 +444,7 @@ static bool lookup_narrow(struct table *table, const int64_t *keys, uint32_t cou
             continue;
         for (uint32_t i = first; i < first + n; i++)
             if (ids[i] == 0) {
-                const uint32_t id = find_or_add(table, &(struct wanted){.own = keys[i]});
+                const uint32_t id = find_or_place(table, keys[i]);
 
                 if (id == TABLE_NO_GROUP)
                     return false;

@@ -116,14 +116,17 @@ static inline void *table_state(const struct table *table, uint32_t id)
     return table->states + (size_t)id * table->state_bytes;
 }
 
-/* Soon the state and the key of a group are read. */
+/* Soon the state, or the key, of a group is read. */
 static inline void *table_prefetch(const struct table *table, uint32_t id)
 {
     void *state = table_state(table, id);
 
     __builtin_prefetch(state);
-    __builtin_prefetch(&table->group_words[id]);
     return state;
+}
+static inline void table_prefetch_key(const struct table *table, uint32_t id)
+{
+    __builtin_prefetch(&table->group_words[id]);
 }
 
 /* Encoded key of a group: appended to @to (with room for table_key_bytes()); returns the bytes written. */
