@@ -89,7 +89,7 @@ $(LIB): $(OBJ)
 $(SO): $(OBJ)
 	$(Q)$(CXX) $(OPT) -shared -Wl,-soname,libmillstream.so.0 -Wl,--exclude-libs,ALL -o $@ $^ $(LIBS)
 # Queries and peers of millstream bench, and what its reports say of the build.
-$(GEN)/bench_files.c: $(wildcard bench/queries/*.sql) bench/peers/duckdb.py tools/embed.sh
+$(GEN)/bench_files.c: $(wildcard bench/queries/*.sql) bench/peers/duckdb.py bench/results/nexmark_answers.txt tools/embed.sh
 	@mkdir -p $(@D)
 	$(Q)tools/embed.sh $(filter-out %.sh,$^) > $@
 $(GEN)/bench_build.h: FORCE

@@ -84,6 +84,7 @@ static int list(const struct bench *b)
 struct options {
     struct bench bench;
     const char *peer, *compare[2], *from;
+    char queries[2048]; /* --queries: names of workloads, each ended by NUL */
     bool list;
 };
 
@@ -128,9 +129,29 @@ static int take_peer(struct options *o, const char *name)
     return strcmp(name, "duckdb") == 0 ? 0 : usage("--peer is duckdb, not", name);
 }
 
-static const char *const known[] = {"--rows",     "--shards", "--runs",  "--json",
-                                    "--markdown", "--svg",    "--peer",  "--from",
-                                    "--compare",  "--list",   "--quiet", "--no-pin"};
+/* q3,q5: the workloads nexmark-q3 and nexmark-q5, and no others of their group. */
+static int take_queries(struct options *o, const char *list)
+{
+    struct bench *b = &o->bench;
+    size_t used = strlen(o->queries) > 0 ? sizeof o->queries : 0;
+
+    for (const char *at = list, *end; used < sizeof o->queries; at = end + 1) {
+        end = at + strcspn(at, ",");
+        if (end == at || b->word_count == sizeof b->words / sizeof *b->words ||
+            used + (size_t)(end - at) + 16 > sizeof o->queries)
+            break;
+        b->words[b->word_count++] = o->queries + used;
+        used += 1 + (size_t)sprintf(o->queries + used, "nexmark-%.*s", (int)(end - at), at);
+        if (*end == '\0')
+            return 0;
+    }
+    return usage("--queries needs names such as q3,q5, once, not", list);
+}
+
+static const char *const known[] = {"--rows",    "--shards", "--runs",  "--json",    "--markdown",
+                                    "--svg",     "--peer",   "--from",  "--compare", "--events",
+                                    "--queries", "--list",   "--quiet", "--no-pin"};
+#define WITH_VALUE 11 /* of them */
 
 static int take_value(struct options *o, size_t option, const char *value)
 {
@@ -145,6 +166,8 @@ static int take_value(struct options *o, size_t option, const char *value)
     case 6: return take_peer(o, value);
     case 7: o->from = value; return 0;
     case 8: o->compare[0] = value; return 0;
+    case 9: return take_rows(&o->bench, value);
+    case 10: return take_queries(o, value);
     default: *texts[option - 3] = value; return 0;
     }
 }
@@ -184,19 +207,22 @@ static int parse(struct options *o, int count, char **args)
 
         while (option < sizeof known / sizeof *known && strcmp(args[i], known[option]) != 0)
             option++;
-        if (option < 9)
+        if (option < WITH_VALUE)
             code = take_value(o, option, i + 1 < count ? args[++i] : NULL);
-        else if (option == 9)
+        else if (option == WITH_VALUE)
             o->list = true;
-        else if (option == 10)
+        else if (option == WITH_VALUE + 1)
             o->bench.quiet = true;
-        else if (option == 11)
+        else if (option == WITH_VALUE + 2)
             o->bench.pin = false;
         else if (args[i][0] == '-')
             code = unknown_option(args[i]);
         else
             code = take_word(o, args[i]);
     }
+    for (uint32_t i = 0; o->queries[0] != '\0' && i < o->bench.word_count; i++)
+        if (strcmp(o->bench.words[i], "nexmark") == 0)
+            o->bench.words[i] = o->queries; /* --queries says which of them */
     if (code == 0 && o->compare[0] != NULL && o->compare[1] == NULL)
         return usage("--compare needs two files, before and after; there is only", o->compare[0]);
     if (code == 0 && o->compare[0] != NULL && o->bench.word_count > 0)
@@ -297,6 +323,8 @@ static int run(struct bench *b)
         code = write_all(b, report);
     else if (report->count > 0)
         write_all(b, report); /* stopped by a signal: what there is */
+    if (!b->quiet)
+        bench_print_nexmark(report);
     if (code == 0 && !b->quiet)
         printf("%u results in %.0f s; the host took %.1f %% of the machine's time\n", report->count,
                report->seconds, report->stolen * 100);
@@ -313,6 +341,8 @@ static int again(const struct options *o)
         return code;
     for (uint32_t i = 0; !o->bench.quiet && i < report.count; i++)
         bench_print(&report.results[i]);
+    if (!o->bench.quiet)
+        bench_print_nexmark(&report);
     code = write_all(&o->bench, &report);
     bench_report_close(&report);
     return code;

@@ -137,6 +137,7 @@ struct bench_workload {
     /* How the answer is known: the first of these that is there. What is used stands in the report.
      *   answer     recomputes it from the data
      *   expected   rows and digest that were worked out elsewhere, for the number of rows that stands in them
+     *   recorded   the same for many numbers of rows: bench_recorded()
      *   reference  another query for the same rows, e.g. over the generator instead of a file
      *   none       the peer's answer, and that all runs and shard counts agree */
     int (*answer)(const struct bench_data *data, struct bench_answer *answer);
@@ -144,7 +145,10 @@ struct bench_workload {
         uint64_t input_rows, rows, digest_high, digest_low;
         const char *source; /* where it comes from */
     } expected;
+    bool recorded;
     const char *reference;
+    /* Results follow the clock: runs differ, and only the sum of this column (from 1) is known, by answer(). 0: they do not. */
+    uint32_t clock_column;
     /* Timed runs write into a discarding sink instead of giving rows to the program (its number of rows is compared). */
     bool discard;
     const char *io; /* struct mill_config.io; NULL: as it is */
@@ -161,7 +165,13 @@ struct bench_workload {
 /* All tables of entries, ended by NULL; each ends with an entry without a name. */
 extern const struct bench_workload *const bench_tables[];
 extern const struct bench_workload bench_memory_workloads[], bench_join_workloads[],
-    bench_input_workloads[], bench_lightsaber_workloads[], bench_start_workloads[];
+    bench_input_workloads[], bench_lightsaber_workloads[], bench_start_workloads[],
+    bench_nexmark_workloads[];
+
+/* Rows and digest of the query of bench/queries/@query.sql over @rows events (bench/results/nexmark_answers.txt), *source what worked them
+ * out. False: they are not recorded. */
+bool bench_recorded(const char *query, uint64_t rows, struct bench_answer *answer,
+                    const char **source);
 
 /* Text of an embedded file (bench/queries/NAME.sql, bench/peers/NAME.py); NULL: there is none. */
 const char *bench_embedded(const char *name);
@@ -200,7 +210,7 @@ struct bench_result {
     double stolen; /* share of the machine's time, 0 to 1 */
     double
         elsewhere; /* the same, of other processes while ours ran: counted in ticks, so that short runs say little */
-    uint64_t peak_bytes;
+    uint64_t peak_bytes, peak_rss_bytes; /* of state; of the process during the timed runs */
     /* the peer, in turn with our runs */
     const char *peer_name; /* NULL: none */
     char peer_version[32];
@@ -260,6 +270,8 @@ struct bench_report {
     char *text;             /* of a report that was read: its strings */
 };
 void bench_print(const struct bench_result *result);
+/* NEXMark's own table for each number of shards, of the results of group nexmark; nothing without any. */
+void bench_print_nexmark(const struct bench_report *report);
 int bench_write_json(const struct bench_report *report, const char *path);
 int bench_write_markdown(const struct bench_report *report, const char *path);
 

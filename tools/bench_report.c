@@ -92,8 +92,10 @@ static void put_result(FILE *to, const struct bench_result *r)
     put_spread(to, "cpu_ns_per_row", &r->cpu, ", ");
     fprintf(to,
             "\"bytes\": %" PRIu64 ", \"bytes_per_second\": %.9g, \"result_rows\": %" PRIu64
-            ", \"peak_state_bytes\": %" PRIu64 ", \"stolen\": %.4f, \"elsewhere\": %.4f, ",
-            r->bytes, bytes_per_second(r), r->result_rows, r->peak_bytes, r->stolen, r->elsewhere);
+            ", \"peak_state_bytes\": %" PRIu64 ", \"peak_rss_bytes\": %" PRIu64
+            ", \"stolen\": %.4f, \"elsewhere\": %.4f, ",
+            r->bytes, bytes_per_second(r), r->result_rows, r->peak_bytes, r->peak_rss_bytes,
+            r->stolen, r->elsewhere);
     fprintf(to, "\"digest\": \"%016" PRIx64 "%016" PRIx64 "\", ", (uint64_t)(r->digest >> 64),
             (uint64_t)r->digest);
     put_text(to, "checked", r->checked, ", ");
@@ -170,6 +172,7 @@ static void read_result(struct json from, struct bench_result *r)
     r->bytes = (uint64_t)json_number(json_field(from, "bytes"));
     r->result_rows = (uint64_t)json_number(json_field(from, "result_rows"));
     r->peak_bytes = (uint64_t)json_number(json_field(from, "peak_state_bytes"));
+    r->peak_rss_bytes = (uint64_t)json_number(json_field(from, "peak_rss_bytes"));
     r->stolen = json_number(json_field(from, "stolen"));
     r->elsewhere = json_number(json_field(from, "elsewhere"));
     r->rate = read_spread(json_field(from, "rate"));

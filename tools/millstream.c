@@ -79,6 +79,7 @@ static const struct {
     {"bench",
      "bench [WORKLOAD|GROUP ...] [--list] [--rows N] [--shards 1,2] [--runs 5] [--peer duckdb]\n"
      "                      [--json FILE] [--markdown FILE] [--svg FOLDER] [--no-pin] [--quiet]\n"
+     "       millstream bench nexmark [--queries q3,q5] [--events N] [...]\n"
      "       millstream bench --compare BEFORE.json AFTER.json\n"
      "       millstream bench --from FILE.json [--markdown FILE] [--svg FOLDER]\n"
      "       millstream bench latency [--query filter|count|tumble] [--rate ROWS_A_SECOND] [--rows "
@@ -89,7 +90,7 @@ static const struct {
      "--list: the workloads; with names their SQL too. --rows: 500000, 500k, 20M. --peer: DuckDB "
      "on "
      "the\nsame data in turn. --compare: exit 1 if something is slower beyond the spread of both.\n"
-     "--from: reports of a recorded run.\n"
+     "--from: reports of a recorded run. nexmark: NEXMark's own table behind the figures.\n"
      "bench latency: rows one by one at fixed times, latency from the intended time; an empty loop "
      "stands "
      "beside.\n"
