@@ -256,24 +256,16 @@ static bool add_placed(struct agg_set *set, const struct agg_slot *slot, const s
     return true;
 }
 
-static bool add_hanging(struct agg_set *set, const struct agg_slot *slot, const struct agg_block *b,
-                        const struct column *column)
+static bool add_texts(struct agg_set *set, const struct agg_slot *slot, const struct agg_block *b,
+                      const struct column *column)
 {
     for (uint32_t i = 0; i < b->count; i++) {
-        char *at = b->states[i] + slot->at;
-        char normal[16];
+        struct mill_view v;
 
-        agg_normal(slot->phys, column, b->rows[i], normal);
-        if (slot->acc == ACC_DISTINCT) {
-            if (agg_distinct_add(set, slot, (struct agg_distinct **)at, normal) < 0)
-                return false;
-        } else {
-            const struct mill_view *v = (const void *)normal;
-
-            if (!agg_list_add(set, (struct agg_list **)at, b->batch->step,
-                              batch_place(b->batch, b->rows[i]), mill_view_data(v), v->length))
-                return false;
-        }
+        agg_normal(slot->phys, column, b->rows[i], &v);
+        if (!agg_list_add(set, (struct agg_list **)(b->states[i] + slot->at), b->batch->step,
+                          batch_place(b->batch, b->rows[i]), mill_view_data(&v), v.length))
+            return false;
     }
     return true;
 }
@@ -409,8 +401,8 @@ static bool add_slot(struct agg_set *set, uint32_t number, struct agg_block b)
         return add_views(set, slot, &b, column->values, number);
     case ACC_FIRST:
     case ACC_LAST: return add_placed(set, slot, &b, column, number);
-    case ACC_LIST:
-    case ACC_DISTINCT: mark_seen(&b, number); return add_hanging(set, slot, &b, column);
+    case ACC_LIST: mark_seen(&b, number); return add_texts(set, slot, &b, column);
+    case ACC_DISTINCT: mark_seen(&b, number); return agg_distinct_add_block(set, slot, &b, column);
     case ACC_MOMENTS:
     case ACC_FMOMENTS: add_moments(set, slot, &b, column); return true;
     default: break;

@@ -89,14 +89,18 @@ static uint64_t hash_normal(enum phys phys, const char *value)
 
         return hash_bytes(mill_view_data(view), view->length);
     }
-    return hash_bytes(value, agg_normal_width(phys));
+    if (phys == PHYS_I128)
+        return hash_bytes(value, 16);
+    return mix(*(const uint64_t *)value);
 }
 
-static bool normal_equal(enum phys phys, const char *a, const char *b)
+static inline bool normal_equal(enum phys phys, const char *a, const char *b)
 {
     if (phys == PHYS_VIEW)
         return view_equal((const void *)a, (const void *)b);
-    return memcmp(a, b, agg_normal_width(phys)) == 0;
+    if (phys == PHYS_I128)
+        return memcmp(a, b, 16) == 0;
+    return *(const int64_t *)a == *(const int64_t *)b;
 }
 
 static bool distinct_grow(const struct agg_set *set, struct agg_distinct *d, enum phys phys)
@@ -180,12 +184,13 @@ static bool is_beyond(const struct agg_slot *slot, const char *a, const char *b)
     return slot->spec.kind == AGG_MAX ? c > 0 : c < 0;
 }
 
-int agg_distinct_add(const struct agg_set *set, const struct agg_slot *slot,
-                     struct agg_distinct **at, const void *normal)
+/* agg_distinct_add() of a value whose hash is known. */
+static int put_hashed(const struct agg_set *set, const struct agg_slot *slot,
+                      struct agg_distinct **at, const char *normal, uint64_t hash)
 {
     const uint32_t width = agg_normal_width(slot->phys);
     struct agg_distinct *d = *at;
-    uint64_t s = hash_normal(slot->phys, normal);
+    uint64_t s = hash;
     char *to;
 
     if (d == NULL && (d = *at = distinct_new(set, slot->phys)) == NULL)
@@ -200,13 +205,13 @@ int agg_distinct_add(const struct agg_set *set, const struct agg_slot *slot,
     if (d->count == d->capacity) {
         if (!distinct_grow(set, d, slot->phys))
             return -1;
-        for (s = hash_normal(slot->phys, normal); d->index[s & (d->slots - 1)] != 0;)
+        for (s = hash; d->index[s & (d->slots - 1)] != 0;)
             s++;
     }
     to = d->elements + (size_t)d->count * width;
     if (slot->phys == PHYS_VIEW) {
         ((struct mill_view *)to)->length = 0;
-        if (!agg_view_set(set, (struct mill_view *)to, normal))
+        if (!agg_view_set(set, (struct mill_view *)to, (const void *)normal))
             return -1;
     } else {
         memcpy(to, normal, width);
@@ -217,6 +222,56 @@ int agg_distinct_add(const struct agg_set *set, const struct agg_slot *slot,
     if (d->extreme != 0 && is_beyond(slot, to, d->elements + (size_t)(d->extreme - 1) * width))
         d->extreme = d->count;
     return 1;
+}
+
+int agg_distinct_add(const struct agg_set *set, const struct agg_slot *slot,
+                     struct agg_distinct **at, const void *normal)
+{
+    return put_hashed(set, slot, at, normal, hash_normal(slot->phys, normal));
+}
+
+#define AHEAD 16u /* rows: each step below then waits for memory that was asked for that long ago */
+
+/* A row's way to its element, one load a step: state, head of the set, index, element. */
+bool agg_distinct_add_block(const struct agg_set *set, const struct agg_slot *slot,
+                            const struct agg_block *b, const struct column *column)
+{
+    const uint32_t width = agg_normal_width(slot->phys);
+    char normals[AGG_BLOCK * 16];
+    uint64_t hashes[AGG_BLOCK];
+
+    for (uint32_t i = 0; i < b->count + 2 * AHEAD; i++) {
+        if (i < b->count) {
+            char *normal = normals + (size_t)i * 16;
+
+            agg_normal(slot->phys, column, b->rows[i], normal);
+            hashes[i] = hash_normal(slot->phys, normal);
+            __builtin_prefetch(*(struct agg_distinct **)(b->states[i] + slot->at));
+        }
+        if (i >= AHEAD && i - AHEAD < b->count) {
+            const struct agg_distinct *d =
+                *(struct agg_distinct **)(b->states[i - AHEAD] + slot->at);
+
+            if (d != NULL)
+                __builtin_prefetch(&d->index[hashes[i - AHEAD] & (d->slots - 1)]);
+        }
+        if (i >= 2 * AHEAD) {
+            const uint32_t r = i - 2 * AHEAD;
+
+            if (put_hashed(set, slot, (struct agg_distinct **)(b->states[r] + slot->at),
+                           normals + (size_t)r * 16, hashes[r]) < 0)
+                return false;
+        }
+        if (i >= AHEAD + AHEAD / 2 && i - AHEAD - AHEAD / 2 < b->count) {
+            const uint32_t r = i - AHEAD - AHEAD / 2;
+            const struct agg_distinct *d = *(struct agg_distinct **)(b->states[r] + slot->at);
+            const uint32_t element = d != NULL ? d->index[hashes[r] & (d->slots - 1)] : 0;
+
+            if (element != 0)
+                __builtin_prefetch(d->elements + (size_t)(element - 1) * width);
+        }
+    }
+    return true;
 }
 
 /* The slot of the index that holds element @element + 1. */

@@ -198,6 +198,9 @@ void agg_normal(enum phys phys, const struct column *column, uint32_t row, void 
 /* 1: new, 0: was there, -1: no memory. Copies far bytes. */
 int agg_distinct_add(const struct agg_set *set, const struct agg_slot *slot,
                      struct agg_distinct **at, const void *normal);
+/* The values of a block's rows, each to the set of its state. False: no memory. */
+bool agg_distinct_add_block(const struct agg_set *set, const struct agg_slot *slot,
+                            const struct agg_block *b, const struct column *column);
 /* Takes one row with the value back. False: there is none. */
 bool agg_distinct_remove(const struct agg_set *set, const struct agg_slot *slot,
                          struct agg_distinct *d, const void *normal);
