@@ -125,7 +125,10 @@ static void find_bounds(struct sorter *s, int64_t *budget)
 {
     const struct table *table = s->table;
     const uint32_t null = table->null_group;
-    const uint32_t n = (uint32_t)min_i64(table->groups - s->at, *budget * BOUNDS_AT_ONCE);
+    /* a budget without end is not multiplied */
+    const uint32_t n =
+        (uint32_t)min_i64(table->groups - s->at,
+                          min_i64(*budget, INT64_MAX / BOUNDS_AT_ONCE) * BOUNDS_AT_ONCE);
     const uint32_t end = s->at + n;
 
     *budget -= (n + BOUNDS_AT_ONCE - 1) / BOUNDS_AT_ONCE;
