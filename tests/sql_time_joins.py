@@ -15,6 +15,7 @@ import concurrent.futures, os, random, subprocess, sys, tempfile
 COMMAND = os.environ.get("MILL_COMMAND", "build/millstream")
 SEEDS = int(os.environ.get("MILL_SEEDS", "16" if os.environ.get("MILL_QUICK") else "400"))
 FIRST = int(os.environ.get("MILL_FIRST_SEED", "0"))
+RINGS = [int(x) for x in os.environ.get("MILL_RINGS", "8,64").split(",")]
 STEP_BYTES = 700
 NEVER = -(10 ** 18)
 
@@ -273,8 +274,11 @@ def run(sql, shards, r, seed):
     if r.random() < 0.3:
         env["MILL_ISA"] = "scalar"
     args = [COMMAND, "run", "-c", sql, "--quiet", "--shards", str(shards), "--set", "batch-rows=%d" % r.choice([1, 7, 4096]),
-            "--set", "ring-slots=%d" % r.choice([1, 2, 64]), "--set", "step-bytes=%d" % STEP_BYTES, "--json-summary", "/dev/fd/2"]
-    p = subprocess.run(args, capture_output=True, env=env)
+            "--set", "ring-slots=%d" % r.choice(RINGS), "--set", "step-bytes=%d" % STEP_BYTES, "--json-summary", "/dev/fd/2"]
+    try:
+        p = subprocess.run(args, capture_output=True, env=env, timeout=300)
+    except subprocess.TimeoutExpired:
+        return -1, "", "waits for ever: " + " ".join(args[5:])
     return p.returncode, p.stdout.decode(), p.stderr.decode()
 
 
