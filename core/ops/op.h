@@ -162,6 +162,9 @@ struct op *op_match_new(struct op_context *context, const struct phys_node *node
 struct op *op_preagg_new(struct op_context *context,
                          const struct phys_node *node); /* front partials */
 struct op *op_join_new(struct op_context *context, const struct phys_node *node); /* regular */
+struct op *op_rank_new(struct op_context *context, const struct phys_node *node);
+struct op *op_first_new(struct op_context *context,
+                        const struct phys_node *node); /* RANK that keeps first rows */
 struct op *op_over_new(struct op_context *context, const struct phys_node *node);
 struct op *op_sort_new(struct op_context *context, const struct phys_node *node);
 struct op *op_limit_new(struct op_context *context, const struct phys_node *node);

@@ -23,6 +23,7 @@ struct scope_column {
     bool rowtime, proctime;
     bool local; /* a window's bound, in the session zone */
     enum column_role role;
+    struct phys_node *rank; /* of a RANK node that may get a limit; or NULL */
 };
 
 /* What a query or a table in FROM gives. A *pending* window function has not been applied: its window columns stand
@@ -143,6 +144,11 @@ bool select_has_over(const struct ast_select *s);
 struct over_bound *bind_over(struct planner *p, struct relation *r, const struct ast_select *s);
 /* The column of such a call. */
 struct expr *over_column(struct planner *p, const struct ast_expr *x);
+
+/* bind_rank.c: a condition that is an upper bound of a rank; true: it need not be tested any more. */
+bool rank_takes(struct planner *p, struct relation *r, const struct expr *e);
+/* Ranks that have no upper bound. */
+void plan_ranks(struct planner *p);
 
 /* bind_sort.c: ORDER BY, LIMIT, OFFSET. */
 struct relation bind_sorted(struct planner *p, struct relation r, const struct ast_query *q);

@@ -623,6 +623,7 @@ struct over_bound *bind_over(struct planner *p, struct relation *r, const struct
     struct overs o = {.p = p, .r = r, .s = s};
     struct over_bound *bound;
     struct scope_column *columns;
+    struct phys_node *rank = NULL;
 
     o.calls = arena_array(p->arena, struct call, CALLS_MAX + 1);
     o.groups = arena_array(p->arena, struct over_group, OVER_GROUPS_MAX + 1);
@@ -639,10 +640,14 @@ struct over_bound *bind_over(struct planner *p, struct relation *r, const struct
     columns = arena_array(p->arena, struct scope_column, r->count + o.call_count + 1);
     memcpy(columns, r->columns, r->count * sizeof *columns);
     r->columns = columns;
-    for (uint32_t g = 0; g < o.group_count; g++)
+    if (o.call_count == 1 && o.calls[0].is_number && o.calls[0].function != OVER_LAG &&
+        o.groups[0].order_count > 0)
+        rank = rank_make(p, r, &o.groups[0], o.calls[0].function, bound);
+    for (uint32_t g = 0; rank == NULL && g < o.group_count; g++)
         over_make(&o, g);
     for (uint32_t i = 0; i < o.call_count; i++)
-        columns[bound[i].column] = (struct scope_column){.name = "", .type = bound[i].type};
+        columns[bound[i].column] =
+            (struct scope_column){.name = "", .type = bound[i].type, .rank = rank};
     return bound;
 }
 

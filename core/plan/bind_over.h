@@ -43,4 +43,8 @@ void over_input_plan(struct planner *p, struct relation *r, struct over_input *i
 struct sort_column *over_sort_columns(struct planner *p, struct over_input *in,
                                       const struct over_group *g);
 
+/* bind_rank.c: a node for a rank, open for a limit. Its column is @bound's. */
+struct phys_node *rank_make(struct planner *p, struct relation *r, const struct over_group *g,
+                            enum over_function function, struct over_bound *bound);
+
 #endif

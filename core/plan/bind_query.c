@@ -554,6 +554,8 @@ static void bind_where(struct planner *p, struct relation *r, const struct ast_e
         plan_fail(p, where->at, MILL_E_TYPE, "WHERE needs a condition, this is %s",
                   type_name(&e->type, text, sizeof text));
     }
+    if (rank_takes(p, r, e))
+        return;
     if (r->pending && uses_window_columns(r, e))
         materialize_window(p, r);
     r->filter = expr_both(p, r->filter, e);

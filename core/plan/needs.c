@@ -6,6 +6,7 @@
 #include "core/ops/join.h"
 #include "core/ops/over.h"
 #include "core/ops/match.h"
+#include "core/ops/rank.h"
 #include "core/plan/bind.h"
 
 /* Of one node's output. */
@@ -154,6 +155,35 @@ static void over_needs(const struct phys_node *node, const struct needs *own, st
         if (over->calls[i].fallback >= 0)
             need_column(input, (uint32_t)over->calls[i].fallback);
     }
+}
+
+/* Also what is kept of each row: what is read of it, and the order. */
+static void rank_needs(struct planner *p, struct phys_node *node, const struct needs *own,
+                       struct needs *input)
+{
+    struct rank_node *rank = (struct rank_node *)node->rank;
+
+    rank->kept = arena_array(p->arena, uint32_t, rank->given + rank->order_count + 1);
+    rank->kept_count = 0;
+    rank->numbered = own->columns[rank->given];
+    for (uint32_t i = 0; i < rank->given; i++) {
+        need_as(input, own, i);
+        if (own->columns[i])
+            rank->kept[rank->kept_count++] = i;
+    }
+    for (uint32_t i = 0; i < rank->order_count; i++) {
+        const uint32_t column = rank->order[i].column;
+
+        need_column(input, column);
+        if (column >= rank->given || !own->columns[column])
+            rank->kept[rank->kept_count++] = column;
+    }
+    for (uint32_t i = 0; i < rank->key_count; i++)
+        need_column(input, rank->keys[i]);
+    if (rank->time >= 0)
+        need_column(input, (uint32_t)rank->time);
+    if (rank->window_end >= 0)
+        need_column(input, (uint32_t)rank->window_end);
 }
 
 static void sort_needs(const struct phys_node *node, const struct needs *own, struct needs *input)
@@ -311,6 +341,7 @@ static void input_needs(struct planner *p, struct phys_node *node, uint32_t i,
             need_as(input, own, k); /* rows pass */
         break;
     case NODE_OVER: over_needs(node, own, input); break;
+    case NODE_RANK: rank_needs(p, node, own, input); break;
     case NODE_SORT:
     case NODE_LIMIT: sort_needs(node, own, input); break;
     case NODE_MATCH: match_needs(node, own, input); break;

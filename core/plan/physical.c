@@ -404,6 +404,7 @@ static struct phys_plan *finish(struct planner *p)
 {
     struct phys_plan *plan = arena_new(p->arena, struct phys_plan);
 
+    plan_ranks(p);
     if (!setting_is(p, "millstream.optimizer.filter-push-down", "off"))
         plan_move_filters(p);
     plan_order(p);

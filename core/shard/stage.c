@@ -5,6 +5,7 @@
 #include "core/ops/join.h"
 #include "core/ops/over.h"
 #include "core/ops/match.h"
+#include "core/ops/rank.h"
 #include "core/shard/job.h"
 
 static bool is_edge_to(const struct job *job, uint32_t edge, uint32_t stage)
@@ -26,6 +27,10 @@ static bool node_nanos(const struct job *job, const struct phys_node *node)
     case NODE_OVER:
         if (node->over->time >= 0)
             return type_is_nanos(&node->over->time_type);
+        break;
+    case NODE_RANK:
+        if (node->rank->how == RANK_FIRST || node->rank->how == RANK_WINDOW)
+            return type_is_nanos(&node->rank->time_type);
         break;
     case NODE_SORT:
         if (node->sort->time >= 0)
