@@ -111,7 +111,7 @@ def interval_oracle(steps, spec, lower, upper):
                 if row.side not in ("LB", "RB")[side]:
                     continue
                 met = False
-                for e in kept[1 - side]:
+                for e in sorted(kept[1 - side], key=time):
                     a, b = (row, e[0]) if side == 0 else (e[0], row)
                     if not (lower <= a.ms - b.ms <= upper and w < time(e) + reach[1 - side] and spec.equal(a, b)):
                         continue

@@ -8,9 +8,9 @@
  * kept goes in bulk at the end of the step whose watermark reaches last; a row of an outer side that has met nobody is padded
  * then, by (time, step, side, place), or at once where it is not kept.
  *
- * Groups by key hold a chain per side, in order of arrival. A dead row in the middle of its chain stays until the head has
- * gone or half of the chain is dead. Rows whose key can equal nothing are in no chain.
- *   rows of a side = ids in its expiry + dead rows still in chains       held = ids in both expiries
+ * Groups by key hold a list per side, by (time, arrival): partners are found by halving, and what goes stands in front. The
+ * first row of a list lies in the group itself. Rows whose key can equal nothing are in no list.
+ *   rows of a side = ids in its expiry + dead rows behind live ones of their time       held = ids in both expiries
  *
  * Threads: one shard.   Errors: MILL_E_MEMORY.
  */
@@ -29,9 +29,19 @@
 #define MARK_DEAD (1u << 30)
 #define MARK_GROUP (MARK_DEAD - 1) /* its group; all ones: none */
 
+struct listed {
+    int64_t time;
+    uint32_t id;
+};
+
+/* rows items[first .. end), room items allocated; room 0: at most the one. */
+struct list {
+    struct listed *items, one;
+    uint32_t first, end, room;
+};
+
 struct group {
-    struct row_chain chain[2];
-    uint32_t dead[2];
+    struct list list[2];
 };
 
 struct fired {
@@ -56,7 +66,7 @@ struct interval_join {
     /* the batch being joined */
     struct batch *in;
     uint32_t port, count, at; /* rows, and the next one to look for partners of */
-    uint32_t cursor;          /* kept row to look at next, of the row at */
+    uint32_t cursor;          /* in the list of partners of the row at */
     bool started;
     uint16_t rows[BATCH_ROWS_MAX];
     int64_t times[BATCH_ROWS_MAX], w[BATCH_ROWS_MAX];
@@ -104,9 +114,84 @@ static uint32_t group_id(const struct interval_join *j, const struct group *grou
     return (uint32_t)(((const char *)group - j->table.states) / sizeof *group);
 }
 
+static uint32_t list_count(const struct list *list)
+{
+    return list->end - list->first;
+}
+
 static bool is_empty(const struct group *g)
 {
-    return g->chain[0].count + g->chain[1].count == 0;
+    return list_count(&g->list[0]) + list_count(&g->list[1]) == 0;
+}
+
+/* ---- lists ---- */
+
+static struct listed *list_items(struct list *list)
+{
+    return list->room > 0 ? list->items : &list->one;
+}
+
+static void list_close(struct interval_join *j, struct list *list)
+{
+    heap_free(j->op.heap, list->items, list->room * sizeof *list->items);
+    *list = (struct list){0};
+}
+
+static bool list_room(struct interval_join *j, struct list *list)
+{
+    struct listed *items = list_items(list);
+    const uint32_t count = list_count(list);
+
+    if (list->end < max_u32(list->room, 1))
+        return true;
+    if (list->first > list->end / 2) {
+        memmove(items, items + list->first, count * sizeof *items);
+    } else {
+        const uint32_t room = max_u32(4, list->room * 2);
+        struct listed *grown = heap_alloc(j->op.heap, room * sizeof *grown);
+
+        if (grown == NULL)
+            return false;
+        memcpy(grown, items + list->first, count * sizeof *grown);
+        heap_free(j->op.heap, list->items, list->room * sizeof *list->items);
+        list->items = grown;
+        list->room = room;
+    }
+    list->first = 0;
+    list->end = count;
+    return true;
+}
+
+/* Behind those of its time. */
+static bool list_add(struct interval_join *j, struct list *list, int64_t time, uint32_t id)
+{
+    struct listed *items;
+    uint32_t at;
+
+    if (!list_room(j, list))
+        return false;
+    items = list_items(list);
+    for (at = list->end++; at > list->first && items[at - 1].time > time; at--)
+        items[at] = items[at - 1];
+    items[at] = (struct listed){time, id};
+    return true;
+}
+
+/* The first item with a time not below @time. */
+static uint32_t list_find(struct list *list, int64_t time)
+{
+    const struct listed *items = list_items(list);
+    uint32_t low = list->first, high = list->end;
+
+    while (low < high) {
+        const uint32_t middle = low + (high - low) / 2;
+
+        if (items[middle].time < time)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
 }
 
 static bool semi_or_anti(const struct interval_join *j)
@@ -118,11 +203,8 @@ static bool semi_or_anti(const struct interval_join *j)
 
 static void groups_init(struct interval_join *j, uint32_t from)
 {
-    for (uint32_t id = from; id < j->table.groups; id++) {
-        *group_at(j, id) = (struct group){{{0}}, {0}};
-        chain_open(&group_at(j, id)->chain[0]);
-        chain_open(&group_at(j, id)->chain[1]);
-    }
+    for (uint32_t id = from; id < j->table.groups; id++)
+        memset(group_at(j, id), 0, sizeof(struct group));
     j->empty += j->table.groups - from;
 }
 
@@ -232,20 +314,24 @@ static bool find_partners(struct interval_join *j, uint32_t i, uint32_t room)
 {
     const uint32_t other = 1 - j->port;
     const struct row_store *store = store_of(j, other);
+    struct list *list = j->groups[i] != NULL ? &j->groups[i]->list[other] : NULL;
     const bool once = semi_or_anti(j) && j->port == 1;
+    const struct listed *items;
     int64_t least, greatest;
 
+    if (list == NULL)
+        return true;
+    items = list_items(list);
     partner_times(j, i, &least, &greatest);
-    while (j->cursor != ROW_NONE) {
-        const uint32_t id = j->cursor;
-        const int64_t time = *rows_time(store, id);
+    if (!j->started)
+        j->cursor = list_find(list, least);
+    j->started = true;
+    for (; j->cursor < list->end && items[j->cursor].time <= greatest; j->cursor++) {
+        const uint32_t id = items[j->cursor].id;
 
         if (j->found == room)
             return false;
-        j->cursor = *rows_next(store, id);
-        if (j->cursor != ROW_NONE)
-            __builtin_prefetch(rows_time(store, j->cursor));
-        if (time >= least && time <= greatest && !(once && (*rows_mark(store, id) & MARK_MET) != 0))
+        if (!(once && (*rows_mark(store, id) & MARK_MET) != 0))
             found_add(j, i, id);
     }
     return true;
@@ -259,13 +345,9 @@ static void find(struct interval_join *j)
     j->found = j->handed = 0;
     for (; j->at < j->count; j->at++, j->started = false) {
         const uint32_t i = j->at;
-        const struct group *group = j->groups[i];
 
         if (i + 4 < j->count && j->groups[i + 4] != NULL)
-            __builtin_prefetch(j->groups[i + 4]);
-        if (!j->started)
-            j->cursor = group != NULL ? group->chain[1 - j->port].head : ROW_NONE;
-        j->started = true;
+            __builtin_prefetch(&j->groups[i + 4]->list[1 - j->port]);
         if (!find_partners(j, i, room))
             return;
         if (j->keep[i] || !j->pads[j->port])
@@ -389,8 +471,9 @@ static bool keep_rows(struct interval_join *j)
             return false;
         if (group == NULL)
             continue;
-        j->empty -= is_empty(group);
-        chain_push(store, &group->chain[side], id);
+        if (!list_add(j, &group->list[side], j->times[i], id))
+            return false;
+        j->empty -= list_count(&group->list[side]) == 1 && list_count(&group->list[1 - side]) == 0;
     }
     j->op.counters.held += n;
     j->op.counters.state_rows += n;
@@ -452,30 +535,12 @@ static enum op_progress join_push(struct op *op, uint32_t port, struct batch *ba
 
 /* ---- rows that go ---- */
 
-static void purge(struct interval_join *j, struct group *g, uint32_t side)
-{
-    struct row_store *store = store_of(j, side);
-    uint32_t before = ROW_NONE, at = g->chain[side].head;
-
-    while (at != ROW_NONE) {
-        const uint32_t next = *rows_next(store, at);
-
-        if ((*rows_mark(store, at) & MARK_DEAD) != 0) {
-            chain_take(store, &g->chain[side], before);
-            rows_free(store, &at, 1);
-        } else {
-            before = at;
-        }
-        at = next;
-    }
-    g->dead[side] = 0;
-}
-
 static void remove_row(struct interval_join *j, uint32_t side, uint32_t id)
 {
     struct row_store *store = store_of(j, side);
     const uint32_t group = *rows_mark(store, id) & MARK_GROUP;
     struct group *g;
+    struct list *list;
 
     j->op.counters.held--;
     j->op.counters.state_rows--;
@@ -485,16 +550,13 @@ static void remove_row(struct interval_join *j, uint32_t side, uint32_t id)
         return;
     }
     g = group_at(j, group);
+    list = &g->list[side];
     *rows_mark(store, id) |= MARK_DEAD;
-    g->dead[side]++;
-    while (g->chain[side].count > 0 && (*rows_mark(store, g->chain[side].head) & MARK_DEAD) != 0) {
-        const uint32_t head = chain_take(store, &g->chain[side], ROW_NONE);
-
-        rows_free(store, &head, 1);
-        g->dead[side]--;
-    }
-    if (g->dead[side] * 2 > g->chain[side].count)
-        purge(j, g, side);
+    while (list->first < list->end &&
+           (*rows_mark(store, list_items(list)[list->first].id) & MARK_DEAD) != 0)
+        rows_free(store, &list_items(list)[list->first++].id, 1);
+    if (list->first == list->end)
+        list_close(j, list);
     j->empty += is_empty(g);
 }
 
@@ -659,13 +721,15 @@ static void sweep(struct interval_join *j)
     j->table = fresh;
     j->empty = 0;
     for (uint32_t id = 0; id < fresh.groups; id++)
-        for (uint32_t s = 0; s < 2; s++)
-            for (uint32_t at = group_at(j, id)->chain[s].head; at != ROW_NONE;
-                 at = *rows_next(store_of(j, s), at)) {
-                uint32_t *mark = rows_mark(store_of(j, s), at);
+        for (uint32_t s = 0; s < 2; s++) {
+            struct list *list = &group_at(j, id)->list[s];
+
+            for (uint32_t i = list->first; i < list->end; i++) {
+                uint32_t *mark = rows_mark(store_of(j, s), list_items(list)[i].id);
 
                 *mark = (*mark & ~MARK_GROUP) | id;
             }
+        }
 }
 
 static enum op_progress fire(struct interval_join *j, const struct step_time *t)
@@ -769,20 +833,21 @@ static void rank_next(void *user, const struct expiry_entry *entry)
     r->ranks[entry->id] = r->next++;
 }
 
-static void save_chain(struct interval_join *j, const struct row_chain *chain, uint32_t side,
-                       const uint32_t *ranks, struct snapshot_writer *to)
+static void save_list(struct interval_join *j, struct list *list, uint32_t side,
+                      const uint32_t *ranks, struct snapshot_writer *to)
 {
     const struct row_store *store = store_of(j, side);
+    const struct listed *items = list_items(list);
     uint32_t live = 0;
 
-    for (uint32_t at = chain->head; at != ROW_NONE; at = *rows_next(store, at))
-        live += (*rows_mark(store, at) & MARK_DEAD) == 0;
+    for (uint32_t i = list->first; i < list->end; i++)
+        live += (*rows_mark(store, items[i].id) & MARK_DEAD) == 0;
     snapshot_u32(to, live);
-    for (uint32_t at = chain->head; at != ROW_NONE; at = *rows_next(store, at)) {
-        if ((*rows_mark(store, at) & MARK_DEAD) != 0)
+    for (uint32_t i = list->first; i < list->end; i++) {
+        if ((*rows_mark(store, items[i].id) & MARK_DEAD) != 0)
             continue;
-        snapshot_u32(to, ranks[at]);
-        rows_save(store, at, to);
+        snapshot_u32(to, ranks[items[i].id]);
+        rows_save(store, items[i].id, to);
     }
 }
 
@@ -807,7 +872,7 @@ static void save_loose(void *user, const struct expiry_entry *entry)
     rows_save(store, entry->id, l->to);
 }
 
-/* Chains in their order, each row with its rank in the order in which rows go; then the rows of no chain. */
+/* Lists in their order, each row with its rank in the order in which rows go; then the rows of no list. */
 static void join_snapshot(struct op *op, struct snapshot_writer *to)
 {
     struct interval_join *j = (struct interval_join *)op;
@@ -828,7 +893,7 @@ static void join_snapshot(struct op *op, struct snapshot_writer *to)
             continue;
         table_key_snapshot(&j->table, id, to);
         for (uint32_t s = 0; s < 2; s++)
-            save_chain(j, &group_at(j, id)->chain[s], s, r[s].ranks, to);
+            save_list(j, &group_at(j, id)->list[s], s, r[s].ranks, to);
     }
     for (uint32_t s = 0; s < 2 && !to->failed; s++) {
         struct loose count = {.j = j, .side = s},
@@ -870,8 +935,9 @@ static bool restore_rows(struct interval_join *j, struct restored *r, uint32_t s
         }
         r->rows[r->count++] = (struct rank){rank, id};
         *rows_mark(store, id) = (*rows_mark(store, id) & MARK_MET) | group;
-        if (group != MARK_GROUP)
-            chain_push(store, &group_at(j, group)->chain[side], id);
+        if (group != MARK_GROUP &&
+            !list_add(j, &group_at(j, group)->list[side], *rows_time(store, id), id))
+            return false;
     }
     return !from->failed;
 }
@@ -951,6 +1017,9 @@ static void join_close(struct op *op)
     struct interval_join *j = (struct interval_join *)op;
 
     batch_release(j->in);
+    for (uint32_t id = 0; id < j->table.groups; id++)
+        for (uint32_t s = 0; s < 2; s++)
+            list_close(j, &group_at(j, id)->list[s]);
     ports_close(&j->ports);
     pairs_close(&j->pairs);
     table_close(&j->table);
