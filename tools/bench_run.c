@@ -79,10 +79,6 @@ static int on_batch(void *user, mill_query *query, const struct mill_batch *batc
 
 static int say(const struct bench_workload *w, const struct mill_error *error)
 {
-    if (error->code == MILL_E_UNSUPPORTED) {
-        fprintf(stderr, "%s: skipped: %s\n", w->name, error->message);
-        return BENCH_SKIPPED;
-    }
     fprintf(stderr, "millstream: bench: %s: %s\n", w->name, error->message);
     if (error->excerpt[0] != '\0')
         fprintf(stderr, "%s\n", error->excerpt);
