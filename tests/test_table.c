@@ -619,6 +619,70 @@ Test(table, texts_made_to_meet)
     flood(C_TEXT);
 }
 
+/* ---- groups that leave ---- */
+
+static bool is_odd(const void *state)
+{
+    return *(const uint64_t *)state % 2 == 1;
+}
+
+/* States are numbers in order of appearance: those of even ones stay with their keys, wherever memory runs out. */
+static void leave(uint32_t column)
+{
+    struct opkit kit;
+    struct key_layout layout;
+    struct key_batch keys;
+    struct table table;
+    struct batch *b;
+    void *states[4096];
+    uint64_t numbers[4096];
+    uint32_t ids[4096], groups, refused = 0;
+    bool done = false;
+
+    fill_fields();
+    opkit_open(&kit, 11, 4096);
+    b = random_batch(&kit, 4096, 3000);
+    cr_assert(key_layout_open(&layout, &kit.heap, &schema, &column, 1));
+    cr_assert(key_batch_open(&keys, &kit.heap));
+    table_open(&table, &kit.heap, &layout, 8, 5);
+    cr_assert(keys_prepare(&layout, b, NULL, b->live, &keys));
+    cr_assert(table_lookup(&table, &keys, NULL, b->live, states));
+    groups = table.groups;
+    for (uint64_t id = 0; id < groups; id++)
+        *(uint64_t *)table_state(&table, (uint32_t)id) = id;
+    for (uint32_t i = 0; i < b->live; i++)
+        numbers[i] = *(uint64_t *)states[i];
+    really_alloc = kit.env.alloc.alloc;
+    for (uint32_t allocations = 1; !done; allocations++) {
+        allocations_left = allocations;
+        kit.env.alloc.alloc = failing_alloc;
+        done = table_compact(&table, groups / 2, is_odd);
+        kit.env.alloc.alloc = really_alloc;
+        refused += !done;
+        cr_assert(table_valid(&table));
+        cr_assert_eq(table.groups, done ? (groups + 1) / 2 : groups);
+        cr_assert_lt(allocations, 100);
+    }
+    cr_assert_gt(refused, 0);
+    table_find(&table, &keys, NULL, b->live, ids);
+    for (uint32_t i = 0; i < b->live; i++)
+        if (numbers[i] % 2 == 1)
+            cr_assert_eq(ids[i], TABLE_NO_GROUP);
+        else
+            cr_assert_eq(*(uint64_t *)table_state(&table, ids[i]), numbers[i]);
+    table_close(&table);
+    key_batch_close(&keys);
+    key_layout_close(&layout);
+    batch_free(b);
+    opkit_close(&kit);
+}
+
+Test(table, groups_that_leave)
+{
+    leave(C_BIG);
+    leave(C_TEXT);
+}
+
 /* ---- texts as they lie in the batch, and encoded ones ---- */
 
 /* Lengths 0 to 39. A NULL or a zero byte in row 0 makes the whole batch be encoded. */

@@ -119,8 +119,10 @@ static uint32_t list_count(const struct list *list)
     return list->end - list->first;
 }
 
-static bool is_empty(const struct group *g)
+static bool is_empty(const void *state)
 {
+    const struct group *g = state;
+
     return list_count(&g->list[0]) + list_count(&g->list[1]) == 0;
 }
 
@@ -692,8 +694,6 @@ static enum op_progress emit_pads(struct interval_join *j, const struct step_tim
 /* Groups without rows leave the table when they are most of it. */
 static void sweep(struct interval_join *j)
 {
-    struct table fresh;
-
     if (j->table.groups < SWEEP_GROUPS || j->empty < j->table.groups / 4 * 3)
         return;
     if (j->empty == j->table.groups) {
@@ -701,26 +701,10 @@ static void sweep(struct interval_join *j)
         j->empty = 0;
         return;
     }
-    table_open(&fresh, j->op.heap, &j->keys[0], sizeof(struct group), j->op.context->seed);
-    if (!table_reserve(&fresh, j->table.groups - j->empty))
+    if (!table_compact(&j->table, j->empty, is_empty))
         return;
-    for (uint32_t id = 0; id < j->table.groups; id++) {
-        const struct group *g = group_at(j, id);
-        uint32_t to;
-
-        if (is_empty(g))
-            continue;
-        to = table_adopt(&fresh, &j->table, id);
-        if (to == TABLE_NO_GROUP) {
-            table_close(&fresh);
-            return; /* the old table serves on */
-        }
-        *(struct group *)table_state(&fresh, to) = *g;
-    }
-    table_close(&j->table);
-    j->table = fresh;
     j->empty = 0;
-    for (uint32_t id = 0; id < fresh.groups; id++)
+    for (uint32_t id = 0; id < j->table.groups; id++)
         for (uint32_t s = 0; s < 2; s++) {
             struct list *list = &group_at(j, id)->list[s];
 

@@ -43,15 +43,16 @@ static void expire(struct join_op *j, struct join_state *state, int64_t clock_us
     }
 }
 
-static bool is_empty(const struct join_state *state)
+static bool is_empty(const void *state)
 {
-    return state->chain[0].count == 0 && state->chain[1].count == 0;
+    const struct join_state *s = state;
+
+    return s->chain[0].count == 0 && s->chain[1].count == 0;
 }
 
 /* Groups without rows leave. Without memory for the new table the old one stays. */
 static void tidy_table(struct join_op *j)
 {
-    struct table fresh;
     uint32_t empty = 0;
 
     j->removed = 0;
@@ -59,23 +60,8 @@ static void tidy_table(struct join_op *j)
         empty += is_empty(table_state(&j->table, id));
     if (empty < 1024 || empty < j->table.groups / 2)
         return;
-    table_open(&fresh, j->op.heap, j->table.layout, sizeof(struct join_state), j->op.context->seed);
-    for (uint32_t id = 0; id < j->table.groups; id++) {
-        const struct join_state *state = table_state(&j->table, id);
-        uint32_t to;
-
-        if (is_empty(state))
-            continue;
-        to = table_adopt(&fresh, &j->table, id);
-        if (to == TABLE_NO_GROUP) {
-            table_close(&fresh);
-            return;
-        }
-        *(struct join_state *)table_state(&fresh, to) = *state;
-    }
-    table_close(&j->table);
-    j->table = fresh;
-    j->side[0].plain = j->side[1].plain = false;
+    if (table_compact(&j->table, empty, is_empty))
+        j->side[0].plain = j->side[1].plain = false;
 }
 
 /* Nobody asks for rows of @side any more. */

@@ -488,30 +488,18 @@ static void firing_end(struct session_op *s)
     s->firing = false;
 }
 
+static bool is_empty(const void *state)
+{
+    return ((const struct sessions *)state)->list == NULL;
+}
+
 /* Keys whose sessions have all gone leave the table when they are most of it. */
 static void sweep(struct session_op *s)
 {
-    struct table fresh;
-
     if (s->table.groups < SWEEP_GROUPS || s->empty < s->table.groups / 4 * 3)
         return;
-    table_open(&fresh, s->op.heap, &s->keys, sizeof(struct sessions), s->op.context->seed);
-    for (uint32_t id = 0; id < s->table.groups; id++) {
-        const struct sessions *of = sessions_at(s, id);
-        uint32_t to;
-
-        if (of->list == NULL)
-            continue;
-        to = table_adopt(&fresh, &s->table, id);
-        if (to == TABLE_NO_GROUP) {
-            table_close(&fresh);
-            return; /* the old table serves on */
-        }
-        *(struct sessions *)table_state(&fresh, to) = *of;
-    }
-    table_close(&s->table);
-    s->table = fresh;
-    due_rebuild(s); /* there is room: the heap had an entry for each of these keys */
+    if (table_compact(&s->table, s->empty, is_empty))
+        due_rebuild(s); /* there is room: the heap had an entry for each of these keys */
 }
 
 static enum op_progress session_go_on(struct op *op, const struct step_time *t)

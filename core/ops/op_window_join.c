@@ -94,8 +94,10 @@ static struct group *group_at(const struct window_join *j, uint32_t id)
     return table_state(&j->table, id);
 }
 
-static bool is_empty(const struct group *g)
+static bool is_empty(const void *state)
 {
+    const struct group *g = state;
+
     return g->chain[0].count + g->chain[1].count == 0;
 }
 
@@ -445,7 +447,7 @@ static void drop_fired(struct window_join *j)
 /* Groups without rows leave the table when they are most of it; ids change. */
 static bool sweep(struct window_join *j)
 {
-    struct table fresh;
+    const int64_t width = j->due.width;
 
     if (j->empty > 0 && j->empty == j->table.groups) {
         if (table_is_filled(&j->table)) {
@@ -459,24 +461,9 @@ static bool sweep(struct window_join *j)
     }
     if (j->table.groups < SWEEP_GROUPS || j->empty < j->table.groups / 2)
         return true;
-    table_open(&fresh, j->op.heap, &j->keys[0], sizeof(struct group), j->op.context->seed);
-    for (uint32_t id = 0; id < j->table.groups; id++) {
-        const struct group *g = group_at(j, id);
-        uint32_t to;
-
-        if (is_empty(g))
-            continue;
-        to = table_adopt(&fresh, &j->table, id);
-        if (to == TABLE_NO_GROUP) {
-            table_close(&fresh);
-            return true; /* the old table serves on */
-        }
-        *(struct group *)table_state(&fresh, to) = *g;
-    }
-    table_close(&j->table);
-    j->table = fresh;
+    if (!table_compact(&j->table, j->empty, is_empty))
+        return true;
     j->empty = 0;
-    const int64_t width = j->due.width;
 
     expiry_close(&j->due);
     expiry_open(&j->due, j->op.heap, width);

@@ -657,6 +657,30 @@ uint32_t table_adopt(struct table *table, const struct table *from, uint32_t id)
                                         .view = &from->group_views[id]});
 }
 
+bool table_compact(struct table *table, uint32_t empty, bool (*is_empty)(const void *state))
+{
+    struct table fresh;
+    bool ok;
+
+    table_open(&fresh, table->heap, table->layout, table->state_bytes, table->seed);
+    ok = table_reserve(&fresh, table->groups - empty);
+    for (uint32_t id = 0; ok && id < table->groups; id++) {
+        const void *state = table_state(table, id);
+        uint32_t to;
+
+        if (is_empty(state))
+            continue;
+        to = table_adopt(&fresh, table, id);
+        ok = to != TABLE_NO_GROUP;
+        if (ok)
+            memcpy(table_state(&fresh, to), state, table->state_bytes);
+    }
+    table_close(ok ? table : &fresh);
+    if (ok)
+        *table = fresh;
+    return ok;
+}
+
 bool table_valid(const struct table *table)
 {
     uint64_t filled = 0;

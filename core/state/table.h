@@ -103,6 +103,9 @@ void table_find(const struct table *table, const struct key_batch *keys, const u
                 uint32_t count, uint32_t *ids);
 /* Finds or adds group @id of @from (same layout); its id here, or TABLE_NO_GROUP without memory. */
 uint32_t table_adopt(struct table *table, const struct table *from, uint32_t id);
+/* A table of the groups whose state is not @is_empty takes the place of this one: their states come along, all ids change.
+ * @empty: how many go. False without memory for it: the old one serves on. */
+bool table_compact(struct table *table, uint32_t empty, bool (*is_empty)(const void *state));
 /* Adds the one group of a table without key columns. */
 bool table_single(struct table *table);
 bool table_valid(const struct table *table);
