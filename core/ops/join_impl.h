@@ -8,13 +8,13 @@
  *                      -> results: at most two of a candidate, one of an end
  *   mark of a kept row = its partners on the other side, where somebody asks for them (side.marks)
  *   held = rows kept; in = consumed + held
- * Includes: emit.h, join.h, ports.h, rows.h, sorter.h, table.h
+ * Includes: emit.h, join_condition.h, ports.h, rows.h, sorter.h, table.h
  */
 #ifndef MILL_JOIN_IMPL_H
 #define MILL_JOIN_IMPL_H
 
 #include "core/ops/emit.h"
-#include "core/ops/join.h"
+#include "core/ops/join_condition.h"
 #include "core/ops/ports.h"
 #include "core/plan/physical.h"
 #include "core/state/rows.h"
@@ -77,13 +77,11 @@ struct join_op {
     struct emitter out;
     struct join_side side[2];
     struct table table;
-    struct program *residual;
-    struct mill_schema both; /* that it is over */
-    bool *residual_reads;    /* columns of both */
-    bool pairs;              /* results are pairs; else rows of the left */
-    bool all_inserts;        /* of both inputs */
-    uint64_t unmatched;      /* retractions of rows that are not there */
-    uint64_t removed;        /* rows taken out since the table was last tidied */
+    struct residual residual;
+    bool pairs;         /* results are pairs; else rows of the left */
+    bool all_inserts;   /* of both inputs */
+    uint64_t unmatched; /* retractions of rows that are not there */
+    uint64_t removed;   /* rows taken out since the table was last tidied */
     int64_t swept_us;
     bool ending;
     /* of the plain side, once more rows have been looked up than it has: its ids, or the values of its only column */

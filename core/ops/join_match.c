@@ -12,7 +12,7 @@ static bool ends_matter(const struct join_op *j)
 /* A row of the left that has a partner needs no more of them to be given. */
 static bool one_is_enough(const struct join_op *j)
 {
-    return !j->pairs && j->port == 0 && j->residual == NULL && j->all_inserts;
+    return !j->pairs && j->port == 0 && j->residual.program == NULL && j->all_inserts;
 }
 
 static uint32_t first_candidate(const struct join_op *j, uint32_t k)
@@ -68,11 +68,11 @@ static uint32_t put_pairs(struct join_op *j, struct batch *pairs, uint32_t first
         rows[n] = c->row[first];
         ids[n++] = c->id[first];
     }
-    for (uint32_t i = 0; i < j->both.field_count; i++) {
+    for (uint32_t i = 0; i < j->residual.both.field_count; i++) {
         const uint32_t side = i >= left, own = i - (side == 1 ? left : 0);
-        const struct mill_type *type = &j->both.fields[i].type;
+        const struct mill_type *type = &j->residual.both.fields[i].type;
 
-        if (!j->residual_reads[i])
+        if (!j->residual.reads[i])
             continue;
         if (!column_own(pairs, &pairs->columns[i], type) ||
             !(side == j->port
@@ -93,9 +93,9 @@ static enum op_progress test_candidates(struct join_op *j)
     struct op_context *context = j->op.context;
     struct join_candidates *c = &j->candidates;
 
-    memset(c->fails, j->residual != NULL, c->count * sizeof *c->fails);
-    for (uint32_t first = 0; j->residual != NULL && first < c->count;) {
-        struct batch *pairs = context->take_batch(context, j->both.field_count);
+    memset(c->fails, j->residual.program != NULL, c->count * sizeof *c->fails);
+    for (uint32_t first = 0; j->residual.program != NULL && first < c->count;) {
+        struct batch *pairs = context->take_batch(context, j->residual.both.field_count);
         uint16_t which[JOIN_CANDIDATES];
         uint64_t filtered;
 
@@ -106,7 +106,7 @@ static enum op_progress test_candidates(struct join_op *j)
             batch_release(pairs);
             return join_no_memory(j);
         }
-        if (pairs->live > 0 && program_filter(j->residual, pairs, &context->eval, &filtered,
+        if (pairs->live > 0 && program_filter(j->residual.program, pairs, &context->eval, &filtered,
                                               context->error) != MILL_OK) {
             batch_release(pairs);
             return OP_FAILED;

@@ -3,41 +3,7 @@
 
 #include "core/plan/physical.h"
 
-#include <math.h>
-
 /* ---- opening ---- */
-
-static void mark_read(const struct expr *e, bool *read)
-{
-    if (e->kind == EXPR_COLUMN)
-        read[e->index] = true;
-    for (uint32_t i = 0; i < e->arg_count; i++)
-        mark_read(e->args[i], read);
-}
-
-/* The residual's columns are those of the left input, then of the right one. */
-static bool open_residual(struct pairs *p, const struct mill_schema *left,
-                          const struct mill_schema *right)
-{
-    const uint32_t n = left->field_count + right->field_count;
-    struct heap *heap = p->op->heap;
-    struct mill_field *fields = heap_zalloc(heap, (n + 1) * sizeof *fields);
-    struct expr *expression = p->join->residual;
-
-    p->both = (struct mill_schema){n, fields};
-    p->read = heap_zalloc(heap, (n + 1) * sizeof *p->read);
-    if (fields == NULL || p->read == NULL)
-        return false;
-    memcpy(fields, left->fields, left->field_count * sizeof *fields);
-    memcpy(fields + left->field_count, right->fields, right->field_count * sizeof *fields);
-    if (expression == NULL)
-        return true;
-    mark_read(expression, p->read);
-    p->tested = batch_new(heap, p->op->context->batch_rows, n);
-    p->residual =
-        program_new(heap, p->op->context->kernels, &expression, 1, &p->both, p->op->context->error);
-    return p->tested != NULL && p->residual != NULL;
-}
 
 static bool is_wanted(const struct pairs *p, uint32_t output)
 {
@@ -65,15 +31,23 @@ static bool open_side(struct pairs *p, uint32_t s, bool keeps_key, uint32_t extr
     memcpy(fields, input->fields, n * sizeof *fields);
     fields[n] = (struct mill_field){"order", {.kind = MILL_VARBINARY, .length = INT32_MAX}};
     for (uint32_t c = 0; c <= n; c++) {
-        const bool keep =
-            c == n ? side->keeps_key
-                   : p->read[first + c] || (c < side->out_count && is_wanted(p, side->out_at + c));
+        const bool keep = c == n ? side->keeps_key
+                                 : p->residual.reads[first + c] ||
+                                       (c < side->out_count && is_wanted(p, side->out_at + c));
 
         side->kept_at[c] = keep ? (int32_t)side->kept_count : -1;
         if (keep)
             side->kept[side->kept_count++] = c;
     }
     return rows_open(&side->store, heap, &side->with_key, side->kept, side->kept_count, extra);
+}
+
+static bool open_tested(struct pairs *p)
+{
+    if (p->residual.program != NULL)
+        p->tested =
+            batch_new(p->op->heap, p->op->context->batch_rows, p->residual.both.field_count);
+    return p->residual.program == NULL || p->tested != NULL;
 }
 
 bool pairs_open(struct pairs *p, struct op *op, const struct phys_node *node, const bool keys[2],
@@ -83,7 +57,7 @@ bool pairs_open(struct pairs *p, struct op *op, const struct phys_node *node, co
     p->node = node;
     p->join = node->join;
     emit_open(&p->emit, op, node);
-    return open_residual(p, &node->inputs[0]->schema, &node->inputs[1]->schema) &&
+    return residual_open(&p->residual, op, node) && open_tested(p) &&
            open_side(p, 0, keys[0], extra) && open_side(p, 1, keys[1], extra);
 }
 
@@ -105,38 +79,12 @@ void pairs_close(struct pairs *p)
         heap_free(heap, side->kept, n * sizeof *side->kept);
         heap_free(heap, side->kept_at, n * sizeof *side->kept_at);
     }
-    program_free(p->residual);
+    residual_close(&p->residual, heap);
     batch_free(p->tested);
-    heap_free(heap, p->read, (p->both.field_count + 1) * sizeof *p->read);
-    heap_free(heap, (void *)p->both.fields, (p->both.field_count + 1) * sizeof *p->both.fields);
     p->op = NULL;
 }
 
 /* ---- keys ---- */
-
-static bool is_nan(const struct column *c, enum phys phys, uint32_t row)
-{
-    const uint32_t r = c->constant ? 0 : row;
-
-    if (phys == PHYS_F64)
-        return isnan(((const double *)c->values)[r]);
-    return phys == PHYS_F32 && isnan(((const float *)c->values)[r]);
-}
-
-bool pairs_equals_nothing(const struct pairs *p, uint32_t side, const struct batch *batch,
-                          uint32_t row)
-{
-    for (uint32_t k = 0; k < p->join->key_count; k++) {
-        const uint32_t column = p->join->keys[side][k];
-        const struct column *c = &batch->columns[column];
-
-        if (!p->join->null_safe[k] &&
-            (!column_valid(c, row) ||
-             is_nan(c, type_phys(&p->side[side].input->fields[column].type), row)))
-            return true;
-    }
-    return false;
-}
 
 bool pairs_may_equal_nothing(const struct pairs *p, uint32_t side, const struct batch *batch)
 {
@@ -235,7 +183,7 @@ static bool show_pairs(struct pairs *p, uint32_t *const refs[2], const uint16_t 
     const uint32_t left = p->side[0].input->field_count;
     struct batch *b = p->tested;
 
-    batch_reset(b, p->both.field_count);
+    batch_reset(b, p->residual.both.field_count);
     if (b->columns == NULL)
         return false;
     for (uint32_t s = 0; s < 2; s++) {
@@ -246,8 +194,9 @@ static bool show_pairs(struct pairs *p, uint32_t *const refs[2], const uint16_t 
         for (uint32_t c = 0; c < p->side[s].input->field_count; c++) {
             const uint32_t k = s * left + c;
 
-            if (p->read[k] && (!column_own(b, &b->columns[k], &p->both.fields[k].type) ||
-                               !gather(p, s, c, p->refs, count, b, &b->columns[k], 0)))
+            if (p->residual.reads[k] &&
+                (!column_own(b, &b->columns[k], &p->residual.both.fields[k].type) ||
+                 !gather(p, s, c, p->refs, count, b, &b->columns[k], 0)))
                 return false;
         }
     }
@@ -268,14 +217,14 @@ bool pairs_filter(struct pairs *p, uint32_t *const refs[2], uint32_t count, bool
     for (uint32_t i = 0; i < count; i++) {
         const bool whole = refs[0][i] != ROW_NONE && refs[1][i] != ROW_NONE;
 
-        is_true[i] = !whole || p->residual == NULL;
+        is_true[i] = !whole || p->residual.program == NULL;
         if (whole)
             which[n++] = (uint16_t)i;
     }
-    if (p->residual == NULL || n == 0)
+    if (p->residual.program == NULL || n == 0)
         return true;
     if (!show_pairs(p, refs, which, n) ||
-        program_filter(p->residual, p->tested, &p->op->context->eval, &filtered,
+        program_filter(p->residual.program, p->tested, &p->op->context->eval, &filtered,
                        p->op->context->error) != MILL_OK)
         return false;
     for (uint32_t i = 0; i < p->tested->live; i++)

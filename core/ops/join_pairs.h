@@ -8,13 +8,13 @@
  *     pairs_open()    pairs_keep(): a side's rows into its store
  *     pairs_filter(): which of a list of pairs are true    pairs_fill(): result columns of pairs
  *
- * Threads: one shard.   Errors: false without memory, or with context->error filled.   Includes: emit.h, join.h, rows.h
+ * Threads: one shard.   Errors: false without memory, or with context->error filled.   Includes: emit.h, join_condition.h, rows.h
  */
 #ifndef MILL_JOIN_PAIRS_H
 #define MILL_JOIN_PAIRS_H
 
 #include "core/ops/emit.h"
-#include "core/ops/join.h"
+#include "core/ops/join_condition.h"
 #include "core/state/rows.h"
 
 struct join_side {
@@ -35,10 +35,8 @@ struct pairs {
     const struct join_node *join;
     struct emitter emit;
     struct join_side side[2];
-    struct mill_schema both; /* the inputs' columns, one after the other */
-    struct program *residual;
-    bool *read;           /* per column of both: the condition reads it */
-    struct batch *tested; /* pairs as rows of both */
+    struct residual residual;
+    struct batch *tested; /* pairs as rows of both inputs; NULL: no residual condition */
     struct batch *cause;  /* whose rows side @cause_side refers to; NULL: both sides are kept */
     uint32_t cause_side;
     uint16_t rows[BATCH_ROWS_MAX]; /* scratch */
@@ -51,9 +49,12 @@ bool pairs_open(struct pairs *p, struct op *op, const struct phys_node *node, co
 void pairs_close(struct pairs *p);
 bool pairs_keep(struct pairs *p, uint32_t side, const struct batch *batch, const uint16_t *rows,
                 uint32_t count, uint32_t *ids);
-/* The row's key equals no other: NULL or NaN somewhere, but for IS NOT DISTINCT FROM; and whether rows of @batch may be such. */
-bool pairs_equals_nothing(const struct pairs *p, uint32_t side, const struct batch *batch,
-                          uint32_t row);
+/* The row's key equals no other; and whether rows of @batch may be such. */
+static inline bool pairs_equals_nothing(const struct pairs *p, uint32_t side,
+                                        const struct batch *batch, uint32_t row)
+{
+    return join_equals_nothing(p->node, side, batch, row);
+}
 bool pairs_may_equal_nothing(const struct pairs *p, uint32_t side, const struct batch *batch);
 /* What tells a kept row from others at its time, step and place; empty with one shard. */
 struct mill_view pairs_order_key(const struct pairs *p, uint32_t side, uint32_t id);

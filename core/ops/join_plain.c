@@ -9,7 +9,7 @@ static bool is_plain(const struct join_op *j, const struct batch *batch, uint32_
 {
     const struct join_side *other = &j->side[!port];
 
-    return j->pairs && j->residual == NULL && j->all_inserts && j->node->ttl_us == 0 &&
+    return j->pairs && j->residual.program == NULL && j->all_inserts && j->node->ttl_us == 0 &&
            !other->marks && other->ended && other->plain && other->rows.rows == j->table.groups &&
            other->rows.rows > 0 && j->out.out == NULL && batch->class_ == CLASS_ROWS &&
            batch->row_kinds == NULL && batch->order_keys == NULL;

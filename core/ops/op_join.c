@@ -435,9 +435,7 @@ static void join_close(struct op *op)
         heap_free(op->heap, j->side[side].kept,
                   (j->node->own[side] + 1) * sizeof *j->side[side].kept);
     }
-    program_free(j->residual);
-    heap_free(op->heap, (void *)j->both.fields, (j->both.field_count + 1) * sizeof *j->both.fields);
-    heap_free(op->heap, j->residual_reads, j->both.field_count + 1);
+    residual_close(&j->residual, op->heap);
     heap_free(op->heap, j, sizeof *j);
 }
 
@@ -479,37 +477,6 @@ static bool open_side(struct join_op *j, uint32_t side)
     return true;
 }
 
-static void mark_reads(struct join_op *j, const struct expr *e)
-{
-    if (e->kind == EXPR_COLUMN)
-        j->residual_reads[e->index] = true;
-    for (uint32_t i = 0; i < e->arg_count; i++)
-        mark_reads(j, e->args[i]);
-}
-
-/* The residual condition is over the columns of both inputs. */
-static bool open_residual(struct join_op *j)
-{
-    const struct mill_schema *left = &j->plan->inputs[0]->schema;
-    const struct mill_schema *right = &j->plan->inputs[1]->schema;
-    const uint32_t n = left->field_count + right->field_count;
-    struct mill_field *fields = heap_alloc(j->op.heap, (n + 1) * sizeof *fields);
-
-    j->both = (struct mill_schema){n, fields};
-    j->residual_reads = heap_zalloc(j->op.heap, n + 1);
-    if (fields == NULL || j->residual_reads == NULL)
-        return false;
-    memcpy(fields, left->fields, left->field_count * sizeof *fields);
-    memcpy(fields + left->field_count, right->fields, right->field_count * sizeof *fields);
-    if (j->node->residual == NULL)
-        return true;
-    mark_reads(j, j->node->residual);
-    j->residual =
-        program_new(j->op.heap, j->op.context->kernels, (struct expr *const *)&j->node->residual, 1,
-                    &j->both, j->op.context->error);
-    return j->residual != NULL;
-}
-
 struct op *op_join_new(struct op_context *context, const struct phys_node *node)
 {
     struct join_op *j = heap_zalloc(context->heap, sizeof *j);
@@ -526,7 +493,7 @@ struct op *op_join_new(struct op_context *context, const struct phys_node *node)
     j->all_inserts = !node->inputs[0]->updating && !node->inputs[1]->updating;
     emit_open(&j->out, &j->op, node);
     if (!ports_open(&j->ports, &j->op, node, join_take) || !open_side(j, 0) || !open_side(j, 1) ||
-        !open_residual(j))
+        !residual_open(&j->residual, &j->op, node))
         goto fail;
     table_open(&j->table, context->heap, &j->side[0].layout, sizeof(struct join_state),
                context->seed);

@@ -11,12 +11,10 @@
  * Threads: one shard.   Errors: MILL_E_MEMORY.
  */
 #include "core/ops/emit.h"
-#include "core/ops/join.h"
+#include "core/ops/join_condition.h"
 #include "core/ops/ports.h"
 #include "core/ops/versions.h"
 #include "core/plan/physical.h"
-
-#include <math.h>
 
 #define CHUNK_ROWS 1024u
 #define TURN_BATCHES 4u
@@ -51,10 +49,8 @@ struct temporal_op {
     bool ending, released; /* the step has ended; all that it releases has been given */
     int64_t w_after;
 
-    struct program *residual;
-    struct mill_schema both;
-    struct batch *pairs;
-    bool *reads; /* columns of both */
+    struct residual residual;
+    struct batch *pairs; /* as rows of both inputs */
 
     struct version_list *lists[BATCH_ROWS_MAX];
     uint32_t groups[BATCH_ROWS_MAX];
@@ -72,34 +68,13 @@ static enum op_progress no_memory(struct temporal_op *j)
 
 /* ---- keys ---- */
 
-/* NULL or NaN. */
-static bool is_nothing(const struct temporal_op *j, uint32_t side, const struct batch *in,
-                       uint32_t column, uint32_t row)
-{
-    const struct column *c = &in->columns[column];
-    const enum phys phys = type_phys(&j->node->inputs[side]->schema.fields[column].type);
-    const uint32_t r = c->constant ? 0 : row;
-
-    return !column_valid(c, row) || (phys == PHYS_F64 && isnan(((const double *)c->values)[r])) ||
-           (phys == PHYS_F32 && isnan(((const float *)c->values)[r]));
-}
-
-static bool equals_nothing(const struct temporal_op *j, uint32_t side, const struct batch *in,
-                           uint32_t row)
-{
-    for (uint32_t k = 0; k < j->join->key_count; k++)
-        if (!j->join->null_safe[k] && is_nothing(j, side, in, j->join->keys[side][k], row))
-            return true;
-    return false;
-}
-
 /* Positions in @rows whose keys can equal something, into keyed[], their rows into keyed_rows[]; prepares their keys. */
 static bool prepare(struct temporal_op *j, uint32_t side, const struct batch *in,
                     const uint16_t *rows, uint32_t count, uint32_t *n)
 {
     *n = 0;
     for (uint32_t i = 0; i < count; i++) {
-        if (j->any_unsafe && equals_nothing(j, side, in, rows[i]))
+        if (j->any_unsafe && join_equals_nothing(j->node, side, in, rows[i]))
             continue;
         j->keyed[*n] = (uint16_t)i;
         j->keyed_rows[(*n)++] = rows[i];
@@ -199,18 +174,18 @@ static bool pairs_fill(struct temporal_op *j, const uint16_t *at, uint32_t n)
     uint16_t rows[BATCH_ROWS_MAX];
     uint32_t ids[BATCH_ROWS_MAX];
 
-    batch_reset(j->pairs, j->both.field_count);
+    batch_reset(j->pairs, j->residual.both.field_count);
     if (j->pairs->columns == NULL)
         return false;
     for (uint32_t i = 0; i < n; i++) {
         rows[i] = j->rows[at[i]];
         ids[i] = j->ids[at[i]];
     }
-    for (uint32_t c = 0; c < j->both.field_count; c++) {
-        const struct mill_type *type = &j->both.fields[c].type;
+    for (uint32_t c = 0; c < j->residual.both.field_count; c++) {
+        const struct mill_type *type = &j->residual.both.fields[c].type;
         struct column *into = &j->pairs->columns[c];
 
-        if (!j->reads[c])
+        if (!j->residual.reads[c])
             continue;
         if (!column_own(j->pairs, into, type))
             return false;
@@ -238,7 +213,7 @@ static bool test_pairs(struct temporal_op *j)
             at[n++] = (uint16_t)i;
     if (n == 0)
         return true;
-    if (!pairs_fill(j, at, n) || program_filter(j->residual, j->pairs, &j->op.context->eval,
+    if (!pairs_fill(j, at, n) || program_filter(j->residual.program, j->pairs, &j->op.context->eval,
                                                 &filtered, j->op.context->error) != MILL_OK)
         return false;
     for (uint32_t i = 0; i < n; i++) {
@@ -276,7 +251,7 @@ static bool meet(struct temporal_op *j, bool late)
         j->ids[at] = late ? versions_late(&j->versions, list, j->times[at], j->w[at])
                           : versions_at(&j->versions, list, j->times[at]);
     }
-    if (j->residual != NULL && !test_pairs(j))
+    if (j->residual.program != NULL && !test_pairs(j))
         return false;
     for (uint32_t i = 0; i < j->count && j->join->type == JOIN_TYPE_INNER; i++)
         if (j->ids[i] != ROW_NONE) {
@@ -580,11 +555,8 @@ static void temporal_close(struct op *op)
     key_layout_close(&j->keys);
     key_batch_close(&j->batch_keys[0]);
     key_batch_close(&j->batch_keys[1]);
-    program_free(j->residual);
+    residual_close(&j->residual, op->heap);
     batch_free(j->pairs);
-    heap_free(op->heap, (struct mill_field *)j->both.fields,
-              (j->both.field_count + 1) * sizeof *j->both.fields);
-    heap_free(op->heap, j->reads, j->both.field_count + 1);
     heap_free(op->heap, j, sizeof *j);
 }
 
@@ -600,36 +572,13 @@ static const struct op_vtable temporal_vtable = {.name = "temporal join",
                                                  .inspect = temporal_inspect,
                                                  .close = temporal_close};
 
-static void mark_reads(const struct expr *e, bool *reads)
+static bool open_residual(struct temporal_op *j)
 {
-    if (e->kind == EXPR_COLUMN)
-        reads[e->index] = true;
-    for (uint32_t i = 0; i < e->arg_count; i++)
-        mark_reads(e->args[i], reads);
-}
-
-static bool residual_open(struct temporal_op *j)
-{
-    const struct mill_schema *left = &j->node->inputs[0]->schema;
-    const struct mill_schema *right = &j->node->inputs[1]->schema;
-    const uint32_t n = left->field_count + right->field_count;
-    struct expr *residual = j->join->residual;
-    struct mill_field *fields;
-
-    if (residual == NULL)
-        return true;
-    fields = heap_alloc(j->op.heap, (n + 1) * sizeof *fields);
-    j->both = (struct mill_schema){n, fields};
-    j->reads = heap_zalloc(j->op.heap, n + 1);
-    j->pairs = batch_new(j->op.heap, BATCH_ROWS_MAX, n);
-    if (fields == NULL || j->reads == NULL || j->pairs == NULL)
+    if (!residual_open(&j->residual, &j->op, j->node))
         return false;
-    memcpy(fields, left->fields, left->field_count * sizeof *fields);
-    memcpy(fields + left->field_count, right->fields, right->field_count * sizeof *fields);
-    mark_reads(residual, j->reads);
-    j->residual = program_new(j->op.heap, j->op.context->kernels, &residual, 1, &j->both,
-                              j->op.context->error);
-    return j->residual != NULL;
+    if (j->residual.program != NULL)
+        j->pairs = batch_new(j->op.heap, BATCH_ROWS_MAX, j->residual.both.field_count);
+    return j->residual.program == NULL || j->pairs != NULL;
 }
 
 static bool temporal_open(struct temporal_op *j)
@@ -647,7 +596,7 @@ static bool temporal_open(struct temporal_op *j)
                        join->key_count, context->seed) ||
         !key_layout_open(&j->keys, j->op.heap, left, join->keys[0], join->key_count) ||
         !key_batch_open(&j->batch_keys[0], j->op.heap) ||
-        !key_batch_open(&j->batch_keys[1], j->op.heap) || !residual_open(j))
+        !key_batch_open(&j->batch_keys[1], j->op.heap) || !open_residual(j))
         return false;
     j->keys.kernels = j->versions.keys.kernels = context->kernels;
     if (j->node->kind == NODE_ASOF_JOIN) {
