@@ -14,11 +14,9 @@
  *
  * Threads: one shard.   Errors: MILL_E_MEMORY.
  */
-#include "core/ops/join_pairs.h"
-#include "core/ops/ports.h"
+#include "core/ops/join_base.h"
 #include "core/plan/physical.h"
 #include "core/state/expiry.h"
-#include "core/state/table.h"
 
 #include <stdlib.h>
 
@@ -51,14 +49,8 @@ struct fired {
 };
 
 struct interval_join {
-    struct op op;
-    const struct join_node *join;
-    struct ports ports;
-    struct pairs pairs;
-    struct key_layout keys[2];
-    struct key_batch batch_keys;
-    struct table table; /* state: struct group */
-    uint32_t empty;     /* groups without rows */
+    struct join_base base; /* the table's states: struct group */
+    uint32_t empty;        /* groups without rows */
     struct expiry expiry[2];
     int64_t reach[2]; /* last partner's time - own time */
     bool pads[2];     /* a row of the side that meets nobody gives a result */
@@ -72,11 +64,7 @@ struct interval_join {
     int64_t times[BATCH_ROWS_MAX], w[BATCH_ROWS_MAX];
     struct group *groups[BATCH_ROWS_MAX]; /* NULL: equals nothing */
     bool keep[BATCH_ROWS_MAX], met[BATCH_ROWS_MAX];
-    /* pairs found: row number in rows, and both references */
-    uint32_t found, handed; /* handed: results made of them */
-    uint16_t found_of[BATCH_ROWS_MAX];
-    uint32_t refs[2][BATCH_ROWS_MAX];
-    bool is_true[BATCH_ROWS_MAX];
+    uint16_t found_of[BATCH_ROWS_MAX]; /* number in rows of each pair found */
 
     /* at the end of a step */
     bool ending;
@@ -87,31 +75,21 @@ struct interval_join {
     void *states[BATCH_ROWS_MAX];
     uint16_t keyed[BATCH_ROWS_MAX], keyed_rows[BATCH_ROWS_MAX];
     uint32_t ids[BATCH_ROWS_MAX];
-    char *key; /* scratch */
-    size_t key_room;
 };
-
-static enum op_progress no_memory(struct interval_join *j)
-{
-    if (j->op.context->error->code != MILL_OK)
-        return OP_FAILED;
-    return op_no_memory(&j->op, "rows stay until the watermark is past their interval: use a "
-                                "shorter one, or");
-}
 
 static struct row_store *store_of(struct interval_join *j, uint32_t side)
 {
-    return &j->pairs.side[side].store;
+    return &j->base.pairs.side[side].store;
 }
 
 static struct group *group_at(const struct interval_join *j, uint32_t id)
 {
-    return table_state(&j->table, id);
+    return table_state(&j->base.table, id);
 }
 
 static uint32_t group_id(const struct interval_join *j, const struct group *group)
 {
-    return (uint32_t)(((const char *)group - j->table.states) / sizeof *group);
+    return (uint32_t)(((const char *)group - j->base.table.states) / sizeof *group);
 }
 
 static uint32_t list_count(const struct list *list)
@@ -135,7 +113,7 @@ static struct listed *list_items(struct list *list)
 
 static void list_close(struct interval_join *j, struct list *list)
 {
-    heap_free(j->op.heap, list->items, list->room * sizeof *list->items);
+    heap_free(j->base.op.heap, list->items, list->room * sizeof *list->items);
     *list = (struct list){0};
 }
 
@@ -150,12 +128,12 @@ static bool list_room(struct interval_join *j, struct list *list)
         memmove(items, items + list->first, count * sizeof *items);
     } else {
         const uint32_t room = max_u32(4, list->room * 2);
-        struct listed *grown = heap_alloc(j->op.heap, room * sizeof *grown);
+        struct listed *grown = heap_alloc(j->base.op.heap, room * sizeof *grown);
 
         if (grown == NULL)
             return false;
         memcpy(grown, items + list->first, count * sizeof *grown);
-        heap_free(j->op.heap, list->items, list->room * sizeof *list->items);
+        heap_free(j->base.op.heap, list->items, list->room * sizeof *list->items);
         list->items = grown;
         list->room = room;
     }
@@ -198,27 +176,27 @@ static uint32_t list_find(struct list *list, int64_t time)
 
 static bool semi_or_anti(const struct interval_join *j)
 {
-    return j->join->type >= JOIN_TYPE_SEMI;
+    return j->base.join->type >= JOIN_TYPE_SEMI;
 }
 
 /* ---- taking a batch ---- */
 
 static void groups_init(struct interval_join *j, uint32_t from)
 {
-    for (uint32_t id = from; id < j->table.groups; id++)
+    for (uint32_t id = from; id < j->base.table.groups; id++)
         memset(group_at(j, id), 0, sizeof(struct group));
-    j->empty += j->table.groups - from;
+    j->empty += j->base.table.groups - from;
 }
 
 static int64_t clock_time(const struct interval_join *j, const struct step_time *t)
 {
-    return floor_div(t->clock_us, j->join->unit) * j->join->unit;
+    return floor_div(t->clock_us, j->base.join->unit) * j->base.join->unit;
 }
 
 /* Rows, times and W of each. Rows without a time meet nobody. */
 static void take_rows(struct interval_join *j, const struct step_time *t)
 {
-    const struct join_node *join = j->join;
+    const struct join_node *join = j->base.join;
     const struct batch *in = j->in;
     const struct column *c =
         join->processing_time ? NULL : &in->columns[(uint32_t)join->time[j->port]];
@@ -240,8 +218,8 @@ static void take_rows(struct interval_join *j, const struct step_time *t)
             j->times[n] = TIME_MIN; /* never kept */
             j->w[n] = TIME_MAX;
         } else {
-            j->op.counters.filtered++;
-            j->op.counters.null_time++;
+            j->base.op.counters.filtered++;
+            j->base.op.counters.null_time++;
             continue;
         }
         j->keep[n] = j->w[n] < time_add(j->times[n], j->reach[j->port]);
@@ -253,37 +231,37 @@ static void take_rows(struct interval_join *j, const struct step_time *t)
 /* The group of each row. */
 static bool take_groups(struct interval_join *j)
 {
-    const bool empty = j->join->lower > j->join->upper;
-    const bool may = pairs_may_equal_nothing(&j->pairs, j->port, j->in);
-    const uint32_t before = j->table.groups;
+    const bool empty = j->base.join->lower > j->base.join->upper;
+    const bool may = pairs_may_equal_nothing(&j->base.pairs, j->port, j->in);
+    const uint32_t before = j->base.table.groups;
     uint32_t n = 0;
 
     for (uint32_t i = 0; i < j->count; i++) {
         j->groups[i] = NULL;
         if (empty || j->times[i] == TIME_MIN ||
-            (may && pairs_equals_nothing(&j->pairs, j->port, j->in, j->rows[i])))
+            (may && pairs_equals_nothing(&j->base.pairs, j->port, j->in, j->rows[i])))
             continue;
         j->keyed[n] = (uint16_t)i;
         j->keyed_rows[n++] = j->rows[i];
     }
     if (n == 0)
         return true;
-    if (j->join->key_count == 0) {
-        if (before == 0 && !table_single(&j->table))
+    if (j->base.join->key_count == 0) {
+        if (before == 0 && !table_single(&j->base.table))
             return false;
         groups_init(j, before);
         for (uint32_t i = 0; i < n; i++)
             j->groups[j->keyed[i]] = group_at(j, 0);
         return true;
     }
-    if (!keys_prepare(&j->keys[j->port], j->in, j->keyed_rows, n, &j->batch_keys))
+    if (!keys_prepare(&j->base.keys[j->port], j->in, j->keyed_rows, n, &j->base.batch_keys))
         return false;
-    const bool found = table_lookup(&j->table, &j->batch_keys, NULL, n, j->states);
+    const bool found = table_lookup(&j->base.table, &j->base.batch_keys, NULL, n, j->states);
 
     groups_init(j, before);
     for (uint32_t i = 0; found && i < n; i++)
         j->groups[j->keyed[i]] = j->states[i];
-    return found && j->table.groups < MARK_GROUP;
+    return found && j->base.table.groups < MARK_GROUP;
 }
 
 /* ---- partners ---- */
@@ -292,7 +270,7 @@ static bool take_groups(struct interval_join *j)
 static void partner_times(const struct interval_join *j, uint32_t i, int64_t *least,
                           int64_t *greatest)
 {
-    const struct join_node *join = j->join;
+    const struct join_node *join = j->base.join;
     const int64_t time = j->times[i];
     const int64_t gone = time_add(j->w[i], -j->reach[1 - j->port]); /* up to this time */
 
@@ -304,11 +282,11 @@ static void partner_times(const struct interval_join *j, uint32_t i, int64_t *le
 
 static inline void found_add(struct interval_join *j, uint32_t i, uint32_t id)
 {
-    const uint32_t n = j->found++;
+    const uint32_t n = j->base.found++;
 
     j->found_of[n] = (uint16_t)i;
-    j->refs[j->port][n] = j->rows[i];
-    j->refs[1 - j->port][n] = id;
+    j->base.refs[j->port][n] = j->rows[i];
+    j->base.refs[1 - j->port][n] = id;
 }
 
 /* Looks on from the cursor. False: there is no room for more. */
@@ -331,7 +309,7 @@ static bool find_partners(struct interval_join *j, uint32_t i, uint32_t room)
     for (; j->cursor < list->end && items[j->cursor].time <= greatest; j->cursor++) {
         const uint32_t id = items[j->cursor].id;
 
-        if (j->found == room)
+        if (j->base.found == room)
             return false;
         if (!(once && (*rows_mark(store, id) & MARK_MET) != 0))
             found_add(j, i, id);
@@ -342,9 +320,9 @@ static bool find_partners(struct interval_join *j, uint32_t i, uint32_t room)
 /* Fills refs[] with pairs from row at on. */
 static void find(struct interval_join *j)
 {
-    const uint32_t room = j->op.context->batch_rows;
+    const uint32_t room = j->base.op.context->batch_rows;
 
-    j->found = j->handed = 0;
+    j->base.found = j->base.handed = 0;
     for (; j->at < j->count; j->at++, j->started = false) {
         const uint32_t i = j->at;
 
@@ -354,7 +332,7 @@ static void find(struct interval_join *j)
             return;
         if (j->keep[i] || !j->pads[j->port])
             continue;
-        if (j->found == room)
+        if (j->base.found == room)
             return;
         found_add(j, i, ROW_NONE);
     }
@@ -363,8 +341,8 @@ static void find(struct interval_join *j)
 /* Whether a pair that is true gives a result; marks who has met. */
 static bool gives_result(struct interval_join *j, uint32_t n)
 {
-    const uint32_t i = j->found_of[n], id = j->refs[1 - j->port][n];
-    const enum join_type type = j->join->type;
+    const uint32_t i = j->found_of[n], id = j->base.refs[1 - j->port][n];
+    const enum join_type type = j->base.join->type;
     const bool met = j->met[i];
     uint32_t *mark;
 
@@ -386,48 +364,21 @@ static bool gives_result(struct interval_join *j, uint32_t n)
 
 static bool test_found(struct interval_join *j)
 {
-    uint32_t *const refs[2] = {j->refs[0], j->refs[1]};
+    uint32_t *const refs[2] = {j->base.refs[0], j->base.refs[1]};
     uint32_t kept = 0;
 
-    j->pairs.cause = j->in;
-    j->pairs.cause_side = j->port;
-    if (!pairs_filter(&j->pairs, refs, j->found, j->is_true))
+    j->base.pairs.cause = j->in;
+    j->base.pairs.cause_side = j->port;
+    if (!pairs_filter(&j->base.pairs, refs, j->base.found, j->base.is_true))
         return false;
-    for (uint32_t n = 0; n < j->found; n++) {
-        if (!j->is_true[n] || !gives_result(j, n))
+    for (uint32_t n = 0; n < j->base.found; n++) {
+        if (!j->base.is_true[n] || !gives_result(j, n))
             continue;
         refs[0][kept] = refs[0][n];
         refs[1][kept++] = refs[1][n];
     }
-    j->found = kept;
+    j->base.found = kept;
     return true;
-}
-
-static enum op_progress hand_found(struct interval_join *j, const struct step_time *t)
-{
-    struct emitter *e = &j->pairs.emit;
-
-    while (j->handed < j->found) {
-        uint32_t n = j->found - j->handed, first;
-
-        if (emit_full(e)) {
-            const enum op_progress p = emit_flush(e, t);
-
-            if (p != OP_READY)
-                return p;
-        }
-        first = e->out != NULL ? e->out->rows : 0;
-        for (uint32_t i = 0; i < n; i++) {
-            if (emit_row(e, j->refs[j->port][j->handed + i], ROW_INSERT) < 0)
-                return OP_FAILED;
-            if (emit_full(e))
-                n = i + 1;
-        }
-        if (!pairs_fill(&j->pairs, j->refs[0] + j->handed, j->refs[1] + j->handed, n, first))
-            return no_memory(j);
-        j->handed += n;
-    }
-    return OP_READY;
 }
 
 /* ---- keeping the batch's rows ---- */
@@ -435,7 +386,7 @@ static enum op_progress hand_found(struct interval_join *j, const struct step_ti
 /* Whether row @i is wanted any more; counts it if it is not. */
 static bool stays(struct interval_join *j, uint32_t i)
 {
-    struct op_counters *c = &j->op.counters;
+    struct op_counters *c = &j->base.op.counters;
     const bool done = semi_or_anti(j) && j->port == 0 && j->met[i];
 
     if (j->keep[i] && !done && (j->groups[i] != NULL || j->pads[j->port]))
@@ -460,7 +411,7 @@ static bool keep_rows(struct interval_join *j)
         }
     if (n == 0)
         return true;
-    if (!pairs_keep(&j->pairs, side, j->in, j->keyed_rows, n, j->ids))
+    if (!pairs_keep(&j->base.pairs, side, j->in, j->keyed_rows, n, j->ids))
         return false;
     for (uint32_t k = 0; k < n; k++) {
         const uint32_t i = j->keyed[k], id = j->ids[k];
@@ -477,8 +428,8 @@ static bool keep_rows(struct interval_join *j)
             return false;
         j->empty -= list_count(&group->list[side]) == 1 && list_count(&group->list[1 - side]) == 0;
     }
-    j->op.counters.held += n;
-    j->op.counters.state_rows += n;
+    j->base.op.counters.held += n;
+    j->base.op.counters.state_rows += n;
     return true;
 }
 
@@ -489,21 +440,21 @@ static enum op_progress join_rows(struct interval_join *j, const struct step_tim
     enum op_progress p;
 
     while (j->in != NULL) {
-        p = hand_found(j, t);
+        p = join_hand_on(&j->base, NULL, t);
         if (p != OP_READY)
             return p;
-        if (op_stopping(&j->op))
+        if (op_stopping(&j->base.op))
             j->at = j->count;
         if (j->at == j->count) {
             const bool kept = keep_rows(j);
 
             batch_release(j->in);
-            j->in = j->pairs.cause = NULL;
-            return kept ? emit_flush(&j->pairs.emit, t) : no_memory(j);
+            j->in = j->base.pairs.cause = NULL;
+            return kept ? emit_flush(&j->base.pairs.emit, t) : join_base_no_memory(&j->base);
         }
         find(j);
         if (!test_found(j))
-            return no_memory(j);
+            return join_base_no_memory(&j->base);
     }
     return OP_READY;
 }
@@ -517,22 +468,13 @@ static enum op_progress join_take(struct op *op, uint32_t port, struct batch *ba
     CHECK(j->in == NULL);
     j->in = batch;
     j->port = port;
-    j->at = j->found = j->handed = 0;
+    j->at = j->base.found = j->base.handed = 0;
     j->started = false;
     take_rows(j, t);
     if (!take_groups(j))
-        return no_memory(j);
-    p = emit_cause(&j->pairs.emit, batch, port, t);
+        return join_base_no_memory(&j->base);
+    p = emit_cause(&j->base.pairs.emit, batch, port, t);
     return p == OP_READY ? join_rows(j, t) : p;
-}
-
-static enum op_progress join_push(struct op *op, uint32_t port, struct batch *batch,
-                                  const struct step_time *t)
-{
-    struct interval_join *j = (struct interval_join *)op;
-
-    op->counters.in += batch->live;
-    return ports_push(&j->ports, port, batch, t);
 }
 
 /* ---- rows that go ---- */
@@ -544,9 +486,9 @@ static void remove_row(struct interval_join *j, uint32_t side, uint32_t id)
     struct group *g;
     struct list *list;
 
-    j->op.counters.held--;
-    j->op.counters.state_rows--;
-    j->op.counters.consumed++;
+    j->base.op.counters.held--;
+    j->base.op.counters.state_rows--;
+    j->base.op.counters.consumed++;
     if (group == MARK_GROUP) {
         rows_free(store, &id, 1);
         return;
@@ -568,8 +510,8 @@ static bool fired_add(struct interval_join *j, uint32_t side, const struct expir
 
     if (j->fired_count == j->fired_room) {
         const uint32_t room = max_u32(256, j->fired_room * 2);
-        struct fired *grown =
-            heap_grow(j->op.heap, j->fired, j->fired_room * sizeof *grown, room * sizeof *grown);
+        struct fired *grown = heap_grow(j->base.op.heap, j->fired, j->fired_room * sizeof *grown,
+                                        room * sizeof *grown);
 
         if (grown == NULL)
             return false;
@@ -633,33 +575,28 @@ static int collect(struct interval_join *j, int64_t *budget)
 /* (time, step, side, place, what else tells rows apart); length UINT32_MAX: no memory. */
 static struct mill_view position_key(struct interval_join *j, const struct fired *f)
 {
-    const struct mill_view key = pairs_order_key(&j->pairs, f->side, f->id);
+    const struct mill_view key = pairs_order_key(&j->base.pairs, f->side, f->id);
     const uint64_t step = __builtin_bswap64(f->step);
     const uint32_t place = __builtin_bswap32(f->place);
 
-    if (!j->pairs.emit.keyed)
+    if (!j->base.pairs.emit.keyed)
         return view_of("", 0);
-    if (key.length + 21 > j->key_room) {
-        heap_free(j->op.heap, j->key, j->key_room);
-        j->key_room = ALIGN_UP(key.length + 21, 256u);
-        j->key = heap_alloc(j->op.heap, j->key_room);
-        if (j->key == NULL) {
-            j->key_room = 0;
-            return (struct mill_view){.length = UINT32_MAX};
-        }
-    }
-    key_put_i64(j->key, f->time);
-    memcpy(j->key + 8, &step, 8);
-    j->key[16] = (char)f->side;
-    memcpy(j->key + 17, &place, 4);
-    memcpy(j->key + 21, mill_view_data(&key), key.length);
-    return view_of(j->key, 21 + key.length);
+    char *at = join_key_scratch(&j->base, key.length + 21);
+
+    if (at == NULL)
+        return (struct mill_view){.length = UINT32_MAX};
+    key_put_i64(at, f->time);
+    memcpy(at + 8, &step, 8);
+    at[16] = (char)f->side;
+    memcpy(at + 17, &place, 4);
+    memcpy(at + 21, mill_view_data(&key), key.length);
+    return view_of(at, 21 + key.length);
 }
 
 /* Results of fired rows from fired_at on, of one side. */
 static enum op_progress emit_pads(struct interval_join *j, const struct step_time *t)
 {
-    struct emitter *e = &j->pairs.emit;
+    struct emitter *e = &j->base.pairs.emit;
     const uint32_t side = j->fired[j->fired_at].side;
     uint32_t n = 0, first;
 
@@ -675,18 +612,18 @@ static enum op_progress emit_pads(struct interval_join *j, const struct step_tim
         const struct mill_view at = position_key(j, f);
 
         if (at.length == UINT32_MAX)
-            return no_memory(j);
+            return join_base_no_memory(&j->base);
         if (emit_fired(e, t, &at, ROW_INSERT) < 0)
             return OP_FAILED;
-        j->refs[side][n] = f->id;
-        j->refs[1 - side][n++] = ROW_NONE;
+        j->base.refs[side][n] = f->id;
+        j->base.refs[1 - side][n++] = ROW_NONE;
         if (emit_full(e))
             break;
     }
-    if (!pairs_fill(&j->pairs, j->refs[0], j->refs[1], n, first))
-        return no_memory(j);
+    if (!pairs_fill(&j->base.pairs, j->base.refs[0], j->base.refs[1], n, first))
+        return join_base_no_memory(&j->base);
     for (uint32_t i = 0; i < n; i++)
-        remove_row(j, side, j->refs[side][i]);
+        remove_row(j, side, j->base.refs[side][i]);
     j->fired_at += n;
     return OP_READY;
 }
@@ -694,17 +631,17 @@ static enum op_progress emit_pads(struct interval_join *j, const struct step_tim
 /* Groups without rows leave the table when they are most of it. */
 static void sweep(struct interval_join *j)
 {
-    if (j->table.groups < SWEEP_GROUPS || j->empty < j->table.groups / 4 * 3)
+    if (j->base.table.groups < SWEEP_GROUPS || j->empty < j->base.table.groups / 4 * 3)
         return;
-    if (j->empty == j->table.groups) {
-        table_reset(&j->table);
+    if (j->empty == j->base.table.groups) {
+        table_reset(&j->base.table);
         j->empty = 0;
         return;
     }
-    if (!table_compact(&j->table, j->empty, is_empty))
+    if (!table_compact(&j->base.table, j->empty, is_empty))
         return;
     j->empty = 0;
-    for (uint32_t id = 0; id < j->table.groups; id++)
+    for (uint32_t id = 0; id < j->base.table.groups; id++)
         for (uint32_t s = 0; s < 2; s++) {
             struct list *list = &group_at(j, id)->list[s];
 
@@ -718,11 +655,11 @@ static void sweep(struct interval_join *j)
 
 static enum op_progress fire(struct interval_join *j, const struct step_time *t)
 {
-    int64_t budget = j->op.context->turn_work;
+    int64_t budget = j->base.op.context->turn_work;
 
     while (j->ending) {
         if (budget <= 0) {
-            j->op.context->work += (uint64_t)(j->op.context->turn_work - budget);
+            j->base.op.context->work += (uint64_t)(j->base.op.context->turn_work - budget);
             return OP_BUSY;
         }
         if (j->fired_at < j->fired_count) {
@@ -734,13 +671,13 @@ static enum op_progress fire(struct interval_join *j, const struct step_time *t)
             continue;
         }
         switch (collect(j, &budget)) {
-        case -1: return no_memory(j);
+        case -1: return join_base_no_memory(&j->base);
         case 0: j->ending = false; break;
         default: break;
         }
     }
     sweep(j);
-    return emit_flush(&j->pairs.emit, t);
+    return emit_flush(&j->base.pairs.emit, t);
 }
 
 static int64_t least_wait(const struct interval_join *j)
@@ -751,34 +688,23 @@ static int64_t least_wait(const struct interval_join *j)
 
 static enum op_progress end_rows(struct interval_join *j, const struct step_time *t)
 {
-    const int64_t w = t->last                    ? TIME_MAX
-                      : j->join->processing_time ? clock_time(j, t) - j->join->unit
-                                                 : t->w_after;
+    const int64_t w = t->last                         ? TIME_MAX
+                      : j->base.join->processing_time ? clock_time(j, t) - j->base.join->unit
+                                                      : t->w_after;
 
-    j->op.counters.waits =
-        !j->join->processing_time && (j->expiry[0].ids > 0 || j->expiry[1].ids > 0);
-    j->op.counters.waits_for = j->op.counters.waits ? least_wait(j) : TIME_MAX;
+    j->base.op.counters.waits =
+        !j->base.join->processing_time && (j->expiry[0].ids > 0 || j->expiry[1].ids > 0);
+    j->base.op.counters.waits_for = j->base.op.counters.waits ? least_wait(j) : TIME_MAX;
     for (uint32_t s = 0; s < 2; s++)
         j->limit[s] = time_add(w, -j->reach[s]);
     j->ending = true;
     return fire(j, t);
 }
 
-static enum op_progress join_begin_step(struct op *op, const struct step_time *t)
-{
-    ports_begin(&((struct interval_join *)op)->ports, t);
-    return OP_READY;
-}
-
-static enum op_progress join_rows_ended(struct op *op, const struct step_time *t)
-{
-    return ports_rows_ended(&((struct interval_join *)op)->ports, t);
-}
-
 static enum op_progress join_end_step(struct op *op, const struct step_time *t)
 {
     struct interval_join *j = (struct interval_join *)op;
-    const enum op_progress p = ports_end(&j->ports, t);
+    const enum op_progress p = ports_end(&j->base.ports, t);
 
     return p == OP_READY ? end_rows(j, t) : p;
 }
@@ -792,9 +718,9 @@ static enum op_progress join_resume(struct op *op, const struct step_time *t)
         return fire(j, t);
     p = join_rows(j, t);
     if (p == OP_READY)
-        p = ports_resume(&j->ports, t);
+        p = ports_resume(&j->base.ports, t);
     /* the end of the step was held up by rows that came before it */
-    if (p == OP_READY && j->ports.phase == PORTS_ENDING)
+    if (p == OP_READY && j->base.ports.phase == PORTS_ENDING)
         return end_rows(j, t);
     return p;
 }
@@ -871,11 +797,11 @@ static void join_snapshot(struct op *op, struct snapshot_writer *to)
             expiry_each(&j->expiry[s], rank_next, &r[s]);
         to->failed = to->failed || r[s].ranks == NULL;
     }
-    snapshot_u32(to, j->table.groups - j->empty);
-    for (uint32_t id = 0; id < j->table.groups && !to->failed; id++) {
+    snapshot_u32(to, j->base.table.groups - j->empty);
+    for (uint32_t id = 0; id < j->base.table.groups && !to->failed; id++) {
         if (is_empty(group_at(j, id)))
             continue;
-        table_key_snapshot(&j->table, id, to);
+        table_key_snapshot(&j->base.table, id, to);
         for (uint32_t s = 0; s < 2; s++)
             save_list(j, &group_at(j, id)->list[s], s, r[s].ranks, to);
     }
@@ -910,7 +836,7 @@ static bool restore_rows(struct interval_join *j, struct restored *r, uint32_t s
         if (r->count == r->room) {
             const uint32_t room = max_u32(64, r->room * 2);
             struct rank *grown =
-                heap_grow(j->op.heap, r->rows, r->room * sizeof *grown, room * sizeof *grown);
+                heap_grow(j->base.op.heap, r->rows, r->room * sizeof *grown, room * sizeof *grown);
 
             if (grown == NULL)
                 return false;
@@ -939,7 +865,7 @@ static bool restore_state(struct interval_join *j, struct restored r[2],
     const uint32_t groups = snapshot_get_u32(from);
 
     for (uint32_t i = 0; i < groups && !from->failed; i++) {
-        const uint32_t before = j->table.groups, id = table_key_restore(&j->table, from);
+        const uint32_t before = j->base.table.groups, id = table_key_restore(&j->base.table, from);
 
         if (id == TABLE_NO_GROUP)
             return false;
@@ -982,18 +908,13 @@ static bool join_valid(const struct op *op)
     const struct op_counters *c = &op->counters;
     uint32_t empty = 0;
 
-    for (uint32_t id = 0; id < j->table.groups; id++)
+    for (uint32_t id = 0; id < j->base.table.groups; id++)
         empty += is_empty(group_at(j, id));
-    return table_valid(&j->table) && empty == j->empty && rows_valid(&j->pairs.side[0].store) &&
-           rows_valid(&j->pairs.side[1].store) && expiry_valid(&j->expiry[0]) &&
-           expiry_valid(&j->expiry[1]) && c->held == j->expiry[0].ids + j->expiry[1].ids &&
+    return table_valid(&j->base.table) && empty == j->empty &&
+           rows_valid(&j->base.pairs.side[0].store) && rows_valid(&j->base.pairs.side[1].store) &&
+           expiry_valid(&j->expiry[0]) && expiry_valid(&j->expiry[1]) &&
+           c->held == j->expiry[0].ids + j->expiry[1].ids &&
            c->in == c->consumed + c->filtered + c->late + c->dead + c->held;
-}
-
-static void join_inspect(const struct op *op, uint32_t sample, struct op_state *state)
-{
-    table_inspect(&((const struct interval_join *)op)->table, sample, &state->tables);
-    state->table_count++;
 }
 
 static void join_close(struct op *op)
@@ -1001,38 +922,32 @@ static void join_close(struct op *op)
     struct interval_join *j = (struct interval_join *)op;
 
     batch_release(j->in);
-    for (uint32_t id = 0; id < j->table.groups; id++)
+    for (uint32_t id = 0; id < j->base.table.groups; id++)
         for (uint32_t s = 0; s < 2; s++)
             list_close(j, &group_at(j, id)->list[s]);
-    ports_close(&j->ports);
-    pairs_close(&j->pairs);
-    table_close(&j->table);
-    for (uint32_t s = 0; s < 2; s++) {
-        expiry_close(&j->expiry[s]);
-        key_layout_close(&j->keys[s]);
-    }
-    key_batch_close(&j->batch_keys);
-    heap_free(op->heap, j->key, j->key_room);
+    join_base_close(&j->base);
+    expiry_close(&j->expiry[0]);
+    expiry_close(&j->expiry[1]);
     heap_free(op->heap, j->fired, j->fired_room * sizeof *j->fired);
     heap_free(op->heap, j, sizeof *j);
 }
 
 static const struct op_vtable join_vtable = {.name = "interval join",
-                                             .begin_step = join_begin_step,
-                                             .push = join_push,
-                                             .rows_ended = join_rows_ended,
+                                             .begin_step = join_base_begin_step,
+                                             .push = join_base_push,
+                                             .rows_ended = join_base_rows_ended,
                                              .end_step = join_end_step,
                                              .resume = join_resume,
                                              .snapshot = join_snapshot,
                                              .restore = join_restore,
                                              .valid = join_valid,
-                                             .inspect = join_inspect,
+                                             .inspect = join_base_inspect,
                                              .close = join_close};
 
 static bool join_open(struct interval_join *j, const struct phys_node *node)
 {
-    struct heap *heap = j->op.heap;
-    const struct join_node *join = j->join;
+    struct heap *heap = j->base.op.heap;
+    const struct join_node *join = j->base.join;
     const int64_t width = time_add(join->upper, -join->lower) / 32;
 
     j->reach[0] = -join->lower;
@@ -1040,15 +955,13 @@ static bool join_open(struct interval_join *j, const struct phys_node *node)
     for (uint32_t s = 0; s < 2; s++) {
         j->pads[s] = join_pads(join->type, s) || (s == 0 && join->type == JOIN_TYPE_ANTI);
         expiry_open(&j->expiry[s], heap, max_i64(width, join->unit));
-        if (!key_layout_open(&j->keys[s], heap, &node->inputs[s]->schema, join->keys[s],
-                             join->key_count))
-            return false;
-        j->keys[s].kernels = j->op.context->kernels;
     }
-    if (!key_batch_open(&j->batch_keys, heap) || !ports_open(&j->ports, &j->op, node, join_take))
+    if (!join_base_open(&j->base, node, join_take, join->keys, join->key_count))
         return false;
-    table_open(&j->table, heap, &j->keys[0], sizeof(struct group), j->op.context->seed);
-    return pairs_open(&j->pairs, &j->op, node, j->pads, ROWS_TIME | ROWS_PLACE | ROWS_MARK);
+    table_open(&j->base.table, heap, &j->base.keys[0], sizeof(struct group),
+               j->base.op.context->seed);
+    return pairs_open(&j->base.pairs, &j->base.op, node, j->pads,
+                      ROWS_TIME | ROWS_PLACE | ROWS_MARK);
 }
 
 struct op *op_interval_join_new(struct op_context *context, const struct phys_node *node)
@@ -1056,14 +969,12 @@ struct op *op_interval_join_new(struct op_context *context, const struct phys_no
     struct interval_join *j = heap_zalloc(context->heap, sizeof *j);
 
     if (j != NULL) {
-        j->op = (struct op){.vtable = &join_vtable,
-                            .context = context,
-                            .heap = context->heap,
-                            .id = node->id};
-        j->join = node->join;
+        join_base_init(&j->base, &join_vtable, context, node,
+                       "rows stay until the watermark is past their interval: use a shorter one, "
+                       "or");
         if (join_open(j, node))
-            return &j->op;
-        join_close(&j->op);
+            return &j->base.op;
+        join_close(&j->base.op);
     }
     if (context->error->code == MILL_OK)
         mill_fail(context->error, MILL_E_MEMORY, 0, 0, "no memory for an interval join");

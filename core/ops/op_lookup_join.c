@@ -9,19 +9,11 @@
  *
  * Threads: one shard.   Errors: MILL_E_MEMORY.
  */
-#include "core/ops/join_pairs.h"
-#include "core/ops/ports.h"
+#include "core/ops/join_base.h"
 #include "core/plan/physical.h"
-#include "core/state/table.h"
 
 struct lookup_op {
-    struct op op;
-    const struct join_node *join;
-    struct ports ports;
-    struct pairs pairs;
-    struct key_layout keys[2];
-    struct key_batch batch_keys;
-    struct table table; /* state: struct row_chain of the table's rows */
+    struct join_base base; /* the table's states: struct row_chain of the right's rows */
 
     /* the batch being joined: from its row @at on, of which @cursor is the next partner to look at */
     struct batch *in;
@@ -29,56 +21,45 @@ struct lookup_op {
     bool started, met[BATCH_ROWS_MAX];
     uint16_t rows[BATCH_ROWS_MAX];
     uint32_t groups[BATCH_ROWS_MAX];
-    /* pairs found; without a row of the right: the row's partners have all been looked at */
-    uint32_t found, given;
+    /* number in rows of each pair found; without a row of the right: the row's partners have all been looked at */
     uint16_t found_of[BATCH_ROWS_MAX];
-    uint32_t refs[2][BATCH_ROWS_MAX];
-    bool is_true[BATCH_ROWS_MAX];
 
     uint16_t keyed[BATCH_ROWS_MAX], keyed_rows[BATCH_ROWS_MAX];
     uint32_t ids[BATCH_ROWS_MAX];
     struct row_chain *chains[BATCH_ROWS_MAX];
 };
 
-static enum op_progress no_memory(struct lookup_op *j)
-{
-    if (j->op.context->error->code != MILL_OK)
-        return OP_FAILED;
-    return op_no_memory(&j->op, "it keeps the whole table that rows are looked up in: select fewer "
-                                "of its columns, or");
-}
-
 static struct row_store *store_of(struct lookup_op *j)
 {
-    return &j->pairs.side[1].store;
+    return &j->base.pairs.side[1].store;
 }
 
 /* Rows of @in whose keys can equal something: their numbers in @rows and in the batch; prepares their keys. */
 static bool prepare(struct lookup_op *j, uint32_t side, const struct batch *in,
                     const uint16_t *rows, uint32_t count, uint32_t *n)
 {
-    const bool may = pairs_may_equal_nothing(&j->pairs, side, in);
+    const bool may = pairs_may_equal_nothing(&j->base.pairs, side, in);
 
     *n = 0;
     for (uint32_t i = 0; i < count; i++) {
-        if (may && pairs_equals_nothing(&j->pairs, side, in, rows[i]))
+        if (may && pairs_equals_nothing(&j->base.pairs, side, in, rows[i]))
             continue;
         j->keyed[*n] = (uint16_t)i;
         j->keyed_rows[(*n)++] = rows[i];
     }
-    return *n == 0 || keys_prepare(&j->keys[side], in, j->keyed_rows, *n, &j->batch_keys);
+    return *n == 0 || keys_prepare(&j->base.keys[side], in, j->keyed_rows, *n, &j->base.batch_keys);
 }
 
 /* ---- the table ---- */
 
 static void count_rows(struct lookup_op *j)
 {
-    j->op.counters.held = j->op.counters.state_rows = store_of(j)->rows;
+    j->base.op.counters.held = j->base.op.counters.state_rows = store_of(j)->rows;
 }
 
 static void empty_chain(struct lookup_op *j, struct row_chain *chain)
 {
-    j->op.counters.consumed += chain->count;
+    j->base.op.counters.consumed += chain->count;
     chain_free(store_of(j), chain);
     chain_open(chain);
 }
@@ -95,33 +76,33 @@ static void remove_same(struct lookup_op *j, struct row_chain *chain, const stru
             continue;
         chain_take(store, chain, before);
         rows_free(store, &id, 1);
-        j->op.counters.consumed += 2; /* and the row that takes it back */
+        j->base.op.counters.consumed += 2; /* and the row that takes it back */
         return;
     }
-    j->op.counters.filtered++;
+    j->base.op.counters.filtered++;
 }
 
 static bool change(struct lookup_op *j, struct row_chain *chain, const struct batch *in,
                    uint16_t row)
 {
     const int8_t kind = batch_kind(in, row);
-    const bool upserts = j->join->upserts;
+    const bool upserts = j->base.join->upserts;
     uint32_t id;
 
     if (upserts && kind == ROW_UPDATE_BEFORE) {
-        j->op.counters.filtered++;
+        j->base.op.counters.filtered++;
         return true;
     }
     if (upserts)
         empty_chain(j, chain);
     if (row_kind_weight(kind) < 0) {
         if (upserts)
-            j->op.counters.consumed++;
+            j->base.op.counters.consumed++;
         else
             remove_same(j, chain, in, row);
         return true;
     }
-    if (!pairs_keep(&j->pairs, 1, in, &row, 1, &id))
+    if (!pairs_keep(&j->base.pairs, 1, in, &row, 1, &id))
         return false;
     chain_push(store_of(j), chain, id);
     return true;
@@ -129,15 +110,15 @@ static bool change(struct lookup_op *j, struct row_chain *chain, const struct ba
 
 static bool change_all(struct lookup_op *j, const struct batch *in, uint32_t n)
 {
-    const uint32_t before = j->table.groups;
-    bool ok = table_lookup(&j->table, &j->batch_keys, NULL, n, (void **)j->chains);
+    const uint32_t before = j->base.table.groups;
+    bool ok = table_lookup(&j->base.table, &j->base.batch_keys, NULL, n, (void **)j->chains);
 
-    for (uint32_t id = before; id < j->table.groups; id++)
-        chain_open(table_state(&j->table, id));
+    for (uint32_t id = before; id < j->base.table.groups; id++)
+        chain_open(table_state(&j->base.table, id));
     if (!ok)
         return false;
-    if (in->row_kinds == NULL && !j->join->upserts) {
-        ok = pairs_keep(&j->pairs, 1, in, j->keyed_rows, n, j->ids);
+    if (in->row_kinds == NULL && !j->base.join->upserts) {
+        ok = pairs_keep(&j->base.pairs, 1, in, j->keyed_rows, n, j->ids);
         if (ok)
             chain_push_all(store_of(j), j->chains, j->ids, n);
         return ok;
@@ -155,45 +136,45 @@ static enum op_progress take_right(struct lookup_op *j, struct batch *in)
     for (uint32_t i = 0; i < in->live; i++)
         j->rows[i] = (uint16_t)batch_row(in, i);
     ok = prepare(j, 1, in, j->rows, in->live, &n);
-    j->op.counters.filtered += in->live - n;
+    j->base.op.counters.filtered += in->live - n;
     ok = ok && (n == 0 || change_all(j, in, n));
     batch_release(in);
     count_rows(j);
-    return ok ? OP_READY : no_memory(j);
+    return ok ? OP_READY : join_base_no_memory(&j->base);
 }
 
 /* ---- rows of the left ---- */
 
 static inline void found_add(struct lookup_op *j, uint32_t id)
 {
-    j->found_of[j->found] = (uint16_t)j->at;
-    j->refs[0][j->found] = j->rows[j->at];
-    j->refs[1][j->found++] = id;
+    j->found_of[j->base.found] = (uint16_t)j->at;
+    j->base.refs[0][j->base.found] = j->rows[j->at];
+    j->base.refs[1][j->base.found++] = id;
 }
 
 /* Pairs from row at on, as many as a batch has rows. */
 static void find(struct lookup_op *j)
 {
     const struct row_store *store = store_of(j);
-    const uint32_t room = j->op.context->batch_rows;
+    const uint32_t room = j->base.op.context->batch_rows;
 
-    j->found = j->given = 0;
+    j->base.found = j->base.handed = 0;
     for (; j->at < j->in->live; j->at++, j->started = false) {
         const uint32_t group = j->groups[j->at];
 
         if (!j->started)
             j->cursor = group != TABLE_NO_GROUP
-                            ? ((struct row_chain *)table_state(&j->table, group))->head
+                            ? ((struct row_chain *)table_state(&j->base.table, group))->head
                             : ROW_NONE;
         j->started = true;
         for (; j->cursor != ROW_NONE; j->cursor = *rows_next(store, j->cursor)) {
-            if (j->found == room)
+            if (j->base.found == room)
                 return;
             found_add(j, j->cursor);
         }
-        if (j->join->type != JOIN_TYPE_LEFT)
+        if (j->base.join->type != JOIN_TYPE_LEFT)
             continue;
-        if (j->found == room)
+        if (j->base.found == room)
             return;
         found_add(j, ROW_NONE);
     }
@@ -201,67 +182,40 @@ static void find(struct lookup_op *j)
 
 static bool test_found(struct lookup_op *j)
 {
-    uint32_t *const refs[2] = {j->refs[0], j->refs[1]};
+    uint32_t *const refs[2] = {j->base.refs[0], j->base.refs[1]};
     uint32_t kept = 0;
 
-    if (!pairs_filter(&j->pairs, refs, j->found, j->is_true))
+    if (!pairs_filter(&j->base.pairs, refs, j->base.found, j->base.is_true))
         return false;
-    for (uint32_t n = 0; n < j->found; n++) {
+    for (uint32_t n = 0; n < j->base.found; n++) {
         bool *met = &j->met[j->found_of[n]];
 
-        if (!j->is_true[n] || (refs[1][n] == ROW_NONE && *met))
+        if (!j->base.is_true[n] || (refs[1][n] == ROW_NONE && *met))
             continue;
         *met = true;
         refs[0][kept] = refs[0][n];
         refs[1][kept++] = refs[1][n];
     }
-    j->found = kept;
+    j->base.found = kept;
     return true;
-}
-
-static enum op_progress give(struct lookup_op *j, const struct step_time *t)
-{
-    struct emitter *e = &j->pairs.emit;
-
-    while (j->given < j->found) {
-        uint32_t n = j->found - j->given, first;
-
-        if (emit_full(e)) {
-            const enum op_progress p = emit_flush(e, t);
-
-            if (p != OP_READY)
-                return p;
-        }
-        first = e->out != NULL ? e->out->rows : 0;
-        for (uint32_t i = 0; i < n; i++) {
-            if (emit_row(e, j->refs[0][j->given + i], ROW_INSERT) < 0)
-                return OP_FAILED;
-            if (emit_full(e))
-                n = i + 1;
-        }
-        if (!pairs_fill(&j->pairs, j->refs[0] + j->given, j->refs[1] + j->given, n, first))
-            return no_memory(j);
-        j->given += n;
-    }
-    return OP_READY;
 }
 
 static enum op_progress join_rows(struct lookup_op *j, const struct step_time *t)
 {
     while (j->in != NULL) {
-        enum op_progress p = give(j, t);
+        enum op_progress p = join_hand_on(&j->base, NULL, t);
 
         if (p != OP_READY)
             return p;
-        if (j->at == j->in->live || op_stopping(&j->op)) {
-            p = emit_flush(&j->pairs.emit, t);
+        if (j->at == j->in->live || op_stopping(&j->base.op)) {
+            p = emit_flush(&j->base.pairs.emit, t);
             batch_release(j->in);
-            j->in = j->pairs.cause = NULL;
+            j->in = j->base.pairs.cause = NULL;
             return p;
         }
         find(j);
         if (!test_found(j))
-            return no_memory(j);
+            return join_base_no_memory(&j->base);
     }
     return OP_READY;
 }
@@ -275,23 +229,23 @@ static enum op_progress take_left(struct lookup_op *j, struct batch *in, const s
         batch_release(in);
         return OP_READY;
     }
-    j->in = j->pairs.cause = in;
-    j->pairs.cause_side = 0;
-    j->at = j->found = j->given = 0;
+    j->in = j->base.pairs.cause = in;
+    j->base.pairs.cause_side = 0;
+    j->at = j->base.found = j->base.handed = 0;
     j->started = false;
-    j->op.counters.consumed += in->live;
+    j->base.op.counters.consumed += in->live;
     for (uint32_t i = 0; i < in->live; i++) {
         j->rows[i] = (uint16_t)batch_row(in, i);
         j->groups[i] = TABLE_NO_GROUP;
         j->met[i] = false;
     }
     if (!prepare(j, 0, in, j->rows, in->live, &n))
-        return no_memory(j);
+        return join_base_no_memory(&j->base);
     if (n > 0)
-        table_find(&j->table, &j->batch_keys, NULL, n, j->ids);
+        table_find(&j->base.table, &j->base.batch_keys, NULL, n, j->ids);
     for (uint32_t i = 0; i < n; i++)
         j->groups[j->keyed[i]] = j->ids[i];
-    p = emit_cause(&j->pairs.emit, in, 0, t);
+    p = emit_cause(&j->base.pairs.emit, in, 0, t);
     return p == OP_READY ? join_rows(j, t) : p;
 }
 
@@ -305,37 +259,19 @@ static enum op_progress lookup_take(struct op *op, uint32_t port, struct batch *
 
 /* ---- steps ---- */
 
-static enum op_progress lookup_begin(struct op *op, const struct step_time *t)
-{
-    ports_begin(&((struct lookup_op *)op)->ports, t);
-    return OP_READY;
-}
-
-static enum op_progress lookup_push(struct op *op, uint32_t port, struct batch *batch,
-                                    const struct step_time *t)
-{
-    op->counters.in += batch->live;
-    return ports_push(&((struct lookup_op *)op)->ports, port, batch, t);
-}
-
-static enum op_progress lookup_rows_ended(struct op *op, const struct step_time *t)
-{
-    return ports_rows_ended(&((struct lookup_op *)op)->ports, t);
-}
-
 /* Nobody looks anything up any more. */
 static void forget(struct lookup_op *j)
 {
-    for (uint32_t id = 0; id < j->table.groups; id++)
-        chain_open(table_state(&j->table, id));
-    j->op.counters.consumed += store_of(j)->rows;
+    for (uint32_t id = 0; id < j->base.table.groups; id++)
+        chain_open(table_state(&j->base.table, id));
+    j->base.op.counters.consumed += store_of(j)->rows;
     rows_reset(store_of(j));
     count_rows(j);
 }
 
 static enum op_progress end_step(struct lookup_op *j, enum op_progress p, const struct step_time *t)
 {
-    if (p == OP_READY && t->last && j->ports.phase == PORTS_ENDING)
+    if (p == OP_READY && t->last && j->base.ports.phase == PORTS_ENDING)
         forget(j);
     return p;
 }
@@ -344,7 +280,7 @@ static enum op_progress lookup_end_step(struct op *op, const struct step_time *t
 {
     struct lookup_op *j = (struct lookup_op *)op;
 
-    return end_step(j, ports_end(&j->ports, t), t);
+    return end_step(j, ports_end(&j->base.ports, t), t);
 }
 
 static enum op_progress lookup_resume(struct op *op, const struct step_time *t)
@@ -352,7 +288,7 @@ static enum op_progress lookup_resume(struct op *op, const struct step_time *t)
     struct lookup_op *j = (struct lookup_op *)op;
     const enum op_progress p = join_rows(j, t);
 
-    return p == OP_READY ? end_step(j, ports_resume(&j->ports, t), t) : p;
+    return p == OP_READY ? end_step(j, ports_resume(&j->base.ports, t), t) : p;
 }
 
 /* ---- life ---- */
@@ -361,12 +297,12 @@ static void lookup_snapshot(struct op *op, struct snapshot_writer *to)
 {
     struct lookup_op *j = (struct lookup_op *)op;
 
-    CHECK(j->in == NULL && ports_empty(&j->ports));
+    CHECK(j->in == NULL && ports_empty(&j->base.ports));
     snapshot_put(to, &op->counters, sizeof op->counters);
-    snapshot_u32(to, j->table.groups);
-    for (uint32_t id = 0; id < j->table.groups; id++) {
-        table_key_snapshot(&j->table, id, to);
-        chain_save(store_of(j), table_state(&j->table, id), to);
+    snapshot_u32(to, j->base.table.groups);
+    for (uint32_t id = 0; id < j->base.table.groups; id++) {
+        table_key_snapshot(&j->base.table, id, to);
+        chain_save(store_of(j), table_state(&j->base.table, id), to);
     }
 }
 
@@ -378,8 +314,8 @@ static bool lookup_restore(struct op *op, struct snapshot_reader *from)
     snapshot_get(from, &op->counters, sizeof op->counters);
     groups = snapshot_get_u32(from);
     for (uint32_t i = 0; i < groups && !from->failed; i++)
-        if (table_key_restore(&j->table, from) != i ||
-            !chain_restore(store_of(j), table_state(&j->table, i), from))
+        if (table_key_restore(&j->base.table, from) != i ||
+            !chain_restore(store_of(j), table_state(&j->base.table, i), from))
             return false;
     return !from->failed;
 }
@@ -390,22 +326,16 @@ static bool lookup_valid(const struct op *op)
     const struct op_counters *c = &op->counters;
     uint64_t rows = 0;
 
-    for (uint32_t id = 0; id < j->table.groups; id++) {
-        const struct row_chain *chain = table_state(&j->table, id);
+    for (uint32_t id = 0; id < j->base.table.groups; id++) {
+        const struct row_chain *chain = table_state(&j->base.table, id);
 
         if (!chain_valid(store_of(j), chain))
             return false;
         rows += chain->count;
     }
-    return rows == store_of(j)->rows && c->held == rows && table_valid(&j->table) &&
+    return rows == store_of(j)->rows && c->held == rows && table_valid(&j->base.table) &&
            rows_valid(store_of(j)) &&
            c->in == c->consumed + c->filtered + c->late + c->dead + c->held;
-}
-
-static void lookup_inspect(const struct op *op, uint32_t sample, struct op_state *state)
-{
-    table_inspect(&((const struct lookup_op *)op)->table, sample, &state->tables);
-    state->table_count++;
 }
 
 static void lookup_close(struct op *op)
@@ -413,25 +343,20 @@ static void lookup_close(struct op *op)
     struct lookup_op *j = (struct lookup_op *)op;
 
     batch_release(j->in);
-    ports_close(&j->ports);
-    pairs_close(&j->pairs);
-    table_close(&j->table);
-    key_layout_close(&j->keys[0]);
-    key_layout_close(&j->keys[1]);
-    key_batch_close(&j->batch_keys);
+    join_base_close(&j->base);
     heap_free(op->heap, j, sizeof *j);
 }
 
 static const struct op_vtable lookup_vtable = {.name = "lookup join",
-                                               .begin_step = lookup_begin,
-                                               .push = lookup_push,
-                                               .rows_ended = lookup_rows_ended,
+                                               .begin_step = join_base_begin_step,
+                                               .push = join_base_push,
+                                               .rows_ended = join_base_rows_ended,
                                                .end_step = lookup_end_step,
                                                .resume = lookup_resume,
                                                .snapshot = lookup_snapshot,
                                                .restore = lookup_restore,
                                                .valid = lookup_valid,
-                                               .inspect = lookup_inspect,
+                                               .inspect = join_base_inspect,
                                                .close = lookup_close};
 
 struct op *op_lookup_join_new(struct op_context *context, const struct phys_node *node)
@@ -442,27 +367,19 @@ struct op *op_lookup_join_new(struct op_context *context, const struct phys_node
 
     if (j == NULL)
         goto fail;
-    j->op = (struct op){.vtable = &lookup_vtable,
-                        .context = context,
-                        .heap = context->heap,
-                        .id = node->id};
-    j->join = join;
-    if (!pairs_open(&j->pairs, &j->op, node, in_time_order, 0) ||
-        !ports_open(&j->ports, &j->op, node, lookup_take) ||
-        !key_batch_open(&j->batch_keys, context->heap))
+    join_base_init(&j->base, &lookup_vtable, context, node,
+                   "it keeps the whole table that rows are looked up in: select fewer of its "
+                   "columns, or");
+    if (!join_base_open(&j->base, node, lookup_take, join->keys, join->key_count) ||
+        !pairs_open(&j->base.pairs, &j->base.op, node, in_time_order, 0))
         goto fail;
-    for (uint32_t s = 0; s < 2; s++) {
-        if (!key_layout_open(&j->keys[s], context->heap, &node->inputs[s]->schema, join->keys[s],
-                             join->key_count))
-            goto fail;
-        j->keys[s].kernels = context->kernels;
-    }
-    table_open(&j->table, context->heap, &j->keys[1], sizeof(struct row_chain), context->seed);
-    return &j->op;
+    table_open(&j->base.table, context->heap, &j->base.keys[1], sizeof(struct row_chain),
+               context->seed);
+    return &j->base.op;
 fail:
     if (context->error->code == MILL_OK)
         mill_fail(context->error, MILL_E_MEMORY, 0, 0, "no memory for a lookup join");
     if (j != NULL)
-        lookup_close(&j->op);
+        lookup_close(&j->base.op);
     return NULL;
 }

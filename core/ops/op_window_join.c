@@ -8,11 +8,9 @@
  *
  * Threads: one shard.   Errors: MILL_E_MEMORY.
  */
-#include "core/ops/join_pairs.h"
-#include "core/ops/ports.h"
+#include "core/ops/join_base.h"
 #include "core/plan/physical.h"
 #include "core/state/expiry.h"
-#include "core/state/table.h"
 #include "core/zone.h"
 
 #include <stdlib.h>
@@ -34,13 +32,7 @@ struct fired {
 enum phase { PHASE_LEFT, PHASE_RIGHT };
 
 struct window_join {
-    struct op op;
-    const struct join_node *join;
-    struct ports ports;
-    struct pairs pairs;
-    struct key_layout keys[2]; /* the window's end, then the others */
-    struct key_batch batch_keys;
-    struct table table; /* state: struct group */
+    struct join_base base; /* keys: the window's end first; states: struct group */
     uint32_t empty;
     struct expiry due; /* groups by their window's end */
     bool pads[2];
@@ -56,18 +48,12 @@ struct window_join {
     uint32_t at; /* group, and in it: */
     enum phase phase;
     uint32_t left, right;
-    bool entered, started; /* the group; its left row */
-    /* pairs found */
-    uint32_t found, handed;
-    uint32_t of[BATCH_ROWS_MAX]; /* in fired */
-    uint32_t refs[2][BATCH_ROWS_MAX];
-    bool is_true[BATCH_ROWS_MAX];
-    uint32_t last_left; /* of the pair looked at last, and whether it has met somebody */
+    bool entered, started;       /* the group; its left row */
+    uint32_t of[BATCH_ROWS_MAX]; /* number in fired of each pair found */
+    uint32_t last_left;          /* of the pair looked at last, and whether it has met somebody */
     bool left_met;
     uint32_t numbered; /* group that number counts the results of */
     uint64_t number;
-    char *key;
-    size_t key_room;
 
     uint16_t rows[BATCH_ROWS_MAX];
     int64_t ends[BATCH_ROWS_MAX];
@@ -77,21 +63,14 @@ struct window_join {
     uint32_t ids[BATCH_ROWS_MAX];
 };
 
-static enum op_progress no_memory(struct window_join *j)
-{
-    if (j->op.context->error->code != MILL_OK)
-        return OP_FAILED;
-    return op_no_memory(&j->op, "rows stay until their window closes: use shorter windows, or");
-}
-
 static struct row_store *store_of(struct window_join *j, uint32_t side)
 {
-    return &j->pairs.side[side].store;
+    return &j->base.pairs.side[side].store;
 }
 
 static struct group *group_at(const struct window_join *j, uint32_t id)
 {
-    return table_state(&j->table, id);
+    return table_state(&j->base.table, id);
 }
 
 static bool is_empty(const void *state)
@@ -107,10 +86,10 @@ static bool is_empty(const void *state)
 static uint32_t take_rows(struct window_join *j, uint32_t side, const struct batch *in,
                           const struct step_time *t)
 {
-    const struct join_node *join = j->join;
+    const struct join_node *join = j->base.join;
     const struct column *c = &in->columns[join->end[side]];
     const int64_t *values = c->values;
-    const bool may = pairs_may_equal_nothing(&j->pairs, side, in);
+    const bool may = pairs_may_equal_nothing(&j->base.pairs, side, in);
     uint32_t n = 0;
 
     for (uint32_t i = 0; i < in->live; i++) {
@@ -118,8 +97,8 @@ static uint32_t take_rows(struct window_join *j, uint32_t side, const struct bat
         int64_t end, w;
 
         if (!column_valid(c, row)) {
-            j->op.counters.filtered++;
-            j->op.counters.null_time++;
+            j->base.op.counters.filtered++;
+            j->base.op.counters.null_time++;
             continue;
         }
         end = values[c->constant ? 0 : row];
@@ -127,12 +106,12 @@ static uint32_t take_rows(struct window_join *j, uint32_t side, const struct bat
             end = zone_reached(j->zone, end, j->nanos);
         w = join->processing_time ? t->clock_us - join->unit : row_watermark(t, in, row);
         if (time_add(end, -join->unit) <= w) {
-            j->op.counters.late++;
+            j->base.op.counters.late++;
             continue;
         }
-        j->nothing[n] = may && pairs_equals_nothing(&j->pairs, side, in, row);
+        j->nothing[n] = may && pairs_equals_nothing(&j->base.pairs, side, in, row);
         if (j->nothing[n] && !j->pads[side]) {
-            j->op.counters.consumed++;
+            j->base.op.counters.consumed++;
             continue;
         }
         j->ends[n] = end;
@@ -143,21 +122,21 @@ static uint32_t take_rows(struct window_join *j, uint32_t side, const struct bat
 
 static uint32_t group_id(const struct window_join *j, const struct group *group)
 {
-    return (uint32_t)(((const char *)group - j->table.states) / sizeof *group);
+    return (uint32_t)(((const char *)group - j->base.table.states) / sizeof *group);
 }
 
 /* New groups get the window end of the first row that speaks of them. */
 static bool groups_init(struct window_join *j, uint32_t before, uint32_t n)
 {
-    j->empty += j->table.groups - before;
-    for (uint32_t id = before; id < j->table.groups; id++) {
+    j->empty += j->base.table.groups - before;
+    for (uint32_t id = before; id < j->base.table.groups; id++) {
         struct group *g = group_at(j, id);
 
         *g = (struct group){.end = TIME_MIN};
         chain_open(&g->chain[0]);
         chain_open(&g->chain[1]);
     }
-    for (uint32_t i = 0; i < n && j->table.groups > before; i++) {
+    for (uint32_t i = 0; i < n && j->base.table.groups > before; i++) {
         struct group *g = j->states[i];
 
         if (g->end != TIME_MIN)
@@ -172,13 +151,13 @@ static bool groups_init(struct window_join *j, uint32_t before, uint32_t n)
 
 static bool keep_rows(struct window_join *j, uint32_t side, const struct batch *in, uint32_t n)
 {
-    const uint32_t before = j->table.groups;
+    const uint32_t before = j->base.table.groups;
 
     if (n == 0)
         return true;
-    if (!keys_prepare(&j->keys[side], in, j->rows, n, &j->batch_keys) ||
-        !table_lookup(&j->table, &j->batch_keys, NULL, n, j->states) ||
-        !groups_init(j, before, n) || !pairs_keep(&j->pairs, side, in, j->rows, n, j->ids))
+    if (!keys_prepare(&j->base.keys[side], in, j->rows, n, &j->base.batch_keys) ||
+        !table_lookup(&j->base.table, &j->base.batch_keys, NULL, n, j->states) ||
+        !groups_init(j, before, n) || !pairs_keep(&j->base.pairs, side, in, j->rows, n, j->ids))
         return false;
     for (uint32_t i = 0; i < n; i++) {
         struct group *g = j->states[i];
@@ -186,8 +165,8 @@ static bool keep_rows(struct window_join *j, uint32_t side, const struct batch *
         j->empty -= is_empty(g);
         chain_push(store_of(j, side), &g->chain[side], j->ids[i]);
     }
-    j->op.counters.held += n;
-    j->op.counters.state_rows += n;
+    j->base.op.counters.held += n;
+    j->base.op.counters.state_rows += n;
     return true;
 }
 
@@ -198,14 +177,7 @@ static enum op_progress join_take(struct op *op, uint32_t port, struct batch *ba
     const bool kept = keep_rows(j, port, batch, take_rows(j, port, batch, t));
 
     batch_release(batch);
-    return kept ? OP_READY : no_memory(j);
-}
-
-static enum op_progress join_push(struct op *op, uint32_t port, struct batch *batch,
-                                  const struct step_time *t)
-{
-    op->counters.in += batch->live;
-    return ports_push(&((struct window_join *)op)->ports, port, batch, t);
+    return kept ? OP_READY : join_base_no_memory(&j->base);
 }
 
 /* ---- which groups fire ---- */
@@ -217,13 +189,13 @@ static int by_key(const void *a, const void *b)
 
 static bool fired_add(struct window_join *j, uint32_t group)
 {
-    const uint32_t bytes = table_key_bytes(&j->table, group);
+    const uint32_t bytes = table_key_bytes(&j->base.table, group);
     char *key = arena_alloc(&j->key_bytes, max_u32(bytes, 1));
 
     if (j->fired_count == j->fired_room) {
         const uint32_t room = max_u32(256, j->fired_room * 2);
-        struct fired *grown =
-            heap_grow(j->op.heap, j->fired, j->fired_room * sizeof *grown, room * sizeof *grown);
+        struct fired *grown = heap_grow(j->base.op.heap, j->fired, j->fired_room * sizeof *grown,
+                                        room * sizeof *grown);
 
         if (grown == NULL)
             return false;
@@ -232,7 +204,7 @@ static bool fired_add(struct window_join *j, uint32_t group)
     }
     if (key == NULL)
         return false;
-    table_key_put(&j->table, group, key);
+    table_key_put(&j->base.table, group, key);
     j->fired[j->fired_count++] = (struct fired){view_of(key, bytes), group};
     return true;
 }
@@ -259,8 +231,8 @@ static int collect(struct window_join *j)
     if (j->fired_count > 1)
         qsort(j->fired, j->fired_count, sizeof *j->fired, by_key);
     for (uint32_t i = 0; i < j->fired_count; i++)
-        j->op.counters.fired += i == 0 || group_at(j, j->fired[i].group)->end !=
-                                              group_at(j, j->fired[i - 1].group)->end;
+        j->base.op.counters.fired += i == 0 || group_at(j, j->fired[i].group)->end !=
+                                                   group_at(j, j->fired[i - 1].group)->end;
     return 1;
 }
 
@@ -268,30 +240,30 @@ static int collect(struct window_join *j)
 
 static void found_add(struct window_join *j, uint32_t left, uint32_t right)
 {
-    const uint32_t n = j->found++;
+    const uint32_t n = j->base.found++;
 
     j->of[n] = j->at;
-    j->refs[0][n] = left;
-    j->refs[1][n] = right;
+    j->base.refs[0][n] = left;
+    j->base.refs[1][n] = right;
 }
 
 /* A left row with the right ones; false: no room. */
 static bool find_right(struct window_join *j, const struct group *g, uint32_t room)
 {
-    const bool one = j->join->type >= JOIN_TYPE_SEMI && j->join->residual == NULL;
+    const bool one = j->base.join->type >= JOIN_TYPE_SEMI && j->base.join->residual == NULL;
 
     if (!j->started) {
         j->right = g->nothing ? ROW_NONE : g->chain[1].head;
         j->started = true;
     }
     while (j->right != ROW_NONE) {
-        if (j->found == room)
+        if (j->base.found == room)
             return false;
         found_add(j, j->left, j->right);
         j->right = one ? ROW_NONE : *rows_next(store_of(j, 1), j->right);
     }
     if (j->pads[0]) {
-        if (j->found == room)
+        if (j->base.found == room)
             return false;
         found_add(j, j->left, ROW_NONE);
     }
@@ -301,9 +273,9 @@ static bool find_right(struct window_join *j, const struct group *g, uint32_t ro
 
 static void find(struct window_join *j)
 {
-    const uint32_t room = j->op.context->batch_rows;
+    const uint32_t room = j->base.op.context->batch_rows;
 
-    j->found = j->handed = 0;
+    j->base.found = j->base.handed = 0;
     for (; j->at < j->fired_count; j->at++, j->phase = PHASE_LEFT, j->entered = false) {
         const struct group *g = group_at(j, j->fired[j->at].group);
 
@@ -321,7 +293,7 @@ static void find(struct window_join *j)
             j->right = j->pads[1] ? g->chain[1].head : ROW_NONE;
         }
         while (j->right != ROW_NONE) {
-            if (j->found == room)
+            if (j->base.found == room)
                 return;
             found_add(j, ROW_NONE, j->right);
             j->right = *rows_next(store_of(j, 1), j->right);
@@ -332,8 +304,8 @@ static void find(struct window_join *j)
 /* Whether a pair that is true gives a result; marks who has met. */
 static bool gives_result(struct window_join *j, uint32_t n)
 {
-    const uint32_t left = j->refs[0][n], right = j->refs[1][n];
-    const enum join_type type = j->join->type;
+    const uint32_t left = j->base.refs[0][n], right = j->base.refs[1][n];
+    const enum join_type type = j->base.join->type;
     bool met;
 
     if (left == ROW_NONE)
@@ -350,85 +322,50 @@ static bool gives_result(struct window_join *j, uint32_t n)
 
 static bool test_found(struct window_join *j)
 {
-    uint32_t *const refs[2] = {j->refs[0], j->refs[1]};
+    uint32_t *const refs[2] = {j->base.refs[0], j->base.refs[1]};
     uint32_t kept = 0;
 
-    if (!pairs_filter(&j->pairs, refs, j->found, j->is_true))
+    if (!pairs_filter(&j->base.pairs, refs, j->base.found, j->base.is_true))
         return false;
-    for (uint32_t n = 0; n < j->found; n++) {
-        if (!j->is_true[n] || !gives_result(j, n))
+    for (uint32_t n = 0; n < j->base.found; n++) {
+        if (!j->base.is_true[n] || !gives_result(j, n))
             continue;
         j->of[kept] = j->of[n];
         refs[0][kept] = refs[0][n];
         refs[1][kept++] = refs[1][n];
     }
-    j->found = kept;
+    j->base.found = kept;
     return true;
 }
 
 /* ---- results ---- */
 
 /* (window end, key, number of the result in its group); length UINT32_MAX: no memory. */
-static struct mill_view position_key(struct window_join *j, uint32_t n)
+static struct mill_view position_key(struct join_base *base, uint32_t n)
 {
+    struct window_join *j = (struct window_join *)base;
     const struct mill_view *key = &j->fired[j->of[n]].key;
     uint64_t number;
+    char *at;
 
-    if (!j->pairs.emit.keyed)
+    if (!j->base.pairs.emit.keyed)
         return view_of("", 0);
     if (j->numbered != j->of[n])
         j->number = 0;
     j->numbered = j->of[n];
     number = __builtin_bswap64(j->number++);
-    if (key->length + 8 > j->key_room) {
-        heap_free(j->op.heap, j->key, j->key_room);
-        j->key_room = ALIGN_UP(key->length + 8, 256u);
-        j->key = heap_alloc(j->op.heap, j->key_room);
-        if (j->key == NULL) {
-            j->key_room = 0;
-            return (struct mill_view){.length = UINT32_MAX};
-        }
-    }
-    memcpy(j->key, mill_view_data(key), key->length);
-    memcpy(j->key + key->length, &number, 8);
-    return view_of(j->key, key->length + 8);
-}
-
-static enum op_progress hand_found(struct window_join *j, const struct step_time *t)
-{
-    struct emitter *e = &j->pairs.emit;
-
-    while (j->handed < j->found) {
-        uint32_t n = j->found - j->handed, first;
-
-        if (emit_full(e)) {
-            const enum op_progress p = emit_flush(e, t);
-
-            if (p != OP_READY)
-                return p;
-        }
-        first = e->out != NULL ? e->out->rows : 0;
-        for (uint32_t i = 0; i < n; i++) {
-            const struct mill_view key = position_key(j, j->handed + i);
-
-            if (key.length == UINT32_MAX)
-                return no_memory(j);
-            if (emit_fired(e, t, &key, ROW_INSERT) < 0)
-                return OP_FAILED;
-            if (emit_full(e))
-                n = i + 1;
-        }
-        if (!pairs_fill(&j->pairs, j->refs[0] + j->handed, j->refs[1] + j->handed, n, first))
-            return no_memory(j);
-        j->handed += n;
-    }
-    return OP_READY;
+    at = join_key_scratch(base, key->length + 8);
+    if (at == NULL)
+        return (struct mill_view){.length = UINT32_MAX};
+    memcpy(at, mill_view_data(key), key->length);
+    memcpy(at + key->length, &number, 8);
+    return view_of(at, key->length + 8);
 }
 
 /* The rows of groups that have fired go. */
 static void drop_fired(struct window_join *j)
 {
-    struct op_counters *c = &j->op.counters;
+    struct op_counters *c = &j->base.op.counters;
 
     for (uint32_t i = 0; i < j->fired_count; i++) {
         struct group *g = group_at(j, j->fired[i].group);
@@ -449,25 +386,25 @@ static bool sweep(struct window_join *j)
 {
     const int64_t width = j->due.width;
 
-    if (j->empty > 0 && j->empty == j->table.groups) {
-        if (table_is_filled(&j->table)) {
-            table_reset(&j->table);
+    if (j->empty > 0 && j->empty == j->base.table.groups) {
+        if (table_is_filled(&j->base.table)) {
+            table_reset(&j->base.table);
         } else {
-            table_close(&j->table);
-            table_open(&j->table, j->op.heap, &j->keys[0], sizeof(struct group),
-                       j->op.context->seed);
+            table_close(&j->base.table);
+            table_open(&j->base.table, j->base.op.heap, &j->base.keys[0], sizeof(struct group),
+                       j->base.op.context->seed);
         }
         j->empty = 0;
     }
-    if (j->table.groups < SWEEP_GROUPS || j->empty < j->table.groups / 2)
+    if (j->base.table.groups < SWEEP_GROUPS || j->empty < j->base.table.groups / 2)
         return true;
-    if (!table_compact(&j->table, j->empty, is_empty))
+    if (!table_compact(&j->base.table, j->empty, is_empty))
         return true;
     j->empty = 0;
 
     expiry_close(&j->due);
-    expiry_open(&j->due, j->op.heap, width);
-    for (uint32_t id = 0; id < j->table.groups; id++)
+    expiry_open(&j->due, j->base.op.heap, width);
+    for (uint32_t id = 0; id < j->base.table.groups; id++)
         if (!expiry_add(&j->due, group_at(j, id)->end, id))
             return false;
     return true;
@@ -475,66 +412,55 @@ static bool sweep(struct window_join *j)
 
 static enum op_progress fire(struct window_join *j, const struct step_time *t)
 {
-    int64_t budget = j->op.context->turn_work;
+    int64_t budget = j->base.op.context->turn_work;
 
     while (j->ending) {
-        const enum op_progress p = hand_found(j, t);
+        const enum op_progress p = join_hand_on(&j->base, position_key, t);
 
         if (p != OP_READY)
             return p;
         if (budget <= 0) {
-            j->op.context->work += (uint64_t)(j->op.context->turn_work - budget);
+            j->base.op.context->work += (uint64_t)(j->base.op.context->turn_work - budget);
             return OP_BUSY;
         }
-        if (j->at < j->fired_count && !op_stopping(&j->op)) {
+        if (j->at < j->fired_count && !op_stopping(&j->base.op)) {
             find(j);
-            budget -= j->found + 64;
+            budget -= j->base.found + 64;
             if (!test_found(j))
-                return no_memory(j);
+                return join_base_no_memory(&j->base);
             continue;
         }
         drop_fired(j);
         switch (collect(j)) {
-        case -1: return no_memory(j);
+        case -1: return join_base_no_memory(&j->base);
         case 0: j->ending = false; break;
         default: budget -= j->fired_count;
         }
     }
     if (!sweep(j))
-        return no_memory(j);
-    return emit_flush(&j->pairs.emit, t);
+        return join_base_no_memory(&j->base);
+    return emit_flush(&j->base.pairs.emit, t);
 }
 
 static enum op_progress end_rows(struct window_join *j, const struct step_time *t)
 {
-    const int64_t w = t->last                    ? TIME_MAX
-                      : j->join->processing_time ? t->clock_us - j->join->unit
-                                                 : t->w_after;
+    const int64_t w = t->last                         ? TIME_MAX
+                      : j->base.join->processing_time ? t->clock_us - j->base.join->unit
+                                                      : t->w_after;
 
-    j->op.counters.waits = !j->join->processing_time && j->due.ids > 0;
-    j->op.counters.waits_for =
-        j->op.counters.waits ? time_add(expiry_least(&j->due), -j->join->unit) : TIME_MAX;
-    j->limit = time_add(w, j->join->unit);
-    j->found = j->handed = 0;
+    j->base.op.counters.waits = !j->base.join->processing_time && j->due.ids > 0;
+    j->base.op.counters.waits_for =
+        j->base.op.counters.waits ? time_add(expiry_least(&j->due), -j->base.join->unit) : TIME_MAX;
+    j->limit = time_add(w, j->base.join->unit);
+    j->base.found = j->base.handed = 0;
     j->ending = true;
     return fire(j, t);
-}
-
-static enum op_progress join_begin_step(struct op *op, const struct step_time *t)
-{
-    ports_begin(&((struct window_join *)op)->ports, t);
-    return OP_READY;
-}
-
-static enum op_progress join_rows_ended(struct op *op, const struct step_time *t)
-{
-    return ports_rows_ended(&((struct window_join *)op)->ports, t);
 }
 
 static enum op_progress join_end_step(struct op *op, const struct step_time *t)
 {
     struct window_join *j = (struct window_join *)op;
-    const enum op_progress p = ports_end(&j->ports, t);
+    const enum op_progress p = ports_end(&j->base.ports, t);
 
     return p == OP_READY ? end_rows(j, t) : p;
 }
@@ -546,8 +472,8 @@ static enum op_progress join_resume(struct op *op, const struct step_time *t)
 
     if (j->ending)
         return fire(j, t);
-    p = ports_resume(&j->ports, t);
-    return p == OP_READY && j->ports.phase == PORTS_ENDING ? end_rows(j, t) : p;
+    p = ports_resume(&j->base.ports, t);
+    return p == OP_READY && j->base.ports.phase == PORTS_ENDING ? end_rows(j, t) : p;
 }
 
 /* ---- life ---- */
@@ -558,13 +484,13 @@ static void join_snapshot(struct op *op, struct snapshot_writer *to)
 
     CHECK(!j->ending);
     snapshot_put(to, &op->counters, sizeof op->counters);
-    snapshot_u32(to, j->table.groups - j->empty);
-    for (uint32_t id = 0; id < j->table.groups; id++) {
+    snapshot_u32(to, j->base.table.groups - j->empty);
+    for (uint32_t id = 0; id < j->base.table.groups; id++) {
         const struct group *g = group_at(j, id);
 
         if (is_empty(g))
             continue;
-        table_key_snapshot(&j->table, id, to);
+        table_key_snapshot(&j->base.table, id, to);
         snapshot_u64(to, (uint64_t)g->end);
         snapshot_u8(to, g->nothing);
         for (uint32_t s = 0; s < 2; s++)
@@ -580,7 +506,7 @@ static bool join_restore(struct op *op, struct snapshot_reader *from)
     snapshot_get(from, &op->counters, sizeof op->counters);
     groups = snapshot_get_u32(from);
     for (uint32_t i = 0; i < groups && !from->failed; i++) {
-        const uint32_t id = table_key_restore(&j->table, from);
+        const uint32_t id = table_key_restore(&j->base.table, from);
         struct group *g;
 
         if (id == TABLE_NO_GROUP)
@@ -605,77 +531,67 @@ static bool join_valid(const struct op *op)
     const struct op_counters *c = &op->counters;
     uint64_t rows = 0;
 
-    for (uint32_t id = 0; id < j->table.groups; id++)
+    for (uint32_t id = 0; id < j->base.table.groups; id++)
         rows += group_at(j, id)->chain[0].count + group_at(j, id)->chain[1].count;
-    return table_valid(&j->table) && rows == c->held && rows_valid(&j->pairs.side[0].store) &&
-           rows_valid(&j->pairs.side[1].store) && expiry_valid(&j->due) &&
+    return table_valid(&j->base.table) && rows == c->held &&
+           rows_valid(&j->base.pairs.side[0].store) && rows_valid(&j->base.pairs.side[1].store) &&
+           expiry_valid(&j->due) &&
            c->in == c->consumed + c->filtered + c->late + c->dead + c->held;
-}
-
-static void join_inspect(const struct op *op, uint32_t sample, struct op_state *state)
-{
-    table_inspect(&((const struct window_join *)op)->table, sample, &state->tables);
-    state->table_count++;
 }
 
 static void join_close(struct op *op)
 {
     struct window_join *j = (struct window_join *)op;
 
-    ports_close(&j->ports);
-    pairs_close(&j->pairs);
-    table_close(&j->table);
+    join_base_close(&j->base);
     expiry_close(&j->due);
-    for (uint32_t s = 0; s < 2; s++)
-        key_layout_close(&j->keys[s]);
-    key_batch_close(&j->batch_keys);
     arena_close(&j->key_bytes);
-    heap_free(op->heap, j->key, j->key_room);
     heap_free(op->heap, j->fired, j->fired_room * sizeof *j->fired);
     heap_free(op->heap, j, sizeof *j);
 }
 
 static const struct op_vtable join_vtable = {.name = "window join",
-                                             .begin_step = join_begin_step,
-                                             .push = join_push,
-                                             .rows_ended = join_rows_ended,
+                                             .begin_step = join_base_begin_step,
+                                             .push = join_base_push,
+                                             .rows_ended = join_base_rows_ended,
                                              .end_step = join_end_step,
                                              .resume = join_resume,
                                              .snapshot = join_snapshot,
                                              .restore = join_restore,
                                              .valid = join_valid,
-                                             .inspect = join_inspect,
+                                             .inspect = join_base_inspect,
                                              .close = join_close};
 
 /* The window's end first, so that keys are in the order in which windows fire. */
-static bool open_keys(struct window_join *j, const struct phys_node *node, uint32_t side)
+static bool open_base(struct window_join *j, const struct phys_node *node)
 {
-    const struct join_node *join = j->join;
-    uint32_t columns[65] = {join->end[side]}, n = 1;
+    const struct join_node *join = j->base.join;
+    uint32_t left[65] = {join->end[0]}, right[65] = {join->end[1]}, n = 1;
 
-    for (uint32_t k = 0; k < join->key_count; k++)
-        if (join->keys[0][k] != join->end[0] || join->keys[1][k] != join->end[1])
-            columns[n++] = join->keys[side][k];
-    if (!key_layout_open(&j->keys[side], j->op.heap, &node->inputs[side]->schema, columns, n))
-        return false;
-    j->keys[side].kernels = j->op.context->kernels;
-    return true;
+    for (uint32_t k = 0; k < join->key_count; k++) {
+        if (join->keys[0][k] == join->end[0] && join->keys[1][k] == join->end[1])
+            continue;
+        left[n] = join->keys[0][k];
+        right[n++] = join->keys[1][k];
+    }
+    return join_base_open(&j->base, node, join_take, (const uint32_t *const[2]){left, right}, n);
 }
 
 static bool join_open(struct window_join *j, const struct phys_node *node)
 {
-    struct heap *heap = j->op.heap;
+    struct heap *heap = j->base.op.heap;
     const bool no_keys[2] = {false, false};
 
     arena_open(&j->key_bytes, heap);
-    expiry_open(&j->due, heap, j->join->unit * 64);
+    expiry_open(&j->due, heap, j->base.join->unit * 64);
     for (uint32_t s = 0; s < 2; s++)
-        j->pads[s] = join_pads(j->join->type, s) || (s == 0 && j->join->type == JOIN_TYPE_ANTI);
-    if (!open_keys(j, node, 0) || !open_keys(j, node, 1) || !key_batch_open(&j->batch_keys, heap) ||
-        !ports_open(&j->ports, &j->op, node, join_take))
+        j->pads[s] =
+            join_pads(j->base.join->type, s) || (s == 0 && j->base.join->type == JOIN_TYPE_ANTI);
+    if (!open_base(j, node))
         return false;
-    table_open(&j->table, heap, &j->keys[0], sizeof(struct group), j->op.context->seed);
-    return pairs_open(&j->pairs, &j->op, node, no_keys, j->pads[1] ? ROWS_MARK : 0);
+    table_open(&j->base.table, heap, &j->base.keys[0], sizeof(struct group),
+               j->base.op.context->seed);
+    return pairs_open(&j->base.pairs, &j->base.op, node, no_keys, j->pads[1] ? ROWS_MARK : 0);
 }
 
 struct op *op_window_join_new(struct op_context *context, const struct phys_node *node)
@@ -683,16 +599,13 @@ struct op *op_window_join_new(struct op_context *context, const struct phys_node
     struct window_join *j = heap_zalloc(context->heap, sizeof *j);
 
     if (j != NULL) {
-        j->op = (struct op){.vtable = &join_vtable,
-                            .context = context,
-                            .heap = context->heap,
-                            .id = node->id};
-        j->join = node->join;
-        j->zone = j->join->local_zone ? context->zone : NULL;
-        j->nanos = type_is_nanos(&j->join->time_type);
+        join_base_init(&j->base, &join_vtable, context, node,
+                       "rows stay until their window closes: use shorter windows, or");
+        j->zone = j->base.join->local_zone ? context->zone : NULL;
+        j->nanos = type_is_nanos(&j->base.join->time_type);
         if (join_open(j, node))
-            return &j->op;
-        join_close(&j->op);
+            return &j->base.op;
+        join_close(&j->base.op);
     }
     if (context->error->code == MILL_OK)
         mill_fail(context->error, MILL_E_MEMORY, 0, 0, "no memory for a window join");
