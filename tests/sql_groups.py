@@ -9,9 +9,10 @@ Each seed makes a CSV and a query: one GROUP BY, or one over the results of anot
 """
 import collections, concurrent.futures, json, os, random, subprocess, sys, tempfile
 
-COMMAND = os.environ.get("MILL_COMMAND", "build/millstream")
-SEEDS = int(os.environ.get("MILL_SEEDS", "12" if os.environ.get("MILL_QUICK") else "500"))
-FIRST = int(os.environ.get("MILL_FIRST_SEED", "0"))
+import sqlkit
+from sqlkit import COMMAND, FIRST
+
+SEEDS = sqlkit.seed_count(12, 500)
 
 AGGS = {  # name: (SQL over v and f, function of the list of (v, f))
     "rows": ("COUNT(*)", len),
@@ -71,13 +72,7 @@ class Query:
 
 
 def run(sql, mode, shards, r, seed):
-    env = dict(os.environ)
-    if r.random() < 0.5:
-        env["MILL_ROUNDTRIP"] = str(seed + 1)
-    args = [COMMAND, "run", "-c", "SET 'execution.runtime-mode' = '%s';\n%s" % (mode, sql), "--quiet", "--format", "json", "--shards", str(shards),
-            "--set", "batch-rows=%d" % r.choice([1, 7, 4096]), "--set", "ring-slots=%d" % r.choice([1, 2, 64]), "--set", "step-bytes=300"]
-    p = subprocess.run(args, capture_output=True, text=True, env=env, timeout=300)
-    return p.returncode, p.stdout, p.stderr
+    return sqlkit.run_in_mode(mode, sql, shards, r, seed, 300)
 
 
 def fold(changes, expected_states):

@@ -12,9 +12,10 @@ row is a step of its own), the table itself twice, groups of it (whose rows chan
 """
 import collections, concurrent.futures, json, os, random, subprocess, sys, tempfile
 
-COMMAND = os.environ.get("MILL_COMMAND", "build/millstream")
-SEEDS = int(os.environ.get("MILL_SEEDS", "12" if os.environ.get("MILL_QUICK") else "400"))
-FIRST = int(os.environ.get("MILL_FIRST_SEED", "0"))
+import sqlkit
+from sqlkit import COMMAND, FIRST
+
+SEEDS = sqlkit.seed_count(12, 400)
 COLUMNS = ("k", "g", "v", "id")
 
 
@@ -149,13 +150,7 @@ def table(name, path, side):
 
 
 def run(sql, mode, shards, r, seed):
-    env = dict(os.environ)
-    if r.random() < 0.5:
-        env["MILL_ROUNDTRIP"] = str(seed + 1)
-    args = [COMMAND, "run", "-c", "SET 'execution.runtime-mode' = '%s';\n%s" % (mode, sql), "--quiet", "--format", "json", "--shards", str(shards),
-            "--set", "batch-rows=%d" % r.choice([1, 7, 4096]), "--set", "ring-slots=%d" % r.choice([1, 2, 64]), "--set", "step-bytes=200"]
-    p = subprocess.run(args, capture_output=True, text=True, env=env, timeout=300)
-    return p.returncode, p.stdout, p.stderr
+    return sqlkit.run_in_mode(mode, sql, shards, r, seed, 200)
 
 
 def fold(changes, wanted, taken_back):

@@ -7,11 +7,11 @@ skip strategy, WITHIN or not. The answer is found by definition: rows of a parti
 pattern are tried in the order of preference, with rows labelled one by one; the first that gets through is the match. The command must give
 these rows, in order within each partition, and the same bytes for 1, 2, 3 and 8 shards, any batch size and instruction set, with state round trips.
 """
-import concurrent.futures, os, random, subprocess, sys, tempfile
+import os, random, sys
 
-COMMAND = os.environ.get("MILL_COMMAND", "build/millstream")
-SEEDS = int(os.environ.get("MILL_SEEDS", "25" if os.environ.get("MILL_QUICK") else "400"))
-FIRST = int(os.environ.get("MILL_FIRST_SEED", "0"))
+import sqlkit
+from sqlkit import time_text
+
 STEPS_MAX = 60_000                # of the search, per start row; harder cases are left out
 
 
@@ -21,12 +21,6 @@ class TooHard(Exception):
 
 class Stops(Exception):
     """The run ends with an error."""
-
-
-def time_text(ms):
-    import datetime
-    t = datetime.datetime(1970, 1, 1) + datetime.timedelta(milliseconds=ms)
-    return t.strftime("%Y-%m-%d %H:%M:%S.") + "%03d" % (t.microsecond // 1000)
 
 
 # ---- patterns: ("var", A) ("seq", parts) ("alt", parts) ("quant", part, n, m or None, reluctant) ("ex", part) ("perm", parts) "^" "$" "()"
@@ -375,16 +369,8 @@ def expected_rows(rows, case):
 
 
 def run(sql, shards, r, seed):
-    env = dict(os.environ)
-    if r.random() < 0.5:
-        env["MILL_ROUNDTRIP"] = str(seed + 1)
-    env["MILL_ISA"] = r.choice(["scalar", "avx2", "avx512", ""]) or env.get("MILL_ISA", "")
-    if not env["MILL_ISA"]:
-        del env["MILL_ISA"]
-    args = [COMMAND, "run", "-c", sql, "--quiet", "--shards", str(shards), "--set", "batch-rows=%d" % r.choice([1, 7, 4096]),
-            "--set", "ring-slots=%d" % r.choice([1, 2, 64]), "--set", "step-bytes=300", "--json-summary", "/dev/fd/2"]
-    p = subprocess.run(args, capture_output=True, env=env, timeout=120)
-    return p.returncode, p.stdout.decode(), p.stderr.decode()
+    env, isa = sqlkit.round_trip(r, seed), r.choice(["scalar", "avx2", "avx512", ""])
+    return sqlkit.run(sql, shards, r, 300, env={**env, "MILL_ISA": isa} if isa else env)
 
 
 def one(seed, directory):
@@ -426,16 +412,4 @@ def one(seed, directory):
     return None
 
 
-def main():
-    failed = left_out = 0
-    with tempfile.TemporaryDirectory() as directory, concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        for wrong in pool.map(lambda seed: one(seed, directory), range(FIRST, FIRST + SEEDS)):
-            left_out += wrong == ""
-            if wrong:
-                failed += 1
-                print("FAILED:", wrong)
-    print("sql_match: %d passed, %d failed, %d skipped" % (SEEDS - failed - left_out, failed, left_out))
-    return 1 if failed else 0
-
-
-sys.exit(main())
+sys.exit(sqlkit.main("sql_match", sqlkit.seed_count(25, 400), one))

@@ -6,16 +6,10 @@ must come by (key, rank); as a changelog, whose fold over the first n rows' chan
 before; per window; over rows that change (a GROUP BY below); the first and the last row of each key in event and processing
 time. The command must give the same bytes for 1, 2, 3 and 8 shards and any batch size, ring size and state round trip.
 """
-import collections, concurrent.futures, os, random, subprocess, sys, tempfile, datetime
+import collections, os, random, sys
 
-COMMAND = os.environ.get("MILL_COMMAND", "build/millstream")
-SEEDS = int(os.environ.get("MILL_SEEDS", "12" if os.environ.get("MILL_QUICK") else "300"))
-FIRST = int(os.environ.get("MILL_FIRST_SEED", "0"))
-
-
-def time_text(ms):
-    t = datetime.datetime(1970, 1, 1) + datetime.timedelta(milliseconds=ms)
-    return t.strftime("%Y-%m-%d %H:%M:%S.") + "%03d" % (t.microsecond // 1000)
+import sqlkit
+from sqlkit import time_text
 
 
 def make_rows(r):
@@ -207,13 +201,7 @@ def fold(lines, n):
 
 
 def run(sql, shards, r, seed):
-    env = dict(os.environ)
-    if shards != 1 and r.random() < 0.5:
-        env["MILL_ROUNDTRIP"] = str(seed + 1)
-    args = [COMMAND, "run", "-c", sql, "--quiet", "--shards", str(shards), "--set", "batch-rows=%d" % r.choice([1, 7, 4096]),
-            "--set", "ring-slots=%d" % r.choice([1, 2, 64]), "--set", "step-bytes=700", "--json-summary", "/dev/fd/2"]
-    p = subprocess.run(args, capture_output=True, env=env)
-    return p.returncode, p.stdout.decode(), p.stderr.decode()
+    return sqlkit.run(sql, shards, r, 700, env=sqlkit.round_trip(r, seed) if shards != 1 else {})
 
 
 def one(seed, directory):
@@ -251,15 +239,4 @@ def one(seed, directory):
     return None
 
 
-def main():
-    failed = 0
-    with tempfile.TemporaryDirectory() as directory, concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        for wrong in pool.map(lambda seed: one(seed, directory), range(FIRST, FIRST + SEEDS)):
-            if wrong:
-                failed += 1
-                print("FAILED:", wrong)
-    print("sql_rank: %d passed, %d failed, 0 skipped" % (SEEDS - failed, failed))
-    return 1 if failed else 0
-
-
-sys.exit(main())
+sys.exit(sqlkit.main("sql_rank", sqlkit.seed_count(12, 300), one))

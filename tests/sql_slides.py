@@ -6,23 +6,17 @@ exactly, and asks for some of the aggregates that can be carried from one window
 worked out here; sums that round must come near and be the same bytes as those of the query that also asks for COUNT(DISTINCT ...), which adds up each window
 anew. The rows must be the same bytes for 1, 2 and 3 shards, any batch size and a state round trip; in a STATEMENT SET of two lengths as well.
 """
-import concurrent.futures, decimal, math, os, random, subprocess, sys, tempfile
+import decimal, math, os, random, sys
 
-COMMAND = os.environ.get("MILL_COMMAND", "build/millstream")
-SEEDS = int(os.environ.get("MILL_SEEDS", "40" if os.environ.get("MILL_QUICK") else "400"))
-FIRST = int(os.environ.get("MILL_FIRST_SEED", "0"))
+import sqlkit
+from sqlkit import time_text
+
 COLUMNS = "ts TIMESTAMP(3), a INT, b BIGINT, s STRING, i INT, l BIGINT, m DECIMAL(20, 2), x DOUBLE, y DOUBLE, z FLOAT"
 KEYS = [[], [], ["a"], ["a", "b"], ["s"], ["b"]]
 EXACT = ["COUNT(*)", "COUNT(i)", "SUM(i)", "AVG(i)", "SUM(l)", "AVG(l)", "SUM(m)", "AVG(m)", "SUM(x)", "AVG(x)", "COUNT(*) FILTER (WHERE i > 0)", "SUM(l) FILTER (WHERE i > 0)",
          "VAR_POP(i)"]
 BOUNDS = ["MIN(i)", "MAX(i)", "MIN(l)", "MAX(m)", "MIN(x)", "MAX(y)", "MIN(z)", "FIRST_VALUE(i)", "LAST_VALUE(x)"]
 ROUNDED = ["SUM(y)", "AVG(y)", "SUM(z)", "AVG(z)", "STDDEV_POP(y)"]
-
-
-def time_text(ms):
-    import datetime
-    t = datetime.datetime(1970, 1, 1) + datetime.timedelta(milliseconds=ms)
-    return t.strftime("%Y-%m-%d %H:%M:%S.") + "%03d" % (t.microsecond // 1000)
 
 
 def make_rows(r, count, slide, size):
@@ -125,12 +119,10 @@ def select(size, slide, keys, aggregates):
 
 
 def run(sql, r, shards, seed, narrow=True):
-    env = dict(os.environ)
-    if r.random() < 0.5:
-        env["MILL_ROUNDTRIP"] = str(seed + 1)
-    p = subprocess.run([COMMAND, "run", "-c", sql, "--quiet", "--shards", str(shards), "--set", "batch-rows=%d" % (r.choice([1, 7, 4096]) if narrow else 4096),
-                        "--set", "ring-slots=%d" % (r.choice([1, 2, 64]) if narrow else 64), "--set", "step-bytes=3000"], capture_output=True, env=env)
-    return p.stdout.decode().split("\n")[1:-1] if p.returncode == 0 else ["exit %d: %s" % (p.returncode, p.stderr.decode()[:300])]
+    env = sqlkit.round_trip(r, seed)
+    sizes = {} if narrow else {"batches": (4096,), "rings": (64,)}
+    code, out, err = sqlkit.run(sql, shards, r, 3000, (), env, **sizes)
+    return out.split("\n")[1:-1] if code == 0 else ["exit %d: %s" % (code, err[:300])]
 
 
 def differs(got, expected, keys, aggregates):
@@ -192,15 +184,4 @@ def shared(seed, r, directory, table, rows, slide, delay, keys):
     return None
 
 
-def main():
-    failed = 0
-    with tempfile.TemporaryDirectory() as directory, concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        for wrong in pool.map(lambda seed: one(seed, directory), range(FIRST, FIRST + SEEDS)):
-            if wrong:
-                failed += 1
-                print("FAILED:", wrong)
-    print("sql_slides: %d passed, %d failed, 0 skipped" % (SEEDS - failed, failed))
-    return 1 if failed else 0
-
-
-sys.exit(main())
+sys.exit(sqlkit.main("sql_slides", sqlkit.seed_count(40, 400), one))

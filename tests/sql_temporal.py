@@ -10,23 +10,18 @@ these rows in order of release, as the same bytes for 1, 2, 3 and 8 shards, any 
 many late ones. Where the duckdb package is installed and nothing is late, its ASOF JOIN gives the same rows. Every fourth seed is a lookup join (FOR SYSTEM_TIME AS OF
 processing time): each row of the left, in its place, with all that the whole table holds for its key, in the table's order.
 """
-import concurrent.futures, datetime, json, os, random, subprocess, sys, tempfile
+import json, os, random, sys
+
+import sqlkit
+from sqlkit import time_text
 
 try:
     import duckdb
 except ImportError:
     duckdb = None
 
-COMMAND = os.environ.get("MILL_COMMAND", "build/millstream")
-SEEDS = int(os.environ.get("MILL_SEEDS", "12" if os.environ.get("MILL_QUICK") else "400"))
-FIRST = int(os.environ.get("MILL_FIRST_SEED", "0"))
 NEVER = -10**15
 OPEN = 10**15
-
-
-def time_text(ms):
-    t = datetime.datetime(1970, 1, 1) + datetime.timedelta(milliseconds=ms)
-    return t.strftime("%Y-%m-%d %H:%M:%S.") + "%03d" % (t.microsecond // 1000)
 
 
 class Join:
@@ -235,13 +230,7 @@ def lookup(r, directory, seed):
 
 
 def run(sql, shards, r, seed, step_bytes):
-    env = dict(os.environ)
-    if shards != 1 and r.random() < 0.5:
-        env["MILL_ROUNDTRIP"] = str(seed + 1)
-    args = [COMMAND, "run", "-c", sql, "--quiet", "--shards", str(shards), "--set", "batch-rows=%d" % r.choice([1, 7, 4096]),
-            "--set", "ring-slots=%d" % r.choice([1, 2, 64]), "--set", "step-bytes=%d" % step_bytes, "--json-summary", "/dev/fd/2"]
-    p = subprocess.run(args, capture_output=True, env=env)
-    return p.returncode, p.stdout.decode(), p.stderr.decode()
+    return sqlkit.run(sql, shards, r, step_bytes, env=sqlkit.round_trip(r, seed) if shards != 1 else {})
 
 
 def one(seed, directory):
@@ -279,15 +268,4 @@ def check(sql, paths, rows, late, r, seed, step_bytes):
     return None
 
 
-def main():
-    failed = 0
-    with tempfile.TemporaryDirectory() as directory, concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        for wrong in pool.map(lambda seed: one(seed, directory), range(FIRST, FIRST + SEEDS)):
-            if wrong:
-                failed += 1
-                print("FAILED:", wrong)
-    print("sql_temporal: %d passed, %d failed, 0 skipped" % (SEEDS - failed, failed))
-    return 1 if failed else 0
-
-
-sys.exit(main())
+sys.exit(sqlkit.main("sql_temporal", sqlkit.seed_count(12, 400), one))

@@ -10,20 +10,14 @@ Sides may be files of their own: then without late rows, and the order is that o
 The command must give these rows, in this order, as the same bytes for 1, 2, 3 and 8 shards and for any batch size, ring size,
 instruction set and state round trip.
 """
-import concurrent.futures, os, random, subprocess, sys, tempfile
+import os, random, sys
 
-COMMAND = os.environ.get("MILL_COMMAND", "build/millstream")
-SEEDS = int(os.environ.get("MILL_SEEDS", "16" if os.environ.get("MILL_QUICK") else "400"))
-FIRST = int(os.environ.get("MILL_FIRST_SEED", "0"))
+import sqlkit
+from sqlkit import time_text
+
 RINGS = [int(x) for x in os.environ.get("MILL_RINGS", "8,64").split(",")]
 STEP_BYTES = 700
 NEVER = -(10 ** 18)
-
-
-def time_text(ms):
-    import datetime
-    t = datetime.datetime(1970, 1, 1) + datetime.timedelta(milliseconds=ms)
-    return t.strftime("%Y-%m-%d %H:%M:%S.") + "%03d" % (t.microsecond // 1000)
 
 
 def interval(ms):
@@ -268,18 +262,10 @@ def window_case(r, steps, spec):
 
 
 def run(sql, shards, r, seed):
-    env = dict(os.environ)
-    if r.random() < 0.5:
-        env["MILL_ROUNDTRIP"] = str(seed + 1)
+    env = sqlkit.round_trip(r, seed)
     if r.random() < 0.3:
         env["MILL_ISA"] = "scalar"
-    args = [COMMAND, "run", "-c", sql, "--quiet", "--shards", str(shards), "--set", "batch-rows=%d" % r.choice([1, 7, 4096]),
-            "--set", "ring-slots=%d" % r.choice(RINGS), "--set", "step-bytes=%d" % STEP_BYTES, "--json-summary", "/dev/fd/2"]
-    try:
-        p = subprocess.run(args, capture_output=True, env=env, timeout=300)
-    except subprocess.TimeoutExpired:
-        return -1, "", "waits for ever: " + " ".join(args[5:])
-    return p.returncode, p.stdout.decode(), p.stderr.decode()
+    return sqlkit.run(sql, shards, r, STEP_BYTES, env=env, rings=RINGS)
 
 
 def one(seed, directory):
@@ -314,15 +300,4 @@ def one(seed, directory):
     return None
 
 
-def main():
-    failed = 0
-    with tempfile.TemporaryDirectory() as directory, concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        for wrong in pool.map(lambda seed: one(seed, directory), range(FIRST, FIRST + SEEDS)):
-            if wrong:
-                failed += 1
-                print("FAILED:", wrong)
-    print("sql_time_joins: %d passed, %d failed, 0 skipped" % (SEEDS - failed, failed))
-    return 1 if failed else 0
-
-
-sys.exit(main())
+sys.exit(sqlkit.main("sql_time_joins", sqlkit.seed_count(16, 400), one))
