@@ -12,8 +12,8 @@ static const char *const write_options[] = {"json.timestamp-format.standard",
                                             "json.encode.ignore-null-fields",
                                             "json.encode.time-fraction-digits", NULL};
 
-static int times_option(const struct options *options, const char *key, bool *iso,
-                        struct mill_error *error)
+int json_times_option(const struct options *options, const char *key, bool *iso,
+                      struct mill_error *error)
 {
     const struct option *o = option_get(options, key);
 
@@ -44,7 +44,7 @@ int json_read_options(const struct options *options, struct json_options *out,
                       struct mill_error *error)
 {
     if (map_options(options, error) != MILL_OK ||
-        times_option(options, "json.timestamp-format.standard", &out->iso_times, error) !=
+        json_times_option(options, "json.timestamp-format.standard", &out->iso_times, error) !=
             MILL_OK ||
         option_bool(options, "json.ignore-parse-errors", false, &out->ignore_errors, error) !=
             MILL_OK ||
@@ -59,20 +59,6 @@ int json_read_options(const struct options *options, struct json_options *out,
     return MILL_OK;
 }
 
-static const char *const debezium_options[] = {"debezium-json.schema-include",
-                                               "debezium-json.ignore-parse-errors",
-                                               "debezium-json.timestamp-format.standard", NULL};
-
-static int debezium_read_options(const struct options *options, struct json_options *out,
-                                 struct mill_error *error)
-{
-    if (times_option(options, debezium_options[2], &out->iso_times, error) != MILL_OK ||
-        option_bool(options, debezium_options[1], false, &out->ignore_errors, error) != MILL_OK ||
-        option_bool(options, debezium_options[0], false, &out->schema_included, error) != MILL_OK)
-        return error->code;
-    return MILL_OK;
-}
-
 int json_write_options(const struct options *options, struct json_options *out,
                        struct mill_error *error)
 {
@@ -80,7 +66,7 @@ int json_write_options(const struct options *options, struct json_options *out,
     const struct option *digits = option_get(options, "json.encode.time-fraction-digits");
 
     if (map_options(options, error) != MILL_OK ||
-        times_option(options, "json.timestamp-format.standard", &out->iso_times, error) !=
+        json_times_option(options, "json.timestamp-format.standard", &out->iso_times, error) !=
             MILL_OK ||
         option_bool(options, "json.encode.decimal-as-plain-number", false, &out->plain_decimals,
                     error) != MILL_OK ||
@@ -129,171 +115,6 @@ int json_check_type(const struct mill_type *type, const char *path, const struct
     }
 }
 
-/* ---- objects of the schema ---- */
-
-static uint32_t name_hash(const char *name, size_t length)
-{
-    uint64_t h = length * 0x9e3779b97f4a7c15ull;
-
-    for (size_t i = 0; i < length; i++)
-        h = (h ^ (unsigned char)name[i]) * 0x100000001b3ull;
-    return (uint32_t)(h ^ h >> 29);
-}
-
-/* Makes "name": comparable by words, unless it is long or must be escaped. */
-static void set_key(struct json_member *m)
-{
-    char key[JSON_KEY_WORDS * 8] = {0}, mask[JSON_KEY_WORDS * 8] = {0};
-    const uint32_t length = m->name_length + 3;
-
-    if (length > sizeof key)
-        return;
-    for (uint32_t i = 0; i < m->name_length; i++)
-        if ((unsigned char)m->name[i] < 0x20 || m->name[i] == '"' || m->name[i] == '\\')
-            return;
-    key[0] = '"';
-    memcpy(key + 1, m->name, m->name_length);
-    memcpy(key + 1 + m->name_length, "\":", 2);
-    memset(mask, 0xff, length);
-    memcpy(m->key, key, sizeof key);
-    memcpy(m->mask, mask, sizeof mask);
-    m->key_length = length;
-}
-
-static enum json_way way_of(const struct json_member *m)
-{
-    if (!m->wanted)
-        return WAY_SKIP;
-    switch (m->type->kind) {
-    case MILL_INT: return WAY_I32;
-    case MILL_BIGINT: return WAY_I64;
-    case MILL_DOUBLE: return WAY_DOUBLE;
-    case MILL_DECIMAL: return WAY_DECIMAL;
-    case MILL_TIMESTAMP: return WAY_TIME;
-    case MILL_CHAR:
-    case MILL_VARCHAR: return WAY_TEXT;
-    case MILL_ROW: return WAY_ROW;
-    default: return WAY_OTHER;
-    }
-}
-
-static void prepare_values(struct json_member *m)
-{
-    const struct mill_type *type = m->type;
-
-    m->way = way_of(m);
-    if (type->kind == MILL_TIMESTAMP && type->precision >= 3)
-        m->milli = type_is_nanos(type) ? 1000000 : 1000;
-    if (type->kind != MILL_DECIMAL)
-        return;
-    m->limit = decimal_power(type->precision);
-    for (uint32_t places = 0; places < COUNT_OF(m->scale_up) && places <= type->scale; places++)
-        if (type->scale - places <= 18)
-            m->scale_up[places] = (uint64_t)decimal_power(type->scale - places);
-}
-
-static struct json_member *member_named(struct json_object *o, const char *name, uint32_t length)
-{
-    for (uint32_t at = name_hash(name, length) & o->slot_mask; o->slots[at] != 0;
-         at = (at + 1) & o->slot_mask) {
-        struct json_member *m = &o->members[o->slots[at] - 1];
-
-        if (m->name_length == length && memcmp(m->name, name, length) == 0)
-            return m;
-    }
-    return NULL;
-}
-
-static void add_name(struct json_object *o, uint32_t index)
-{
-    const struct json_member *m = &o->members[index];
-    uint32_t at = name_hash(m->name, m->name_length) & o->slot_mask;
-
-    while (o->slots[at] != 0)
-        at = (at + 1) & o->slot_mask;
-    o->slots[at] = index + 1;
-}
-
-static struct json_object *object_new(struct arena *arena, const struct mill_field *fields,
-                                      uint32_t count, const char *path);
-
-static bool member_open(struct arena *arena, struct json_object *o, uint32_t i,
-                        const struct mill_field *field, const char *path)
-{
-    struct json_member *m = &o->members[i];
-
-    m->name = field->name;
-    m->name_length = (uint32_t)strlen(field->name);
-    m->type = &field->type;
-    m->index = i;
-    m->next = &o->members[i + 1 < o->count ? i + 1 : 0];
-    m->path = path == NULL ? m->name : arena_format(arena, "%s.%s", path, m->name);
-    if (m->path == NULL)
-        return false;
-    set_key(m);
-    add_name(o, i);
-    if (m->type->kind != MILL_ROW)
-        return true;
-    m->object = object_new(arena, m->type->fields, m->type->field_count, m->path);
-    return m->object != NULL;
-}
-
-/* Without what is wanted. NULL without memory. */
-static struct json_object *object_new(struct arena *arena, const struct mill_field *fields,
-                                      uint32_t count, const char *path)
-{
-    struct json_object *o = arena_new(arena, struct json_object);
-    uint32_t slots = 16;
-
-    while (slots < (count + JSON_LEARNED_MAX) * 2)
-        slots *= 2;
-    if (o == NULL)
-        return NULL;
-    o->members = arena_array(arena, struct json_member, count + JSON_LEARNED_MAX);
-    o->slots = arena_array(arena, uint32_t, slots);
-    o->met = arena_array(arena, uint64_t, (count + JSON_LEARNED_MAX) / 64 + 1);
-    o->slot_mask = slots - 1;
-    o->first = o->members;
-    o->count = count;
-    if (o->members == NULL || o->slots == NULL || o->met == NULL)
-        return NULL;
-    for (uint32_t i = 0; i < count; i++)
-        if (!member_open(arena, o, i, &fields[i], path))
-            return NULL;
-    for (uint32_t i = 0; i < JSON_LEARNED_MAX; i++)
-        o->members[count + i] =
-            (struct json_member){.index = count + i, .next = o->members, .way = WAY_SKIP};
-    return o;
-}
-
-static void want_member(struct json_object *o, struct json_member *m, bool wanted)
-{
-    m->wanted = wanted;
-    o->wanted += wanted;
-    prepare_values(m);
-}
-
-/* @wanted: of all fields below, in preorder, or NULL: all. Returns behind them. */
-static const bool *want_fields(struct json_object *o, const bool *wanted)
-{
-    for (uint32_t i = 0; i < o->count; i++) {
-        want_member(o, &o->members[i], wanted == NULL || *wanted++);
-        if (o->members[i].object != NULL)
-            wanted = want_fields(o->members[i].object, wanted);
-    }
-    return wanted;
-}
-
-static void want_columns(struct json_object *o, const struct source_config *config)
-{
-    for (uint32_t i = 0; i < o->count; i++) {
-        want_member(o, &o->members[i], config->wanted[i]);
-        if (o->members[i].object != NULL)
-            want_fields(o->members[i].object,
-                        config->wanted_fields != NULL ? config->wanted_fields[i] : NULL);
-    }
-}
-
 /* ---- one object ---- */
 
 static inline bool key_matches(const struct json_member *m, const char *p)
@@ -305,27 +126,6 @@ static inline bool key_matches(const struct json_member *m, const char *p)
         differ |= ((json_load8(p + 16) ^ m->key[2]) & m->mask[2]) |
                   ((json_load8(p + 24) ^ m->key[3]) & m->mask[3]);
     return differ == 0 && m->key_length != 0;
-}
-
-/* A member that the schema does not have, remembered so that the next line expects it. */
-static struct json_member *learn(struct json_reader *r, struct json_object *o, const char *name,
-                                 uint32_t length)
-{
-    struct json_member *m = &o->members[o->count + o->learned];
-
-    if (o->learned == JSON_LEARNED_MAX || length + 3 > JSON_KEY_WORDS * 8)
-        return NULL;
-    m->name = arena_text(&r->arena, name, length);
-    if (m->name == NULL)
-        return NULL;
-    m->name_length = length;
-    set_key(m);
-    for (uint32_t i = 0; i < length; i++)
-        if ((unsigned char)name[i] >= 0x80) /* always read as a string: it may be no UTF-8 */
-            m->key_length = 0;
-    add_name(o, o->count + o->learned);
-    o->learned++;
-    return m;
 }
 
 /* The member whose name is at @p, found by name. Returns behind its colon; *out NULL: it is not remembered. */
@@ -348,9 +148,9 @@ static const char *find_member(struct json_reader *r, struct json_object *o, con
     p = json_space(end);
     if (*p != ':')
         return json_broken(r, p, "a colon is missing behind a member's name");
-    *out = member_named(o, name.bytes, name.length);
+    *out = json_member_named(o, name.bytes, name.length);
     if (*out == NULL)
-        *out = learn(r, o, name.bytes, name.length);
+        *out = json_learn(r, o, name.bytes, name.length);
     return p + 1;
 }
 
@@ -404,7 +204,7 @@ static const char *read_row(struct json_reader *r, struct json_member *m, const 
 }
 
 /* Takes back the NULLs that a line, or the first of two members of the same name, has set. */
-static void forget_row(struct json_object *o, uint32_t row)
+void json_forget_row(struct json_object *o, uint32_t row)
 {
     for (uint32_t i = 0; i < o->count; i++) {
         struct json_member *m = &o->members[i];
@@ -414,7 +214,7 @@ static void forget_row(struct json_object *o, uint32_t row)
         if (m->column->validity != NULL)
             m->column->validity[row >> 6] |= 1ull << (row & 63);
         if (m->object != NULL)
-            forget_row(m->object, row);
+            json_forget_row(m->object, row);
     }
 }
 
@@ -431,7 +231,7 @@ static inline uint32_t meet(struct json_object *o, const struct json_member *m, 
     if (m->column->validity != NULL)
         m->column->validity[row >> 6] |= 1ull << (row & 63);
     if (m->object != NULL)
-        forget_row(m->object, row);
+        json_forget_row(m->object, row);
     return 0;
 }
 
@@ -512,7 +312,7 @@ static const char *read_object(struct json_reader *r, struct json_object *o, con
 
 /* ---- lines ---- */
 
-static int report(struct json_reader *r, const char *end, struct mill_error *error)
+int json_report(struct json_reader *r, const char *end, struct mill_error *error)
 {
     struct bad_row bad = {.step = r->piece.step,
                           .place = r->row,
@@ -573,7 +373,7 @@ static const char *line_begin(struct json_reader *r)
 }
 
 /* Reads the line into @row. Returns behind what was read; NULL: it is broken. */
-static const char *read_line(struct json_reader *r, uint32_t row)
+const char *json_read_line(struct json_reader *r, uint32_t row)
 {
     const char *p = json_space(r->line);
 
@@ -591,7 +391,7 @@ static const char *read_line(struct json_reader *r, uint32_t row)
 }
 
 /* The line's '\n', from a place in it. */
-static const char *line_end(const struct json_reader *r, const char *from)
+const char *json_line_end(const struct json_reader *r, const char *from)
 {
     return memchr(from, '\n', (size_t)(r->limit - from));
 }
@@ -605,8 +405,8 @@ static bool own_fields(struct json_reader *r, struct column *c, const struct mil
 }
 
 /* What is not wanted stays empty. */
-static bool own_columns(struct json_reader *r, struct json_object *o, struct column *columns,
-                        bool nested)
+bool json_own_columns(struct json_reader *r, struct json_object *o, struct column *columns,
+                      bool nested)
 {
     for (uint32_t i = 0; i < o->count; i++) {
         struct json_member *m = &o->members[i];
@@ -614,7 +414,7 @@ static bool own_columns(struct json_reader *r, struct json_object *o, struct col
         m->column = &columns[i];
         if (m->object != NULL) {
             if (!own_fields(r, m->column, m->type) ||
-                !own_columns(r, m->object, m->column->children, true))
+                !json_own_columns(r, m->object, m->column->children, true))
                 return false;
             continue;
         }
@@ -657,157 +457,21 @@ static int decode_line(struct json_reader *r, uint32_t row, struct mill_error *e
     const char *p, *end;
     int code;
 
-    p = read_line(r, row);
+    p = json_read_line(r, row);
     if (r->no_memory)
         return -mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory to decode JSON");
-    end = p != NULL ? p : line_end(r, r->at);
+    end = p != NULL ? p : json_line_end(r, r->at);
     if (LIKELY(p != NULL && r->conflict == NULL &&
                (!r->high || r->kernels->utf8_valid(r->line, (size_t)(end - r->line))))) {
         r->next += end - r->line + 1;
         r->row++;
         return 1;
     }
-    forget_row(r->root, row);
-    code = report(r, end, error);
+    json_forget_row(r->root, row);
+    code = json_report(r, end, error);
     r->next += end - r->line + 1;
     r->row++;
     return -code;
-}
-
-/* ---- changes ---- */
-
-/* Reads the line with its images going to these rows. False: it is no change, or no memory. */
-static bool read_images(struct json_reader *r, uint32_t next, uint32_t before, uint32_t after)
-{
-    const char *p;
-
-    r->image_next = next;
-    r->image_rows[0] = before;
-    r->image_rows[1] = after;
-    r->op = view_of("", 0);
-    r->change_columns[2].validity = NULL;
-    p = read_line(r, 0);
-    r->at = p != NULL ? p : r->at;
-    return p != NULL && r->conflict == NULL &&
-           (!r->high || r->kernels->utf8_valid(r->line, (size_t)(line_end(r, p) - r->line)));
-}
-
-/* What the change needs: bit 0 the row before, bit 1 the row after; 0: there is no such op. */
-static unsigned images_of(const struct json_reader *r)
-{
-    const char op = r->op.length == 1 ? *mill_view_data(&r->op) : 0;
-
-    return op == 'c' || op == 'r' ? 2 : op == 'd' ? 1 : op == 'u' ? 3 : 0;
-}
-
-static bool refuse_change(struct json_reader *r, const char *reason)
-{
-    r->reason = reason;
-    r->at = r->line;
-    return false;
-}
-
-static void forget_images(struct json_reader *r, uint32_t row)
-{
-    for (uint32_t i = row; i < row + 2 && i < r->out->capacity; i++)
-        forget_row(r->change->members[0].object, i);
-}
-
-/* The images where they belong, one reading for each that has no room beside the other: rows of the batch that are filled. 0: bad */
-static uint32_t place_images(struct json_reader *r, uint32_t row, unsigned needs)
-{
-    const bool two = needs == 3, room = row + 1 < r->out->capacity;
-    const uint32_t after = two && room ? row + 1 : row;
-    bool ok = true;
-
-    forget_images(r, row);
-    if (two && !room) { /* both must be sound before one is given */
-        ok = read_images(r, IMAGE_SKIP, IMAGE_SKIP, row);
-        if (!ok || r->half)
-            return ok;
-        forget_images(r, row);
-        r->half = true;
-    }
-    ok = read_images(r, IMAGE_SKIP, (needs & 1) != 0 ? row : IMAGE_SKIP,
-                     (needs & 2) != 0 && !r->half ? after : IMAGE_SKIP);
-    r->half = r->half && ok;
-    return !ok ? 0 : two && room ? 2 : 1;
-}
-
-/* Whether the images that an op needs stand in the line; they have been read, or counted. */
-static bool has_images(struct json_reader *r, unsigned needs)
-{
-    if (needs == 0)
-        return refuse_change(r, "\"op\" is none of c, r, u and d");
-    if ((needs & 1) != 0 && r->image_rows[0] == IMAGE_SKIP)
-        return refuse_change(r,
-                             "\"before\" is missing: a table of PostgreSQL needs REPLICA IDENTITY "
-                             "FULL");
-    if ((needs & 2) != 0 && r->image_rows[1] == IMAGE_SKIP)
-        return refuse_change(r, "\"after\" is missing");
-    return true;
-}
-
-/* One line's change into rows from @row on: how many; 0: a bad one; <0: -code. */
-static int decode_change(struct json_reader *r, uint32_t row, struct mill_error *error)
-{
-    const bool second = r->half;
-    bool ok = read_images(r, row, IMAGE_SKIP, IMAGE_SKIP);
-    unsigned needs = ok ? images_of(r) : 0;
-    uint32_t count = needs == 3 ? 2 : 1;
-    const char *end;
-    int code;
-
-    ok = ok && has_images(r, needs);
-    if (ok && (second || row + count > r->out->capacity ||
-               r->image_rows[0] != ((needs & 1) != 0 ? row : IMAGE_SKIP) ||
-               r->image_rows[1] != (needs == 3   ? row + 1
-                                    : needs == 2 ? row
-                                                 : IMAGE_SKIP))) {
-        count = second
-                    ? (uint32_t)(forget_images(r, row), read_images(r, IMAGE_SKIP, IMAGE_SKIP, row))
-                    : place_images(r, row, needs);
-        ok = count > 0;
-    }
-    if (r->no_memory)
-        return -mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory to decode JSON");
-    end = line_end(r, r->at);
-    if (!ok) {
-        forget_images(r, row);
-        r->half = false;
-        code = report(r, end, error);
-        r->next += end - r->line + 1;
-        r->row++;
-        return -code;
-    }
-    r->out->row_kinds[row] = (int8_t)(needs == 2   ? ROW_INSERT
-                                      : needs == 1 ? ROW_DELETE
-                                      : second     ? ROW_UPDATE_AFTER
-                                                   : ROW_UPDATE_BEFORE);
-    if (count == 2)
-        r->out->row_kinds[row + 1] = ROW_UPDATE_AFTER;
-    if (r->half && !second)
-        return 1; /* the row after comes with the next batch */
-    r->half = false;
-    r->next += end - r->line + 1;
-    r->row++;
-    return (int)count;
-}
-
-/* Columns of the batch being filled, and those that hold nothing. */
-static bool own_change(struct json_reader *r)
-{
-    struct json_object *o = r->change;
-
-    if (!own_columns(r, o->members[0].object, r->out->columns, false) || !batch_own_kinds(r->out))
-        return false;
-    memset(r->change_columns, 0, sizeof r->change_columns);
-    r->change_columns[2].values = &r->op;
-    for (uint32_t i = 0; i < 3; i++)
-        o->members[i].column = &r->change_columns[i];
-    o->members[2].values = &r->op;
-    r->root->members[0].column = &r->change_columns[r->root != o ? 3 : 0];
-    return true;
 }
 
 static bool blank_line(struct json_reader *r)
@@ -822,14 +486,14 @@ static bool blank_line(struct json_reader *r)
     return true;
 }
 
-static int json_decode(struct format_decoder *decoder, struct batch *out, struct mill_error *error)
+int json_decode(struct format_decoder *decoder, struct batch *out, struct mill_error *error)
 {
     struct json_reader *r = (struct json_reader *)decoder;
     uint32_t n = 0;
 
     r->out = out;
-    r->no_memory =
-        r->change != NULL ? !own_change(r) : !own_columns(r, r->root, out->columns, false);
+    r->no_memory = r->change != NULL ? !debezium_own_columns(r)
+                                     : !json_own_columns(r, r->root, out->columns, false);
     while (!r->no_memory && r->next < r->end && n < out->capacity) {
         int code;
 
@@ -840,7 +504,7 @@ static int json_decode(struct format_decoder *decoder, struct batch *out, struct
             r->no_memory = true;
             break;
         }
-        code = r->change != NULL ? decode_change(r, n, error) : decode_line(r, n, error);
+        code = r->change != NULL ? debezium_decode_line(r, n, error) : decode_line(r, n, error);
         if (code < 0)
             return code;
         n += (uint32_t)code;
@@ -854,7 +518,7 @@ static int json_decode(struct format_decoder *decoder, struct batch *out, struct
     return r->next < r->end;
 }
 
-static void json_begin(struct format_decoder *decoder, const struct format_piece *piece)
+void json_begin(struct format_decoder *decoder, const struct format_piece *piece)
 {
     struct json_reader *r = (struct json_reader *)decoder;
     const char *newline = NULL;
@@ -878,14 +542,8 @@ static void json_begin(struct format_decoder *decoder, const struct format_piece
 
 /* ---- the format ---- */
 
-struct json_format {
-    struct format format;
-    struct source_config config;
-    struct json_options options;
-};
-
-static int open_format(const struct source_config *config, const struct format_vtable *vtable,
-                       struct format **out, struct mill_error *error)
+int json_open_format(const struct source_config *config, const struct format_vtable *vtable,
+                     json_options_read read, struct format **out, struct mill_error *error)
 {
     struct json_format *f = heap_zalloc(config->heap, sizeof *f);
     int code = MILL_OK;
@@ -900,23 +558,16 @@ static int open_format(const struct source_config *config, const struct format_v
                                config->options, error);
     if (code != MILL_OK)
         return code;
-    return vtable == &format_json ? json_read_options(config->options, &f->options, error)
-                                  : debezium_read_options(config->options, &f->options, error);
+    return read(config->options, &f->options, error);
 }
 
 static int json_open(const struct source_config *config, struct format **out,
                      struct mill_error *error)
 {
-    return open_format(config, &format_json, out, error);
+    return json_open_format(config, &format_json, json_read_options, out, error);
 }
 
-static int debezium_open(const struct source_config *config, struct format **out,
-                         struct mill_error *error)
-{
-    return open_format(config, &format_debezium, out, error);
-}
-
-static void json_close(struct format *format)
+void json_close(struct format *format)
 {
     struct json_format *f = (struct json_format *)format;
 
@@ -924,8 +575,8 @@ static void json_close(struct format *format)
 }
 
 /* No newline can stand in a row. */
-static size_t json_cut(const struct format *format, uint64_t offset, const char *bytes,
-                       size_t length, size_t want)
+size_t json_cut(const struct format *format, uint64_t offset, const char *bytes, size_t length,
+                size_t want)
 {
     const size_t near = want < length ? want : length;
     const char *newline = memrchr(bytes, '\n', near);
@@ -937,7 +588,7 @@ static size_t json_cut(const struct format *format, uint64_t offset, const char 
     return newline != NULL ? (size_t)(newline - bytes) + 1 : 0;
 }
 
-static void json_decoder_free(struct format_decoder *decoder)
+void json_decoder_free(struct format_decoder *decoder)
 {
     struct json_reader *r = (struct json_reader *)decoder;
 
@@ -945,42 +596,7 @@ static void json_decoder_free(struct format_decoder *decoder)
     heap_free(r->heap, r, sizeof *r);
 }
 
-/* {"before": row, "after": row, "op": "u"}, in "payload" where the schema stands beside it, around the table's object. */
-static bool change_new(struct json_reader *r)
-{
-    struct mill_field *fields = arena_array(&r->arena, struct mill_field, 4);
-    struct json_object *change, *outer;
-
-    if (fields == NULL)
-        return false;
-    for (uint32_t i = 0; i < 4; i++)
-        fields[i] =
-            (struct mill_field){(const char *const[]){"before", "after", "op", "payload"}[i],
-                                type_string()};
-    change = object_new(&r->arena, fields, 3, NULL);
-    if (change == NULL)
-        return false;
-    for (uint32_t i = 0; i < 3; i++)
-        want_member(change, &change->members[i], true);
-    for (uint32_t i = 0; i < 2; i++) {
-        change->members[i].object = r->root;
-        change->members[i].way = WAY_ROW;
-        change->members[i].image = true;
-    }
-    r->change = r->root = change;
-    if (!r->options.schema_included)
-        return true;
-    outer = object_new(&r->arena, fields + 3, 1, NULL);
-    if (outer == NULL)
-        return false;
-    want_member(outer, &outer->members[0], true);
-    outer->members[0].object = change;
-    outer->members[0].way = WAY_ROW;
-    r->root = outer;
-    return true;
-}
-
-static struct format_decoder *json_decoder_new(const struct format *format, struct heap *heap)
+struct format_decoder *json_decoder_new(const struct format *format, struct heap *heap)
 {
     const struct json_format *f = (const struct json_format *)format;
     struct json_reader *r = heap_zalloc(heap, sizeof *r);
@@ -994,10 +610,10 @@ static struct format_decoder *json_decoder_new(const struct format *format, stru
     r->schema = f->config.schema;
     r->bad = f->config.bad;
     r->options = f->options;
-    r->root = object_new(&r->arena, r->schema->fields, r->schema->field_count, NULL);
+    r->root = json_object_new(&r->arena, r->schema->fields, r->schema->field_count, NULL);
     if (r->root != NULL)
-        want_columns(r->root, &f->config);
-    if (r->root == NULL || (f->format.vtable == &format_debezium && !change_new(r))) {
+        json_want_columns(r->root, &f->config);
+    if (r->root == NULL || (f->format.vtable == &format_debezium && !debezium_root(r))) {
         json_decoder_free(&r->decoder);
         return NULL;
     }
@@ -1018,14 +634,3 @@ const struct format_vtable format_json = {.name = "json",
                                           .writer_open = json_writer_open,
                                           .writer_close = json_writer_close,
                                           .write = json_write};
-
-const struct format_vtable format_debezium = {.name = "debezium-json",
-                                              .extension = "json",
-                                              .read_options = debezium_options,
-                                              .open = debezium_open,
-                                              .close = json_close,
-                                              .cut = json_cut,
-                                              .decoder_new = json_decoder_new,
-                                              .decoder_free = json_decoder_free,
-                                              .begin = json_begin,
-                                              .decode = json_decode};

@@ -1,5 +1,5 @@
-/* io/json.h - JSON lines: what the decoder's files share. fmt_json.c walks objects, json_value.c reads values,
- * json_write.c writes rows.
+/* io/json.h - JSON lines: what the decoder's files share. fmt_json.c walks objects and lines, fmt_debezium.c
+ * makes rows of changes, json_objects.c knows the members, json_value.c reads values, json_write.c writes rows.
  *
  * A line is read in one pass, led by the schema: the member that followed this one in the line before is expected to
  * follow again, and is compared as a whole ("name":); else a hash table finds it. Ends of strings come from bit maps of a
@@ -204,6 +204,61 @@ struct json_text json_unescape(struct json_reader *r, struct arena *arena, const
  * is none. */
 const char *json_time(bool iso, const struct mill_type *type, const char *p, uint32_t length,
                       int64_t *out);
+
+/* ---- json_objects.c ---- */
+
+/* An object of the schema's fields, of which nothing is wanted yet. NULL without memory. */
+struct json_object *json_object_new(struct arena *arena, const struct mill_field *fields,
+                                    uint32_t count, const char *path);
+void json_want_member(struct json_object *o, struct json_member *m, bool wanted);
+void json_want_columns(struct json_object *o, const struct source_config *config);
+/* NULL: neither the schema nor a line so far had it. */
+struct json_member *json_member_named(struct json_object *o, const char *name, uint32_t length);
+/* A member that the schema does not have, remembered so that the next line expects it. NULL: too many, or too long. */
+struct json_member *json_learn(struct json_reader *r, struct json_object *o, const char *name,
+                               uint32_t length);
+
+/* ---- fmt_json.c, for fmt_debezium.c ---- */
+
+struct json_format {
+    struct format format;
+    struct source_config config;
+    struct json_options options;
+};
+
+typedef int (*json_options_read)(const struct options *options, struct json_options *out,
+                                 struct mill_error *error);
+int json_times_option(const struct options *options, const char *key, bool *iso,
+                      struct mill_error *error);
+int json_open_format(const struct source_config *config, const struct format_vtable *vtable,
+                     json_options_read read, struct format **out, struct mill_error *error);
+void json_close(struct format *format);
+size_t json_cut(const struct format *format, uint64_t offset, const char *bytes, size_t length,
+                size_t want);
+struct format_decoder *json_decoder_new(const struct format *format, struct heap *heap);
+void json_decoder_free(struct format_decoder *decoder);
+void json_begin(struct format_decoder *decoder, const struct format_piece *piece);
+int json_decode(struct format_decoder *decoder, struct batch *out, struct mill_error *error);
+/* The batch's columns for the object's members; what is not wanted stays empty. */
+bool json_own_columns(struct json_reader *r, struct json_object *o, struct column *columns,
+                      bool nested);
+/* Reads the line into @row. Returns behind what was read; NULL: it is broken. */
+const char *json_read_line(struct json_reader *r, uint32_t row);
+/* The line's '\n', from a place in it. */
+const char *json_line_end(const struct json_reader *r, const char *from);
+/* Takes back the NULLs that a line, or the first of two members of the same name, has set. */
+void json_forget_row(struct json_object *o, uint32_t row);
+/* The line up to @end is bad. MILL_OK: it is skipped. */
+int json_report(struct json_reader *r, const char *end, struct mill_error *error);
+
+/* ---- fmt_debezium.c, for fmt_json.c ---- */
+
+/* {"before": row, "after": row, "op": "u"} around the table's object; in "payload" where the schema stands beside it. */
+bool debezium_root(struct json_reader *r);
+/* Columns of the batch being filled, and those that hold nothing. */
+bool debezium_own_columns(struct json_reader *r);
+/* One line's change into rows from @row on: how many; 0: a bad one; <0: -code. */
+int debezium_decode_line(struct json_reader *r, uint32_t row, struct mill_error *error);
 
 /* ---- fmt_json.c and json_write.c ---- */
 
