@@ -171,6 +171,9 @@ static inline void agg_add192(void *at, int128 value)
     *high += (value < 0 ? -1 : 0) + (*low < old);
 }
 
+/* aggregate.c. Bytes of a slot. */
+uint32_t agg_acc_bytes(enum acc acc, enum phys phys, uint32_t lanes);
+
 /* agg_fold.c */
 bool agg_slot_folds(const struct agg_slot *slot);
 const int64_t *agg_block_values(struct agg_set *set, const struct agg_slot *slot,
