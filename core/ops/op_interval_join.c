@@ -14,104 +14,23 @@
  *
  * Threads: one shard.   Errors: MILL_E_MEMORY.
  */
-#include "core/ops/join_base.h"
-#include "core/plan/physical.h"
-#include "core/state/expiry.h"
-
-#include <stdlib.h>
-
-#define SWEEP_GROUPS 1024u
-#define TURN_BATCHES 4u
-/* of a kept row: what its mark says */
-#define MARK_MET (1u << 31)
-#define MARK_DEAD (1u << 30)
-#define MARK_GROUP (MARK_DEAD - 1) /* its group; all ones: none */
-
-struct listed {
-    int64_t time;
-    uint32_t id;
-};
-
-/* rows items[first .. end), room items allocated; room 0: at most the one. */
-struct list {
-    struct listed *items, one;
-    uint32_t first, end, room;
-};
-
-struct group {
-    struct list list[2];
-};
-
-struct fired {
-    int64_t time;
-    uint64_t step;
-    uint32_t place, side, id, arrival;
-};
-
-struct interval_join {
-    struct join_base base; /* the table's states: struct group */
-    uint32_t empty;        /* groups without rows */
-    struct expiry expiry[2];
-    int64_t reach[2]; /* last partner's time - own time */
-    bool pads[2];     /* a row of the side that meets nobody gives a result */
-
-    /* the batch being joined */
-    struct batch *in;
-    uint32_t port, count, at; /* rows, and the next one to look for partners of */
-    uint32_t cursor;          /* in the list of partners of the row at */
-    bool started;
-    uint16_t rows[BATCH_ROWS_MAX];
-    int64_t times[BATCH_ROWS_MAX], w[BATCH_ROWS_MAX];
-    struct group *groups[BATCH_ROWS_MAX]; /* NULL: equals nothing */
-    bool keep[BATCH_ROWS_MAX], met[BATCH_ROWS_MAX];
-    uint16_t found_of[BATCH_ROWS_MAX]; /* number in rows of each pair found */
-
-    /* at the end of a step */
-    bool ending;
-    int64_t limit[2]; /* rows up to this time go */
-    struct fired *fired;
-    uint32_t fired_count, fired_at, fired_room;
-
-    void *states[BATCH_ROWS_MAX];
-    uint16_t keyed[BATCH_ROWS_MAX], keyed_rows[BATCH_ROWS_MAX];
-    uint32_t ids[BATCH_ROWS_MAX];
-};
-
-static struct row_store *store_of(struct interval_join *j, uint32_t side)
-{
-    return &j->base.pairs.side[side].store;
-}
-
-static struct group *group_at(const struct interval_join *j, uint32_t id)
-{
-    return table_state(&j->base.table, id);
-}
+#include "core/ops/interval_impl.h"
 
 static uint32_t group_id(const struct interval_join *j, const struct group *group)
 {
     return (uint32_t)(((const char *)group - j->base.table.states) / sizeof *group);
 }
 
-static uint32_t list_count(const struct list *list)
-{
-    return list->end - list->first;
-}
-
-static bool is_empty(const void *state)
+bool interval_is_empty(const void *state)
 {
     const struct group *g = state;
 
-    return list_count(&g->list[0]) + list_count(&g->list[1]) == 0;
+    return interval_list_count(&g->list[0]) + interval_list_count(&g->list[1]) == 0;
 }
 
 /* ---- lists ---- */
 
-static struct listed *list_items(struct list *list)
-{
-    return list->room > 0 ? list->items : &list->one;
-}
-
-static void list_close(struct interval_join *j, struct list *list)
+void interval_list_close(struct interval_join *j, struct list *list)
 {
     heap_free(j->base.op.heap, list->items, list->room * sizeof *list->items);
     *list = (struct list){0};
@@ -119,8 +38,8 @@ static void list_close(struct interval_join *j, struct list *list)
 
 static bool list_room(struct interval_join *j, struct list *list)
 {
-    struct listed *items = list_items(list);
-    const uint32_t count = list_count(list);
+    struct listed *items = interval_list_items(list);
+    const uint32_t count = interval_list_count(list);
 
     if (list->end < max_u32(list->room, 1))
         return true;
@@ -143,14 +62,14 @@ static bool list_room(struct interval_join *j, struct list *list)
 }
 
 /* Behind those of its time. */
-static bool list_add(struct interval_join *j, struct list *list, int64_t time, uint32_t id)
+bool interval_list_add(struct interval_join *j, struct list *list, int64_t time, uint32_t id)
 {
     struct listed *items;
     uint32_t at;
 
     if (!list_room(j, list))
         return false;
-    items = list_items(list);
+    items = interval_list_items(list);
     for (at = list->end++; at > list->first && items[at - 1].time > time; at--)
         items[at] = items[at - 1];
     items[at] = (struct listed){time, id};
@@ -160,7 +79,7 @@ static bool list_add(struct interval_join *j, struct list *list, int64_t time, u
 /* The first item with a time not below @time. */
 static uint32_t list_find(struct list *list, int64_t time)
 {
-    const struct listed *items = list_items(list);
+    const struct listed *items = interval_list_items(list);
     uint32_t low = list->first, high = list->end;
 
     while (low < high) {
@@ -181,16 +100,11 @@ static bool semi_or_anti(const struct interval_join *j)
 
 /* ---- taking a batch ---- */
 
-static void groups_init(struct interval_join *j, uint32_t from)
+void interval_groups_init(struct interval_join *j, uint32_t from)
 {
     for (uint32_t id = from; id < j->base.table.groups; id++)
-        memset(group_at(j, id), 0, sizeof(struct group));
+        memset(interval_group(j, id), 0, sizeof(struct group));
     j->empty += j->base.table.groups - from;
-}
-
-static int64_t clock_time(const struct interval_join *j, const struct step_time *t)
-{
-    return floor_div(t->clock_us, j->base.join->unit) * j->base.join->unit;
 }
 
 /* Rows, times and W of each. Rows without a time meet nobody. */
@@ -209,7 +123,7 @@ static void take_rows(struct interval_join *j, const struct step_time *t)
         j->met[n] = false;
         j->rows[n] = (uint16_t)row;
         if (c == NULL) {
-            j->times[n] = clock_time(j, t);
+            j->times[n] = interval_clock(j, t);
             j->w[n] = j->times[n] - join->unit;
         } else if (column_valid(c, row)) {
             j->times[n] = values[c->constant ? 0 : row];
@@ -249,16 +163,16 @@ static bool take_groups(struct interval_join *j)
     if (j->base.join->key_count == 0) {
         if (before == 0 && !table_single(&j->base.table))
             return false;
-        groups_init(j, before);
+        interval_groups_init(j, before);
         for (uint32_t i = 0; i < n; i++)
-            j->groups[j->keyed[i]] = group_at(j, 0);
+            j->groups[j->keyed[i]] = interval_group(j, 0);
         return true;
     }
     if (!keys_prepare(&j->base.keys[j->port], j->in, j->keyed_rows, n, &j->base.batch_keys))
         return false;
     const bool found = table_lookup(&j->base.table, &j->base.batch_keys, NULL, n, j->states);
 
-    groups_init(j, before);
+    interval_groups_init(j, before);
     for (uint32_t i = 0; found && i < n; i++)
         j->groups[j->keyed[i]] = j->states[i];
     return found && j->base.table.groups < MARK_GROUP;
@@ -293,7 +207,7 @@ static inline void found_add(struct interval_join *j, uint32_t i, uint32_t id)
 static bool find_partners(struct interval_join *j, uint32_t i, uint32_t room)
 {
     const uint32_t other = 1 - j->port;
-    const struct row_store *store = store_of(j, other);
+    const struct row_store *store = interval_store(j, other);
     struct list *list = j->groups[i] != NULL ? &j->groups[i]->list[other] : NULL;
     const bool once = semi_or_anti(j) && j->port == 1;
     const struct listed *items;
@@ -301,7 +215,7 @@ static bool find_partners(struct interval_join *j, uint32_t i, uint32_t room)
 
     if (list == NULL)
         return true;
-    items = list_items(list);
+    items = interval_list_items(list);
     partner_times(j, i, &least, &greatest);
     if (!j->started)
         j->cursor = list_find(list, least);
@@ -354,7 +268,7 @@ static bool gives_result(struct interval_join *j, uint32_t n)
         return type == JOIN_TYPE_SEMI && !met;
     if (j->port == 0 ? !j->pads[1] : !j->pads[0] && !semi_or_anti(j))
         return true;
-    mark = rows_mark(store_of(j, 1 - j->port), id);
+    mark = rows_mark(interval_store(j, 1 - j->port), id);
     const bool before = (*mark & MARK_MET) != 0;
 
     *mark |= MARK_MET;
@@ -401,7 +315,7 @@ static bool stays(struct interval_join *j, uint32_t i)
 static bool keep_rows(struct interval_join *j)
 {
     const uint32_t side = j->port;
-    struct row_store *store = store_of(j, side);
+    struct row_store *store = interval_store(j, side);
     uint32_t n = 0;
 
     for (uint32_t i = 0; i < j->count; i++)
@@ -424,9 +338,10 @@ static bool keep_rows(struct interval_join *j)
             return false;
         if (group == NULL)
             continue;
-        if (!list_add(j, &group->list[side], j->times[i], id))
+        if (!interval_list_add(j, &group->list[side], j->times[i], id))
             return false;
-        j->empty -= list_count(&group->list[side]) == 1 && list_count(&group->list[1 - side]) == 0;
+        j->empty -= interval_list_count(&group->list[side]) == 1 &&
+                    interval_list_count(&group->list[1 - side]) == 0;
     }
     j->base.op.counters.held += n;
     j->base.op.counters.state_rows += n;
@@ -477,209 +392,6 @@ static enum op_progress join_take(struct op *op, uint32_t port, struct batch *ba
     return p == OP_READY ? join_rows(j, t) : p;
 }
 
-/* ---- rows that go ---- */
-
-static void remove_row(struct interval_join *j, uint32_t side, uint32_t id)
-{
-    struct row_store *store = store_of(j, side);
-    const uint32_t group = *rows_mark(store, id) & MARK_GROUP;
-    struct group *g;
-    struct list *list;
-
-    j->base.op.counters.held--;
-    j->base.op.counters.state_rows--;
-    j->base.op.counters.consumed++;
-    if (group == MARK_GROUP) {
-        rows_free(store, &id, 1);
-        return;
-    }
-    g = group_at(j, group);
-    list = &g->list[side];
-    *rows_mark(store, id) |= MARK_DEAD;
-    while (list->first < list->end &&
-           (*rows_mark(store, list_items(list)[list->first].id) & MARK_DEAD) != 0)
-        rows_free(store, &list_items(list)[list->first++].id, 1);
-    if (list->first == list->end)
-        list_close(j, list);
-    j->empty += is_empty(g);
-}
-
-static bool fired_add(struct interval_join *j, uint32_t side, const struct expiry_entry *entry)
-{
-    const struct row_store *store = store_of(j, side);
-
-    if (j->fired_count == j->fired_room) {
-        const uint32_t room = max_u32(256, j->fired_room * 2);
-        struct fired *grown = heap_grow(j->base.op.heap, j->fired, j->fired_room * sizeof *grown,
-                                        room * sizeof *grown);
-
-        if (grown == NULL)
-            return false;
-        j->fired = grown;
-        j->fired_room = room;
-    }
-    j->fired[j->fired_count] = (struct fired){entry->time,
-                                              *rows_step(store, entry->id),
-                                              min_u32(*rows_place(store, entry->id), FIRED_PLACES),
-                                              side,
-                                              entry->id,
-                                              j->fired_count};
-    j->fired_count++;
-    return true;
-}
-
-static int by_position(const void *a, const void *b)
-{
-    const struct fired *x = a, *y = b;
-
-    if (x->time != y->time)
-        return x->time < y->time ? -1 : 1;
-    if (x->step != y->step)
-        return x->step < y->step ? -1 : 1;
-    if (x->side != y->side)
-        return x->side < y->side ? -1 : 1;
-    if (x->place != y->place)
-        return x->place < y->place ? -1 : 1;
-    return x->arrival < y->arrival ? -1 : 1;
-}
-
-/* Takes rows that go, about a bucket of each side: those to be padded into fired[]. 1: some; 0: none is left; -1: no memory. */
-static int collect(struct interval_join *j, int64_t *budget)
-{
-    int64_t end = TIME_MAX;
-    bool any = false;
-
-    j->fired_count = j->fired_at = 0;
-    for (uint32_t s = 0; s < 2; s++)
-        if (expiry_least(&j->expiry[s]) <= j->limit[s] && j->expiry[s].ids > 0) {
-            end = min_i64(end, time_add(expiry_first_end(&j->expiry[s]), -1));
-            any = true;
-        }
-    for (uint32_t s = 0; any && s < 2; s++) {
-        const int64_t limit = min_i64(j->limit[s], end);
-        struct expiry_entry entry;
-
-        while (expiry_take(&j->expiry[s], limit, &entry)) {
-            --*budget;
-            if (!j->pads[s] || (*rows_mark(store_of(j, s), entry.id) & MARK_MET) != 0)
-                remove_row(j, s, entry.id);
-            else if (!fired_add(j, s, &entry))
-                return -1;
-        }
-    }
-    if (j->fired_count > 1)
-        qsort(j->fired, j->fired_count, sizeof *j->fired, by_position);
-    return any;
-}
-
-/* (time, step, side, place, what else tells rows apart); length UINT32_MAX: no memory. */
-static struct mill_view position_key(struct interval_join *j, const struct fired *f)
-{
-    const struct mill_view key = pairs_order_key(&j->base.pairs, f->side, f->id);
-    const uint64_t step = __builtin_bswap64(f->step);
-    const uint32_t place = __builtin_bswap32(f->place);
-
-    if (!j->base.pairs.emit.keyed)
-        return view_of("", 0);
-    char *at = join_key_scratch(&j->base, key.length + 21);
-
-    if (at == NULL)
-        return (struct mill_view){.length = UINT32_MAX};
-    key_put_i64(at, f->time);
-    memcpy(at + 8, &step, 8);
-    at[16] = (char)f->side;
-    memcpy(at + 17, &place, 4);
-    memcpy(at + 21, mill_view_data(&key), key.length);
-    return view_of(at, 21 + key.length);
-}
-
-/* Results of fired rows from fired_at on, of one side. */
-static enum op_progress emit_pads(struct interval_join *j, const struct step_time *t)
-{
-    struct emitter *e = &j->base.pairs.emit;
-    const uint32_t side = j->fired[j->fired_at].side;
-    uint32_t n = 0, first;
-
-    if (emit_full(e)) {
-        const enum op_progress p = emit_flush(e, t);
-
-        if (p != OP_READY)
-            return p;
-    }
-    first = e->out != NULL ? e->out->rows : 0;
-    while (j->fired_at + n < j->fired_count && j->fired[j->fired_at + n].side == side) {
-        const struct fired *f = &j->fired[j->fired_at + n];
-        const struct mill_view at = position_key(j, f);
-
-        if (at.length == UINT32_MAX)
-            return join_base_no_memory(&j->base);
-        if (emit_fired(e, t, &at, ROW_INSERT) < 0)
-            return OP_FAILED;
-        j->base.refs[side][n] = f->id;
-        j->base.refs[1 - side][n++] = ROW_NONE;
-        if (emit_full(e))
-            break;
-    }
-    if (!pairs_fill(&j->base.pairs, j->base.refs[0], j->base.refs[1], n, first))
-        return join_base_no_memory(&j->base);
-    for (uint32_t i = 0; i < n; i++)
-        remove_row(j, side, j->base.refs[side][i]);
-    j->fired_at += n;
-    return OP_READY;
-}
-
-/* Groups without rows leave the table when they are most of it. */
-static void sweep(struct interval_join *j)
-{
-    if (j->base.table.groups < SWEEP_GROUPS || j->empty < j->base.table.groups / 4 * 3)
-        return;
-    if (j->empty == j->base.table.groups) {
-        table_reset(&j->base.table);
-        j->empty = 0;
-        return;
-    }
-    if (!table_compact(&j->base.table, j->empty, is_empty))
-        return;
-    j->empty = 0;
-    for (uint32_t id = 0; id < j->base.table.groups; id++)
-        for (uint32_t s = 0; s < 2; s++) {
-            struct list *list = &group_at(j, id)->list[s];
-
-            for (uint32_t i = list->first; i < list->end; i++) {
-                uint32_t *mark = rows_mark(store_of(j, s), list_items(list)[i].id);
-
-                *mark = (*mark & ~MARK_GROUP) | id;
-            }
-        }
-}
-
-static enum op_progress fire(struct interval_join *j, const struct step_time *t)
-{
-    int64_t budget = j->base.op.context->turn_work;
-
-    while (j->ending) {
-        if (budget <= 0) {
-            j->base.op.context->work += (uint64_t)(j->base.op.context->turn_work - budget);
-            return OP_BUSY;
-        }
-        if (j->fired_at < j->fired_count) {
-            const enum op_progress p = emit_pads(j, t);
-
-            if (p != OP_READY)
-                return p;
-            budget -= BATCH_ROWS_MAX / TURN_BATCHES;
-            continue;
-        }
-        switch (collect(j, &budget)) {
-        case -1: return join_base_no_memory(&j->base);
-        case 0: j->ending = false; break;
-        default: break;
-        }
-    }
-    sweep(j);
-    return emit_flush(&j->base.pairs.emit, t);
-}
-
 static int64_t least_wait(const struct interval_join *j)
 {
     return min_i64(time_add(expiry_least(&j->expiry[0]), j->reach[0]),
@@ -689,7 +401,7 @@ static int64_t least_wait(const struct interval_join *j)
 static enum op_progress end_rows(struct interval_join *j, const struct step_time *t)
 {
     const int64_t w = t->last                         ? TIME_MAX
-                      : j->base.join->processing_time ? clock_time(j, t) - j->base.join->unit
+                      : j->base.join->processing_time ? interval_clock(j, t) - j->base.join->unit
                                                       : t->w_after;
 
     j->base.op.counters.waits =
@@ -698,7 +410,7 @@ static enum op_progress end_rows(struct interval_join *j, const struct step_time
     for (uint32_t s = 0; s < 2; s++)
         j->limit[s] = time_add(w, -j->reach[s]);
     j->ending = true;
-    return fire(j, t);
+    return interval_fire(j, t);
 }
 
 static enum op_progress join_end_step(struct op *op, const struct step_time *t)
@@ -715,7 +427,7 @@ static enum op_progress join_resume(struct op *op, const struct step_time *t)
     enum op_progress p;
 
     if (j->ending)
-        return fire(j, t);
+        return interval_fire(j, t);
     p = join_rows(j, t);
     if (p == OP_READY)
         p = ports_resume(&j->base.ports, t);
@@ -727,181 +439,6 @@ static enum op_progress join_resume(struct op *op, const struct step_time *t)
 
 /* ---- life ---- */
 
-struct rank {
-    uint32_t rank, id;
-};
-
-struct ranking {
-    uint32_t *ranks; /* by id */
-    uint32_t next;
-};
-
-static void rank_next(void *user, const struct expiry_entry *entry)
-{
-    struct ranking *r = user;
-
-    r->ranks[entry->id] = r->next++;
-}
-
-static void save_list(struct interval_join *j, struct list *list, uint32_t side,
-                      const uint32_t *ranks, struct snapshot_writer *to)
-{
-    const struct row_store *store = store_of(j, side);
-    const struct listed *items = list_items(list);
-    uint32_t live = 0;
-
-    for (uint32_t i = list->first; i < list->end; i++)
-        live += (*rows_mark(store, items[i].id) & MARK_DEAD) == 0;
-    snapshot_u32(to, live);
-    for (uint32_t i = list->first; i < list->end; i++) {
-        if ((*rows_mark(store, items[i].id) & MARK_DEAD) != 0)
-            continue;
-        snapshot_u32(to, ranks[items[i].id]);
-        rows_save(store, items[i].id, to);
-    }
-}
-
-struct loose {
-    struct interval_join *j;
-    struct snapshot_writer *to;
-    const uint32_t *ranks;
-    uint32_t side, count;
-};
-
-static void save_loose(void *user, const struct expiry_entry *entry)
-{
-    struct loose *l = user;
-    const struct row_store *store = store_of(l->j, l->side);
-
-    if ((*rows_mark(store, entry->id) & MARK_GROUP) != MARK_GROUP)
-        return;
-    l->count++;
-    if (l->to == NULL)
-        return;
-    snapshot_u32(l->to, l->ranks[entry->id]);
-    rows_save(store, entry->id, l->to);
-}
-
-/* Lists in their order, each row with its rank in the order in which rows go; then the rows of no list. */
-static void join_snapshot(struct op *op, struct snapshot_writer *to)
-{
-    struct interval_join *j = (struct interval_join *)op;
-    struct ranking r[2] = {{0}};
-
-    CHECK(j->in == NULL && !j->ending);
-    snapshot_put(to, &op->counters, sizeof op->counters);
-    for (uint32_t s = 0; s < 2; s++) {
-        r[s].ranks =
-            heap_alloc(op->heap, ((size_t)store_of(j, s)->block_count * ROWS_BLOCK + 1) * 4);
-        if (r[s].ranks != NULL)
-            expiry_each(&j->expiry[s], rank_next, &r[s]);
-        to->failed = to->failed || r[s].ranks == NULL;
-    }
-    snapshot_u32(to, j->base.table.groups - j->empty);
-    for (uint32_t id = 0; id < j->base.table.groups && !to->failed; id++) {
-        if (is_empty(group_at(j, id)))
-            continue;
-        table_key_snapshot(&j->base.table, id, to);
-        for (uint32_t s = 0; s < 2; s++)
-            save_list(j, &group_at(j, id)->list[s], s, r[s].ranks, to);
-    }
-    for (uint32_t s = 0; s < 2 && !to->failed; s++) {
-        struct loose count = {.j = j, .side = s},
-                     all = {.j = j, .to = to, .ranks = r[s].ranks, .side = s};
-
-        expiry_each(&j->expiry[s], save_loose, &count);
-        snapshot_u32(to, count.count);
-        expiry_each(&j->expiry[s], save_loose, &all);
-    }
-    for (uint32_t s = 0; s < 2; s++)
-        heap_free(op->heap, r[s].ranks, ((size_t)store_of(j, s)->block_count * ROWS_BLOCK + 1) * 4);
-}
-
-struct restored {
-    struct rank *rows;
-    uint32_t count, room;
-};
-
-static bool restore_rows(struct interval_join *j, struct restored *r, uint32_t side, uint32_t group,
-                         struct snapshot_reader *from)
-{
-    struct row_store *store = store_of(j, side);
-    const uint32_t count = snapshot_get_u32(from);
-
-    for (uint32_t i = 0; i < count && !from->failed; i++) {
-        const uint32_t rank = snapshot_get_u32(from), id = rows_restore(store, from);
-
-        if (id == ROW_NONE)
-            return false;
-        if (r->count == r->room) {
-            const uint32_t room = max_u32(64, r->room * 2);
-            struct rank *grown =
-                heap_grow(j->base.op.heap, r->rows, r->room * sizeof *grown, room * sizeof *grown);
-
-            if (grown == NULL)
-                return false;
-            r->rows = grown;
-            r->room = room;
-        }
-        r->rows[r->count++] = (struct rank){rank, id};
-        *rows_mark(store, id) = (*rows_mark(store, id) & MARK_MET) | group;
-        if (group != MARK_GROUP &&
-            !list_add(j, &group_at(j, group)->list[side], *rows_time(store, id), id))
-            return false;
-    }
-    return !from->failed;
-}
-
-static int by_rank(const void *a, const void *b)
-{
-    const struct rank *x = a, *y = b;
-
-    return x->rank < y->rank ? -1 : x->rank > y->rank;
-}
-
-static bool restore_state(struct interval_join *j, struct restored r[2],
-                          struct snapshot_reader *from)
-{
-    const uint32_t groups = snapshot_get_u32(from);
-
-    for (uint32_t i = 0; i < groups && !from->failed; i++) {
-        const uint32_t before = j->base.table.groups, id = table_key_restore(&j->base.table, from);
-
-        if (id == TABLE_NO_GROUP)
-            return false;
-        groups_init(j, before);
-        j->empty = 0;
-        for (uint32_t s = 0; s < 2; s++)
-            if (!restore_rows(j, &r[s], s, id, from))
-                return false;
-    }
-    for (uint32_t s = 0; s < 2; s++)
-        if (!restore_rows(j, &r[s], s, MARK_GROUP, from))
-            return false;
-    for (uint32_t s = 0; s < 2; s++) {
-        if (r[s].count > 0)
-            qsort(r[s].rows, r[s].count, sizeof *r[s].rows, by_rank);
-        for (uint32_t i = 0; i < r[s].count; i++)
-            if (!expiry_add(&j->expiry[s], *rows_time(store_of(j, s), r[s].rows[i].id),
-                            r[s].rows[i].id))
-                return false;
-    }
-    return !from->failed;
-}
-
-static bool join_restore(struct op *op, struct snapshot_reader *from)
-{
-    struct interval_join *j = (struct interval_join *)op;
-    struct restored r[2] = {{0}};
-    bool ok;
-
-    snapshot_get(from, &op->counters, sizeof op->counters);
-    ok = restore_state(j, r, from);
-    for (uint32_t s = 0; s < 2; s++)
-        heap_free(op->heap, r[s].rows, r[s].room * sizeof *r[s].rows);
-    return ok;
-}
-
 static bool join_valid(const struct op *op)
 {
     const struct interval_join *j = (const struct interval_join *)op;
@@ -909,7 +446,7 @@ static bool join_valid(const struct op *op)
     uint32_t empty = 0;
 
     for (uint32_t id = 0; id < j->base.table.groups; id++)
-        empty += is_empty(group_at(j, id));
+        empty += interval_is_empty(interval_group(j, id));
     return table_valid(&j->base.table) && empty == j->empty &&
            rows_valid(&j->base.pairs.side[0].store) && rows_valid(&j->base.pairs.side[1].store) &&
            expiry_valid(&j->expiry[0]) && expiry_valid(&j->expiry[1]) &&
@@ -924,7 +461,7 @@ static void join_close(struct op *op)
     batch_release(j->in);
     for (uint32_t id = 0; id < j->base.table.groups; id++)
         for (uint32_t s = 0; s < 2; s++)
-            list_close(j, &group_at(j, id)->list[s]);
+            interval_list_close(j, &interval_group(j, id)->list[s]);
     join_base_close(&j->base);
     expiry_close(&j->expiry[0]);
     expiry_close(&j->expiry[1]);
@@ -938,8 +475,8 @@ static const struct op_vtable join_vtable = {.name = "interval join",
                                              .rows_ended = join_base_rows_ended,
                                              .end_step = join_end_step,
                                              .resume = join_resume,
-                                             .snapshot = join_snapshot,
-                                             .restore = join_restore,
+                                             .snapshot = interval_snapshot,
+                                             .restore = interval_restore,
                                              .valid = join_valid,
                                              .inspect = join_base_inspect,
                                              .close = join_close};
