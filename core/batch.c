@@ -264,7 +264,8 @@ bool column_gather(struct batch *to, struct column *into, uint32_t at, const str
     if (!append_validity(to, into, at, from, rows, count))
         return false;
     if (type->kind == MILL_ROW) {
-        for (uint32_t i = 0; i < type->field_count; i++)
+        into->child_count = min_u32(into->child_count, from->child_count); /* nobody reads it */
+        for (uint32_t i = 0; i < into->child_count; i++)
             if (!column_gather(to, &into->children[i], at, &from->children[i], rows, count,
                                &type->fields[i].type))
                 return false;

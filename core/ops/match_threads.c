@@ -176,7 +176,8 @@ static bool list_keep(struct match_op *m, struct match_partition *p)
         p->threads = threads;
         p->thread_room = room;
     }
-    memcpy(match_threads(m, p), m->list, m->list_count * bytes);
+    if (m->list_count > 0)
+        memcpy(match_threads(m, p), m->list, m->list_count * bytes);
     p->thread_count = m->list_count;
     m->partials_most = max_u64(m->partials_most, m->list_count);
     m->list_count = 0;

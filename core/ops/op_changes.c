@@ -76,6 +76,15 @@ static bool scratch_begin(struct changes_op *g)
     return true;
 }
 
+/* The row may have been NULL for the group before; so may the fields of a ROW. */
+static void set_valid(struct column *c, uint32_t row)
+{
+    if (c->validity != NULL)
+        c->validity[0] |= 1ull << row;
+    for (uint32_t i = 0; i < c->child_count; i++)
+        set_valid(&c->children[i], row);
+}
+
 /* The group as it is now, into row @row of the scratch. */
 static bool keep(struct changes_op *g, void *state, uint32_t row)
 {
@@ -84,8 +93,7 @@ static bool keep(struct changes_op *g, void *state, uint32_t row)
     struct column *columns = g->scratch->columns;
 
     for (uint32_t i = 0; i < g->scratch->column_count; i++)
-        if (columns[i].validity != NULL)
-            columns[i].validity[0] |= 1ull << row;
+        set_valid(&columns[i], row);
     if (!agg_values(g->set, state, g->scratch, columns, row))
         return false;
     for (uint32_t k = 0; k < g->node->key_count; k++)

@@ -14,8 +14,7 @@ static void zero_columns(struct column *columns, const struct mill_field *fields
 {
     for (uint32_t i = 0; i < count; i++) {
         if (fields[i].type.kind == MILL_ROW)
-            zero_columns(columns[i].children, fields[i].type.fields, fields[i].type.field_count,
-                         rows);
+            zero_columns(columns[i].children, fields[i].type.fields, columns[i].child_count, rows);
         else if (columns[i].values != NULL)
             memset(columns[i].values, 0, (size_t)rows * type_width(&fields[i].type));
     }
@@ -393,7 +392,8 @@ static void value_snapshot(const struct column *c, const struct mill_type *type,
                            struct snapshot_writer *to)
 {
     /* what nobody reads may come back as NULL */
-    const bool valid = column_valid(c, row) && (type->kind == MILL_ROW || c->values != NULL);
+    const bool valid =
+        column_valid(c, row) && (type->kind == MILL_ROW ? c->child_count > 0 : c->values != NULL);
 
     snapshot_u8(to, valid);
     if (!valid)
@@ -416,7 +416,7 @@ static bool null_restore(struct batch *batch, struct column *c, const struct mil
         return false;
     column_set_null(c, row);
     if (type->kind == MILL_ROW)
-        for (uint32_t i = 0; i < type->field_count; i++)
+        for (uint32_t i = 0; i < c->child_count; i++)
             if (!null_restore(batch, &c->children[i], &type->fields[i].type, row))
                 return false;
     return true;
