@@ -91,17 +91,22 @@ static void see_ends(struct join_op *j, const struct step_time *t)
 
 /* ---- one batch ---- */
 
-/* Rows whose key has a NULL that equals nothing. */
+/* Rows whose key has a NULL or a NaN, which equal nothing. */
 static void find_keyless(struct join_op *j)
 {
     memset(j->keyless, 0, j->live * sizeof *j->keyless);
     for (uint32_t k = 0; k < j->node->key_count; k++) {
-        const struct column *c = &j->batch->columns[j->node->keys[j->port][k]];
+        const uint32_t column = j->node->keys[j->port][k];
+        const struct column *c = &j->batch->columns[column];
+        const enum phys phys = type_phys(&j->plan->inputs[j->port]->schema.fields[column].type);
+        const bool may_be_nan = phys == PHYS_F32 || phys == PHYS_F64;
 
-        if (j->node->null_safe[k] || c->validity == NULL)
+        if (j->node->null_safe[k] || (c->validity == NULL && !may_be_nan))
             continue;
         for (uint32_t i = 0; i < j->live; i++)
-            j->keyless[i] |= !column_valid(c, j->rows[i]);
+            j->keyless[i] |= may_be_nan
+                                 ? join_equals_nothing(j->plan, j->port, j->batch, j->rows[i])
+                                 : !column_valid(c, j->rows[i]);
     }
 }
 

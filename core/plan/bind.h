@@ -21,7 +21,8 @@ struct scope_column {
     const char *name;
     struct mill_type type;
     bool rowtime, proctime;
-    bool local; /* a window's bound, in the session zone */
+    bool local;  /* a window's bound, in the session zone */
+    bool merged; /* of USING: the column by this name alone is another, and so in SELECT * */
     enum column_role role;
     struct phys_node *rank; /* of a RANK node that may get a limit; or NULL */
 };
@@ -135,6 +136,8 @@ struct relation join_semi(struct planner *p, const struct relation *left,
 bool is_sub_query(const struct ast_expr *part);
 struct relation bind_sub_query(struct planner *p, struct relation r, const struct ast_expr *part);
 struct where_parts *join_where(struct planner *p, const struct ast_expr *where);
+/* Fails where a part that a join has taken means nothing, or two things, over the whole FROM. */
+void join_where_check(struct planner *p, struct relation *r, const struct where_parts *parts);
 /* The next part, from *at on, that no join has taken; NULL: none. */
 const struct ast_expr *join_where_left(const struct where_parts *parts, uint32_t *at);
 

@@ -39,7 +39,8 @@ static int find_within(const struct relation *r, uint32_t first, uint32_t end, c
             const bool same =
                 pass == 0 ? strcmp(c->name, name) == 0 : strcasecmp(c->name, name) == 0;
 
-            if (!same || (table != NULL && (c->table == NULL || strcasecmp(c->table, table) != 0)))
+            if (!same || (table == NULL && c->merged) ||
+                (table != NULL && (c->table == NULL || strcasecmp(c->table, table) != 0)))
                 continue;
             *ambiguous = found >= 0;
             if (found >= 0)

@@ -350,20 +350,30 @@ static void take_part(struct planner *p, struct join_parts *j, struct expr *e, b
     }
 }
 
-/* Columns of USING and NATURAL JOIN: equal by name. */
+/* Columns of USING: equal by name. By that name alone goes the side's whose rows all stay; of a FULL JOIN neither's. */
 static void take_using(struct planner *p, struct join_parts *j, struct computed_keys *computed)
 {
     for (uint32_t i = 0; i < j->table->using_count; i++) {
         const char *name = j->table->using_columns[i];
         struct expr *pair[2] = {NULL, NULL};
 
-        for (uint32_t c = 0; c < j->both.count; c++)
-            if (strcasecmp(j->both.columns[c].name, name) == 0)
-                pair[c >= j->side[0].count] =
-                    expr_column(&p->session, c, &j->both.columns[c].type, place(j->table->at));
+        for (uint32_t c = 0; c < j->both.count; c++) {
+            const uint32_t side = c >= j->side[0].count;
+
+            if (strcasecmp(j->both.columns[c].name, name) != 0 || j->both.columns[c].merged)
+                continue;
+            if (pair[side] != NULL)
+                plan_fail(p, j->table->at, MILL_E_NAME,
+                          "USING (%s): the %s side has two columns %s", name,
+                          side == 0 ? "left" : "right", name);
+            pair[side] = expr_column(&p->session, c, &j->both.columns[c].type, place(j->table->at));
+        }
         if (pair[0] == NULL || pair[1] == NULL)
             plan_fail(p, j->table->at, MILL_E_NAME, "USING (%s): the %s side has no column %s",
                       name, pair[0] == NULL ? "left" : "right", name);
+        for (uint32_t side = 0; side < 2; side++)
+            j->both.columns[pair[side]->index].merged =
+                j->type == JOIN_TYPE_FULL || (j->type == JOIN_TYPE_RIGHT) == (side == 0);
         take_part(p, j,
                   need(p, expr_call(&p->session, "=", pair, 2, place(j->table->at), p->error)),
                   false, computed);
@@ -503,6 +513,55 @@ struct phys_node *join_make(struct planner *p, struct join_parts *j, enum node_k
     return node;
 }
 
+/* The columns of USING, then the others of both sides, as SELECT * shows them. */
+static struct relation using_first(struct planner *p, const struct join_parts *j, struct relation r)
+{
+    const uint32_t shared = j->table->using_count;
+    struct expr **exprs = arena_array(p->arena, struct expr *, shared + r.count + 1);
+    struct scope_column *columns = arena_array(p->arena, struct scope_column, shared + r.count + 1);
+    bool *taken = arena_array(p->arena, bool, r.count + 1);
+    const struct expr_place at = place(j->table->at);
+    uint32_t n = 0;
+
+    if (shared == 0)
+        return r;
+    for (; n < shared; n++) {
+        struct expr *pair[2] = {NULL, NULL};
+        uint32_t kept = 0;
+
+        for (uint32_t c = 0; c < r.count; c++) {
+            const uint32_t side = c >= j->side[0].count;
+
+            if (strcasecmp(r.columns[c].name, j->table->using_columns[n]) != 0 ||
+                (side == 0 && j->side[0].columns[c].merged) ||
+                (side == 1 && j->side[1].columns[c - j->side[0].count].merged))
+                continue;
+            pair[side] = expr_column(&p->session, c, &r.columns[c].type, at);
+            if (!r.columns[c].merged)
+                kept = c;
+        }
+        if (j->type == JOIN_TYPE_FULL) {
+            exprs[n] = need(p, expr_call(&p->session, "COALESCE", pair, 2, at, p->error));
+            columns[n] = (struct scope_column){.name = r.columns[pair[0]->index].name,
+                                               .type = exprs[n]->type};
+        } else {
+            exprs[n] = pair[j->type == JOIN_TYPE_RIGHT];
+            columns[n] = r.columns[kept];
+            taken[kept] = true;
+        }
+    }
+    for (uint32_t c = 0; c < r.count; c++) {
+        if (taken[c])
+            continue;
+        exprs[n] = expr_column(&p->session, c, &r.columns[c].type, at);
+        columns[n++] = r.columns[c];
+    }
+    r.node = plan_calc(p, &r, exprs, columns, n);
+    r.columns = columns;
+    r.count = n;
+    return r;
+}
+
 /* The kind of join that its condition makes it. */
 static struct relation plan_by_condition(struct planner *p, struct join_parts *j)
 {
@@ -574,9 +633,8 @@ static bool is_processing_time(struct planner *p, struct join_parts *j,
     return j->side[0].columns[e->index].proctime;
 }
 
-struct relation bind_join(struct planner *p, const struct ast_table *t)
+static struct relation plan_join(struct planner *p, struct join_parts *j, const struct ast_table *t)
 {
-    struct join_parts *j = arena_new(p->arena, struct join_parts);
     const struct ast_expr *as_of = t->right->as_of;
 
     j->table = t;
@@ -607,6 +665,13 @@ struct relation bind_join(struct planner *p, const struct ast_table *t)
     return plan_by_condition(p, j);
 }
 
+struct relation bind_join(struct planner *p, const struct ast_table *t)
+{
+    struct join_parts *j = arena_new(p->arena, struct join_parts);
+
+    return using_first(p, j, plan_join(p, j, t));
+}
+
 struct where_parts *join_where(struct planner *p, const struct ast_expr *where)
 {
     struct where_parts *parts = arena_new(p->arena, struct where_parts);
@@ -614,6 +679,13 @@ struct where_parts *join_where(struct planner *p, const struct ast_expr *where)
     if (where != NULL)
         split_and(p, where, parts);
     return parts;
+}
+
+void join_where_check(struct planner *p, struct relation *r, const struct where_parts *parts)
+{
+    for (uint32_t i = 0; i < parts->count; i++)
+        if (parts->taken[i])
+            bind_expr(p, r, NULL, parts->parts[i]);
 }
 
 const struct ast_expr *join_where_left(const struct where_parts *parts, uint32_t *at)

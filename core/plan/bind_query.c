@@ -393,6 +393,7 @@ static void output(struct planner *p, struct outputs *o, struct expr *e, struct 
         o->room = room;
     }
     column.type = e->type;
+    column.merged = false;
     o->exprs[o->count] = e;
     o->columns[o->count++] = column;
 }
@@ -440,7 +441,7 @@ static void output_star(struct planner *p, struct relation *r, struct outputs *o
     for (uint32_t i = 0; i < r->count; i++) {
         const struct scope_column *c = &r->columns[i];
 
-        if (table != NULL && (c->table == NULL || strcasecmp(c->table, table) != 0))
+        if (table == NULL ? c->merged : c->table == NULL || strcasecmp(c->table, table) != 0)
             continue;
         output(p, o, expr_column(&p->session, i, &c->type, place(x->at)), *c);
     }
@@ -609,6 +610,7 @@ struct relation bind_select(struct planner *p, const struct ast_select *s)
     p->where_parts = s->from != NULL && s->from->kind == AST_TABLE_JOIN ? where : NULL;
     r = s->from != NULL ? bind_from(p, s->from) : one_row(p, s);
     p->where_parts = outer;
+    join_where_check(p, &r, where);
     if (s->qualify != NULL)
         plan_fail(p, s->qualify->at, MILL_E_UNSUPPORTED, "QUALIFY is not supported yet");
     while ((part = join_where_left(where, &at)) != NULL)
