@@ -425,6 +425,15 @@ static int unknown_function(const char *name, struct expr_place at, struct mill_
                      near != NULL ? "?" : "");
 }
 
+int function_known(const char *name, struct expr_place at, struct mill_error *error)
+{
+    for (size_t t = 0; t < COUNT_OF(tables); t++)
+        for (const struct function *f = tables[t]; f->name != NULL; f++)
+            if (strcasecmp(f->name, name) == 0)
+                return MILL_OK;
+    return unknown_function(name, at, error);
+}
+
 static void wrong_types(const struct call *c, const char *name, const struct function *first)
 {
     char list[240] = "", one[80];

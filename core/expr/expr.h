@@ -130,6 +130,9 @@ int program_filter(struct program *program, struct batch *batch, struct eval_con
                    uint64_t *filtered, struct mill_error *error);
 void program_free(struct program *program);
 
+/* MILL_OK, or the error that there is no built-in function of this name, with the nearest one. */
+int function_known(const char *name, struct expr_place at, struct mill_error *error);
+
 /* For mill_functions() and docs: every built-in. */
 void functions_each(void (*each)(void *user, const char *name, const char *signature,
                                  const char *description, const char *category),

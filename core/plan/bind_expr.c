@@ -467,6 +467,15 @@ static struct expr *bind_node(struct planner *p, struct relation *r, struct aggr
     }
 }
 
+static void check_known(struct planner *p, const struct ast_expr *x)
+{
+    const char *name = x->name.parts[x->name.count - 1];
+
+    if (x->over == NULL && !is_group_window(x) && catalog_function(p->catalog, name) == NULL &&
+        function_known(name, place(x->at), p->error) != MILL_OK)
+        longjmp(p->failed, 1);
+}
+
 struct expr *bind_expr(struct planner *p, struct relation *r, struct aggregation *agg,
                        const struct ast_expr *x)
 {
@@ -478,6 +487,8 @@ struct expr *bind_expr(struct planner *p, struct relation *r, struct aggregation
             e = aggregation_group(p, agg, x);
         if (e != NULL)
             return e;
+        if (x->kind == AST_CALL) /* before its arguments, which an aggregate would take */
+            check_known(p, x);
         if (x->kind == AST_NAME)
             plan_fail(p, x->at, MILL_E_TYPE,
                       "column %s is neither in GROUP BY nor inside an aggregate",

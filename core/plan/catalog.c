@@ -219,6 +219,55 @@ const char *column_metadata(const struct ast_column *column)
     return column->metadata_key != NULL ? column->metadata_key : column->name;
 }
 
+static int no_column(const struct ast_statement *s, const char *what, const char *name,
+                     struct ast_at at, struct mill_error *error)
+{
+    const char *names[1024], *near;
+    const uint32_t n = min_u32(s->column_count, COUNT_OF(names));
+
+    for (uint32_t i = 0; i < n; i++)
+        names[i] = s->columns[i].name;
+    near = nearest_name(name, names, n);
+    return mill_fail(error, MILL_E_NAME, at.line, at.column,
+                     "the %s column %s is not a column of table %s%s%s%s", what, name,
+                     last(&s->name), near != NULL ? "; did you mean " : "",
+                     near != NULL ? near : "", near != NULL ? "?" : "");
+}
+
+static uint32_t column_of(const struct ast_statement *s, const char *name)
+{
+    uint32_t i = 0;
+
+    while (i < s->column_count && strcmp(s->columns[i].name, name) != 0)
+        i++;
+    return i;
+}
+
+/* Whether PRIMARY KEY and WATERMARK name columns of the table. The type of a computed one is found when a query reads it. */
+static int check_named(const struct ast_statement *s, const struct mill_field *fields,
+                       struct mill_error *error)
+{
+    const struct ast_name *time = s->watermark_column;
+    char text[80];
+    uint32_t i;
+
+    for (uint32_t k = 0; k < s->primary_key_count; k++)
+        if (column_of(s, s->primary_key[k]) == s->column_count)
+            return no_column(s, "PRIMARY KEY", s->primary_key[k], s->at, error);
+    if (time == NULL || time->count > 1)
+        return MILL_OK;
+    i = column_of(s, time->parts[0]);
+    if (i == s->column_count)
+        return no_column(s, "WATERMARK", time->parts[0], time->at, error);
+    if (s->columns[i].type != NULL && fields[i].type.kind != MILL_TIMESTAMP &&
+        fields[i].type.kind != MILL_TIMESTAMP_LTZ)
+        return mill_fail(error, MILL_E_TYPE, time->at.line, time->at.column,
+                         "the WATERMARK column %s is %s, it must be TIMESTAMP(p) or "
+                         "TIMESTAMP_LTZ(p)",
+                         time->parts[0], type_name(&fields[i].type, text, sizeof text));
+    return MILL_OK;
+}
+
 static int create_table(struct catalog *c, const struct ast_statement *s, struct mill_error *error)
 {
     struct table *t;
@@ -249,6 +298,8 @@ static int create_table(struct catalog *c, const struct ast_statement *s, struct
             return mill_fail(error, MILL_E_UNSUPPORTED, column->at.line, column->at.column,
                              "ARRAY and MAP columns are not supported yet");
     }
+    if (check_named(s, fields, error) != MILL_OK)
+        return error->code;
     t->name = last(&s->name);
     t->ddl = s;
     t->schema = (struct mill_schema){s->column_count, fields};

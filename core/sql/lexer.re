@@ -1,6 +1,9 @@
 /* core/sql/lexer.re - SQL text to tokens. The text ends with a NUL that is not part of it. */
 #include "core/sql/lexer.h"
 
+#include <string.h>
+#include <strings.h>
+
 /* Characters, not bytes: continuation bytes of UTF-8 do not count. */
 static uint32_t column_of(const struct lexer *l, const char *at)
 {
@@ -18,6 +21,23 @@ static void count_lines(struct lexer *l, const char *from, const char *to)
             l->line++;
             l->line_start = c + 1;
         }
+}
+
+/* A hint that would change what the query does, or NULL: other hints, and comments, do not. */
+static const char *refused_hint(const char *from, const char *to)
+{
+    static const char *const names[] = {"OPTIONS", "STATE_TTL"};
+
+    if (from[2] != '+')
+        return NULL;
+    for (from += 3; from < to; from++)
+        for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+            if (strncasecmp(from, names[i], strlen(names[i])) == 0)
+                return i == 0 ? "the hint OPTIONS: it is not supported, write the options into "
+                                "WITH (...) of the table, or of a CREATE TABLE ... LIKE"
+                              : "the hint STATE_TTL: it is not supported, SET "
+                                "'table.exec.state.ttl'";
+    return NULL;
 }
 
 struct token lexer_next(struct lexer *l)
@@ -66,7 +86,9 @@ again:
     "--" [^\n\x00]*             { l->next = YYCURSOR; goto again; }
     "//" [^\n\x00]*             { l->next = YYCURSOR; goto again; }
     "/*" ([^*\x00] | "*"+ [^*/\x00])* "*"+ "/"
-                                { count_lines(l, start, YYCURSOR); l->next = YYCURSOR; goto again; }
+                                { const char *hint = refused_hint(start, YYCURSOR);
+                                  if (hint != NULL) BAD(hint);
+                                  count_lines(l, start, YYCURSOR); l->next = YYCURSOR; goto again; }
     "/*"                        { BAD("a comment /* that is never closed with */"); }
     [xX] string                 { GIVE(TOKEN_BYTES, 2, 1); }
     [uU] "&" string             { GIVE(TOKEN_UNICODE, 3, 1); }
