@@ -153,8 +153,9 @@ $(BUILD)/embed: docs/examples/embed.c $(LIB)
 demo: all                              ## generate NEXMark events, run a window query over them
 	@BUILD=$(BUILD) tools/demo.sh
 
-examples: all                          ## the scenarios of all examples (docs/EXAMPLES.md)
+examples: all                          ## the scenarios of all examples, and their runs on generated data, checked (docs/EXAMPLES.md)
 	@find docs/examples -name '*.scenario' | sort | xargs $(CMD) test
+	@MILL_COMMAND=$(CMD) python3 tests/sql_examples.py
 
 lint:                                  ## include direction, atomics, the world behind env, function length
 	@tools/install-packages.sh ci

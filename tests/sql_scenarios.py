@@ -28,11 +28,33 @@ WRONG = {  # name: (scenario, exit code, texts of standard error)
     "a bad time": (PLAIN.replace('kafka', 'memory') + WINDOW + "@clock noon\n", 1, ["'noon' is not a time"]),
     "SQL": (PLAIN + "SELECT w FROM t;\n" + ROW, 1, ["s:2:8: there is no column w", "^"]),
     "two queries": (PLAIN + "SELECT k FROM t;\nSELECT v FROM t;\n" + ROW, 1, ["2 SELECTs"]),
+    "no such end": (PLAIN.replace('kafka', 'memory') + WINDOW + "@end tt\n", 1, [":3: with 1 shard: the script has no table tt"]),
+    "what ends": (PLAIN + WINDOW + "@end t now\n", 1, [":3: @end [TABLE], not 'now'"]),
     "no script": ("@rows t\n1\n", 1, ["there is nothing to test"]),
     "rows without a table": (PLAIN + WINDOW + "@clock 2024-01-01 00:00\na, 1\n", 1, [":4: rows stand behind"]),
 }
 
 RIGHT = {
+    "one input ends": """
+CREATE TABLE t (k STRING, p AS PROCTIME()) WITH ('connector' = 'kafka');
+CREATE TABLE names (k STRING, name STRING) WITH ('connector' = 'kafka');
+SELECT t.k, n.name FROM t LEFT JOIN names FOR SYSTEM_TIME AS OF t.p AS n ON t.k = n.k;
+@shards 1,2,3
+@rows t
+a
+@expect
+@rows names
+a, ann
+@expect
+@end names
+@expect
+a, ann
+@rows t
+b
+@expect
+b,
+@end
+""",
     "change rows, tables, quotes; one or more": """
 CREATE TABLE t (k STRING, v INT) WITH ('connector' = 'kafka'); -- it's a comment; with a semicolon
 CREATE TABLE `o` (k STRING, n BIGINT, PRIMARY KEY (k) NOT ENFORCED) COMMENT 'WITH (x)' WITH ('connector' = 'x');

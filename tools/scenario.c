@@ -356,6 +356,25 @@ static bool read_time(const struct run *run, const struct scenario_step *step, i
     return true;
 }
 
+/* Of one table, or of all: then the query ends too. */
+static bool end_input(struct run *run, const struct scenario_step *step)
+{
+    if (step->table != NULL) {
+        mill_input *input = input_of(run, step->line, step->table);
+
+        if (input == NULL)
+            return false;
+        mill_input_end(input);
+        return settle(run, step->line);
+    }
+    for (unsigned i = 0; i < run->input_count; i++)
+        mill_input_end(run->inputs[i].handle);
+    while (!run->ended)
+        if (!settle(run, step->line))
+            return false;
+    return true;
+}
+
 static bool do_step(struct run *run, const struct scenario_step *step)
 {
     struct mill_error error = {0};
@@ -365,13 +384,7 @@ static bool do_step(struct run *run, const struct scenario_step *step)
     case SAYS_ROWS: return push_rows(run, step);
     case SAYS_EXPECT: return check_expect(run, step);
     case SAYS_STATS: return check_stats(run, step);
-    case SAYS_END:
-        for (unsigned i = 0; i < run->input_count; i++)
-            mill_input_end(run->inputs[i].handle);
-        while (!run->ended)
-            if (!settle(run, step->line))
-                return false;
-        return true;
+    case SAYS_END: return end_input(run, step);
     case SAYS_CLOCK:
         if (!read_time(run, step, &us))
             return false;

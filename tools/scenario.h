@@ -10,6 +10,7 @@
  *     @expect alerts                  what the script has written to a table since the last @expect of it, as CSV
  *     @expect                         the same of the script's SELECT;  @expect in any order, @expect alerts in any order
  *     @end                            the end of all inputs (without it: before the @expects at the end of the file)
+ *     @end sensors                    the end of one: what is read before other tables (the right of a lookup join) is whole
  *     @stats late=1 dead=0            counters so far
  *
  * Threads: one.   Errors: to standard error, with file and line.

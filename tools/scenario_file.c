@@ -160,6 +160,10 @@ static bool read_directive(struct scenario *s, size_t line, struct scenario_step
             return false;
     } else if (strcmp(name, "@end") == 0) {
         step->what = SAYS_END;
+        step->table = word(&at);
+        if (*rest(at) != '\0')
+            return wrong(s->path, line, "@end [TABLE], not '%s'", at);
+        step->table = *step->table != '\0' ? step->table : NULL;
     } else if (strcmp(name, "@stats") == 0) {
         step->what = SAYS_STATS;
         step->argument = rest(at);
@@ -206,7 +210,7 @@ static void add_end(struct scenario *s)
     size_t at = s->step_count;
 
     for (size_t i = 0; i < s->step_count; i++)
-        if (s->steps[i].what == SAYS_END)
+        if (s->steps[i].what == SAYS_END && s->steps[i].table == NULL)
             return;
     while (at > 0 && (s->steps[at - 1].what == SAYS_EXPECT || s->steps[at - 1].what == SAYS_STATS))
         at--;

@@ -1,4 +1,4 @@
--- 100,000 clicks of 500 customers, ten a second, the same on every run.
+-- 100,000 clicks of 500 customers, ten a second. Seeded: the same on every run.
 CREATE TABLE numbers (n BIGINT) WITH ('connector' = 'datagen', 'number-of-rows' = '100000', 'fields.n.kind' = 'sequence', 'fields.n.start' = '0', 'fields.n.end' = '99999');
 CREATE TABLE clicks (at TIMESTAMP(3), customer STRING, action STRING) WITH ('connector' = 'filesystem', 'format' = 'csv', 'path' = 'clicks.csv');
 INSERT INTO clicks

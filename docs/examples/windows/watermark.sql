@@ -3,7 +3,7 @@ CREATE TABLE readings (
   at TIMESTAMP(3),
   v  INT,
   WATERMARK FOR at AS at - INTERVAL '${DELAY}' SECOND
-) WITH ('connector' = 'filesystem', 'format' = 'csv', 'path' = 'readings.csv');
+) WITH ('connector' = 'filesystem', 'format' = 'csv', 'path' = 'disorder.csv');
 CREATE TABLE too_late (at TIMESTAMP(3), v INT, late_watermark TIMESTAMP(3), late_reason STRING)
 WITH ('connector' = 'filesystem', 'format' = 'csv', 'path' = 'late.csv');
 CREATE TABLE totals (window_end TIMESTAMP(3), n BIGINT)
