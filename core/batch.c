@@ -371,6 +371,29 @@ bool column_put_null(struct batch *to, struct column *into, uint32_t row)
     return true;
 }
 
+void column_set_valid(struct column *column, uint32_t row)
+{
+    if (column->validity != NULL)
+        column->validity[row >> 6] |= 1ull << (row & 63);
+    for (uint32_t i = 0; i < column->child_count; i++)
+        column_set_valid(&column->children[i], row);
+}
+
+bool column_same(const struct column *column, uint32_t a, uint32_t b, const struct mill_type *type)
+{
+    const uint32_t width = type_width(type);
+    const char *values = column->values;
+
+    if (column_valid(column, a) != column_valid(column, b))
+        return false;
+    if (!column_valid(column, a))
+        return true;
+    if (type_phys(type) == PHYS_VIEW)
+        return view_equal((const struct mill_view *)column->values + a,
+                          (const struct mill_view *)column->values + b);
+    return memcmp(values + (size_t)a * width, values + (size_t)b * width, width) == 0;
+}
+
 int batch_append(struct batch *to, const struct batch *from, const uint16_t *rows, uint32_t count,
                  const struct mill_schema *schema)
 {

@@ -131,6 +131,10 @@ bool column_gather(struct batch *to, struct column *into, uint32_t at, const str
                    const uint16_t *rows, uint32_t count, const struct mill_type *type);
 /* Makes row @row of an owned column NULL, and what lies in a ROW. */
 bool column_put_null(struct batch *to, struct column *into, uint32_t row);
+/* A row that is written anew: it, and what lies in a ROW, may have been NULL. */
+void column_set_valid(struct column *column, uint32_t row);
+/* Whether two rows have the same value, bit by bit, or are NULL both. Not of a ROW. */
+bool column_same(const struct column *column, uint32_t a, uint32_t b, const struct mill_type *type);
 static inline int8_t batch_kind(const struct batch *b, uint32_t row)
 {
     return b->row_kinds != NULL ? b->row_kinds[row] : ROW_INSERT;

@@ -76,15 +76,6 @@ static bool scratch_begin(struct changes_op *g)
     return true;
 }
 
-/* The row may have been NULL for the group before; so may the fields of a ROW. */
-static void set_valid(struct column *c, uint32_t row)
-{
-    if (c->validity != NULL)
-        c->validity[0] |= 1ull << row;
-    for (uint32_t i = 0; i < c->child_count; i++)
-        set_valid(&c->children[i], row);
-}
-
 /* The group as it is now, into row @row of the scratch. */
 static bool keep(struct changes_op *g, void *state, uint32_t row)
 {
@@ -93,7 +84,7 @@ static bool keep(struct changes_op *g, void *state, uint32_t row)
     struct column *columns = g->scratch->columns;
 
     for (uint32_t i = 0; i < g->scratch->column_count; i++)
-        set_valid(&columns[i], row);
+        column_set_valid(&columns[i], row);
     if (!agg_values(g->set, state, g->scratch, columns, row))
         return false;
     for (uint32_t k = 0; k < g->node->key_count; k++)
@@ -102,25 +93,11 @@ static bool keep(struct changes_op *g, void *state, uint32_t row)
     return true;
 }
 
-static bool value_same(const struct column *c, const struct mill_type *type)
-{
-    const uint32_t width = type_width(type);
-
-    if (column_valid(c, 0) != column_valid(c, 1))
-        return false;
-    if (!column_valid(c, 0))
-        return true;
-    if (type_phys(type) == PHYS_VIEW)
-        return view_equal((const struct mill_view *)c->values,
-                          (const struct mill_view *)c->values + 1);
-    return memcmp(c->values, (const char *)c->values + width, width) == 0;
-}
-
 /* Whether the old and the new result say the same. */
 static bool results_same(const struct changes_op *g)
 {
     for (uint32_t i = 0; i < g->node->agg_count; i++)
-        if (!value_same(&g->scratch->columns[i], &g->node->aggs[i].result_type))
+        if (!column_same(&g->scratch->columns[i], 0, 1, &g->node->aggs[i].result_type))
             return false;
     return true;
 }

@@ -15,12 +15,12 @@ struct call {
     const struct ast_expr *x;
     struct over_bound *bound;
     uint32_t group, frame;
-    bool is_number; /* ROW_NUMBER, RANK, DENSE_RANK, LAG */
+    bool is_number; /* no aggregate: ROW_NUMBER, RANK, LAG ... */
     enum over_function function;
     enum over_way way;
     struct agg_spec spec;
     struct expr *arg, *filter, *fallback;
-    int64_t distance; /* LAG */
+    int64_t distance; /* LAG, LEAD: rows; NTILE: tiles */
     struct mill_type type;
 };
 
@@ -68,6 +68,8 @@ static struct ast_window resolve(struct planner *p, const struct ast_select *s,
         out.to = base->to;
         out.from_unbounded = base->from_unbounded;
         out.from_following = base->from_following;
+        out.to_unbounded = base->to_unbounded;
+        out.to_following = base->to_following;
         out.to_current = base->to_current;
     }
     return out;
@@ -152,24 +154,17 @@ static int64_t rows_before(struct planner *p, const struct ast_expr *x)
     return n;
 }
 
-static int64_t time_before(struct planner *p, const struct ast_expr *x, const struct over_group *g)
+/* A length of time in the unit of the column that the window is ordered by. */
+static int64_t time_length(struct planner *p, const struct ast_expr *x,
+                           const struct mill_type *type)
 {
     bool months = false;
-    int64_t ns;
+    const int64_t ns = bind_interval(p, x, &months);
 
-    if (x->kind != AST_INTERVAL)
-        plan_fail(p, x->at, MILL_E_TYPE,
-                  "RANGE needs a length of time, as in RANGE BETWEEN INTERVAL '10' MINUTE "
-                  "PRECEDING "
-                  "AND CURRENT ROW; ROWS takes a number of rows");
-    if (!g->event_time && !g->processing_time)
-        plan_fail(p, x->at, MILL_E_UNSUPPORTED,
-                  "RANGE with a length of time needs ORDER BY a time attribute");
-    ns = bind_interval(p, x, &months);
     if (months || ns < 0)
         plan_fail(p, x->at, MILL_E_UNSUPPORTED,
                   "the length of a frame is in days or smaller units, not below 0");
-    if (type_is_nanos(&g->time_type))
+    if (type_is_nanos(type))
         return ns;
     if (ns % 1000 != 0)
         plan_fail(p, x->at, MILL_E_TYPE,
@@ -178,21 +173,55 @@ static int64_t time_before(struct planner *p, const struct ast_expr *x, const st
     return ns / 1000;
 }
 
+/* How far a RANGE reaches: a length of time, or a whole number, in ORDER BY's only column. */
+static int64_t range_length(struct planner *p, const struct ast_expr *x, struct over_group *g)
+{
+    const bool in_time = g->event_time || g->processing_time;
+    const struct mill_type *type = in_time              ? &g->time_type
+                                   : g->order_count > 0 ? &g->order[0]->type
+                                                        : NULL;
+    char text[80];
+
+    if (g->order_count != 1)
+        plan_fail(p, x->at, MILL_E_TYPE, "RANGE with a length needs ORDER BY one column, it has %u",
+                  g->order_count);
+    if (!in_time || g->descending[0])
+        g->needs_all = true;
+    if (type_is_time(type) && x->kind == AST_INTERVAL)
+        return time_length(p, x, type);
+    if (type_is_time(type))
+        plan_fail(p, x->at, MILL_E_TYPE,
+                  "RANGE needs a length of time, as in RANGE BETWEEN INTERVAL '10' MINUTE "
+                  "PRECEDING "
+                  "AND CURRENT ROW; ROWS takes a number of rows");
+    if (type_is_integer(type) && x->kind != AST_INTERVAL)
+        return rows_before(p, x);
+    plan_fail(p, x->at, MILL_E_UNSUPPORTED,
+              "RANGE with a length needs ORDER BY a TIMESTAMP and an INTERVAL, or a whole number "
+              "and one; this is ordered by %s",
+              type_name(type, text, sizeof text));
+}
+
 static struct over_frame frame_of(struct planner *p, const struct ast_window *w,
-                                  const struct over_group *g)
+                                  struct over_group *g)
 {
     struct over_frame f = {.range = w->frame != FRAME_ROWS};
 
     if (w->frame == FRAME_NONE)
         return f;
-    if (!w->to_current || w->from_following)
-        plan_fail(p, w->at, MILL_E_UNSUPPORTED,
-                  "a frame ends at CURRENT ROW: rows that follow have not come yet");
-    if (w->from_unbounded)
-        return f;
-    f.bounded = true;
+    f.bounded = !w->from_unbounded;
+    f.to_end = w->to_unbounded;
     if (w->from != NULL)
-        f.preceding = f.range ? time_before(p, w->from, g) : rows_before(p, w->from);
+        f.preceding = f.range ? range_length(p, w->from, g) : rows_before(p, w->from);
+    if (w->to != NULL)
+        f.following = f.range ? range_length(p, w->to, g) : rows_before(p, w->to);
+    if (w->from_following)
+        f.preceding = -f.preceding;
+    if (w->to != NULL && !w->to_following)
+        f.following = -f.following;
+    if (f.bounded && !f.to_end && -f.preceding > f.following)
+        plan_fail(p, w->at, MILL_E_TYPE, "the frame ends before it begins");
+    g->needs_all = g->needs_all || f.to_end || f.following != 0 || f.preceding < 0;
     return f;
 }
 
@@ -200,7 +229,8 @@ static uint32_t frame_index(struct over_group *g, const struct over_frame *f, st
 {
     for (uint32_t i = 0; i < g->frame_count; i++)
         if (g->frames[i].range == f->range && g->frames[i].bounded == f->bounded &&
-            g->frames[i].preceding == f->preceding)
+            g->frames[i].preceding == f->preceding && g->frames[i].to_end == f->to_end &&
+            g->frames[i].following == f->following)
             return i;
     if (g->frame_count == OVER_FRAMES_MAX)
         plan_fail(p, g->at, MILL_E_UNSUPPORTED, "more than %u different frames over one window",
@@ -229,6 +259,16 @@ static enum over_way way_of(const struct agg_spec *spec, bool bounded)
     case AGG_LAST: return OVER_MERGES;
     default: return spec->distinct ? OVER_RETRACTS : OVER_MERGES;
     }
+}
+
+/* The same where all rows are kept: what is exact slides, all else is added in row order. */
+static enum over_way view_way_of(const struct agg_spec *spec, bool bounded)
+{
+    const enum over_way way = way_of(spec, bounded);
+
+    if (way == OVER_MERGES)
+        return spec->kind == AGG_MIN || spec->kind == AGG_MAX ? OVER_RETRACTS : OVER_AGAIN;
+    return way;
 }
 
 static void bind_aggregate_call(struct overs *o, struct call *c, const char *name)
@@ -267,19 +307,20 @@ static void bind_aggregate_call(struct overs *o, struct call *c, const char *nam
     c->type = c->spec.result_type;
 }
 
-static void bind_lag(struct overs *o, struct call *c)
+/* LAG, LEAD. */
+static void bind_other_row(struct overs *o, struct call *c, const char *name)
 {
     struct planner *p = o->p;
     const struct ast_expr *x = c->x;
 
     if (x->ignore_nulls)
-        plan_fail(p, x->at, MILL_E_UNSUPPORTED, "LAG with IGNORE NULLS is not supported yet");
+        plan_fail(p, x->at, MILL_E_UNSUPPORTED, "%s with IGNORE NULLS is not supported yet", name);
     if (x->arg_count < 1 || x->arg_count > 3)
-        plan_fail(p, x->at, MILL_E_TYPE, "LAG(value [, rows [, default]]) got %u arguments",
+        plan_fail(p, x->at, MILL_E_TYPE, "%s(value [, rows [, default]]) got %u arguments", name,
                   x->arg_count);
     c->arg = expr_fold(&p->session, bind_expr(p, o->r, NULL, x->args[0]));
     if (type_phys(&c->arg->type) == PHYS_NONE || type_phys(&c->arg->type) == PHYS_ROW)
-        plan_fail(p, x->args[0]->at, MILL_E_TYPE, "LAG takes a column that is no ROW");
+        plan_fail(p, x->args[0]->at, MILL_E_TYPE, "%s takes a column that is no ROW", name);
     c->distance = x->arg_count > 1 ? rows_before(p, x->args[1]) : 1;
     c->type = c->arg->type;
     c->type.not_null = false;
@@ -290,9 +331,24 @@ static void bind_lag(struct overs *o, struct call *c)
                                           &c->type, p->error)));
 }
 
+static void bind_ntile(struct overs *o, struct call *c)
+{
+    struct planner *p = o->p;
+    const struct ast_expr *x = c->x;
+
+    if (x->arg_count != 1 || x->distinct || x->filter != NULL)
+        plan_fail(p, x->at, MILL_E_TYPE, "NTILE(tiles) takes one argument, it got %u",
+                  x->arg_count);
+    c->distance = rows_before(p, x->args[0]);
+    if (c->distance == 0)
+        plan_fail(p, x->args[0]->at, MILL_E_TYPE, "NTILE needs at least one tile");
+    c->type = type_make(MILL_INT);
+}
+
 static bool number_function(const char *name, enum over_function *out)
 {
-    static const char *const names[] = {"ROW_NUMBER", "RANK", "DENSE_RANK", "LAG"};
+    static const char *const names[] = {"ROW_NUMBER", "RANK",  "DENSE_RANK",   "LAG",
+                                        "LEAD",       "NTILE", "PERCENT_RANK", "CUME_DIST"};
 
     for (uint32_t i = 0; i < COUNT_OF(names); i++)
         if (strcasecmp(name, names[i]) == 0) {
@@ -310,24 +366,44 @@ static void bind_function(struct overs *o, struct call *c)
     enum agg_kind kind;
 
     c->is_number = number_function(name, &c->function);
-    if (c->is_number && c->function == OVER_LAG) {
-        bind_lag(o, c);
+    if (c->is_number && (c->function == OVER_LAG || c->function == OVER_LEAD)) {
+        bind_other_row(o, c, name);
+    } else if (c->is_number && c->function == OVER_NTILE) {
+        bind_ntile(o, c);
     } else if (c->is_number) {
         if (x->arg_count > 0 || x->distinct || x->filter != NULL)
             plan_fail(p, x->at, MILL_E_TYPE, "%s() takes no arguments", name);
-        c->type = type_make(MILL_BIGINT);
+        c->type = type_make(c->function > OVER_NTILE ? MILL_DOUBLE : MILL_BIGINT);
         c->type.not_null = true;
-    } else if (strcasecmp(name, "LEAD") == 0) {
-        plan_fail(p, x->at, MILL_E_UNSUPPORTED,
-                  "LEAD looks at rows that have not come yet: LAG looks back");
     } else if (agg_find(name, &kind)) {
         bind_aggregate_call(o, c, name);
     } else {
         plan_fail(p, x->at, MILL_E_UNSUPPORTED,
-                  "%s OVER is not supported: aggregates, ROW_NUMBER, "
-                  "RANK, DENSE_RANK and LAG are",
+                  "%s OVER is not supported: aggregates, ROW_NUMBER, RANK, DENSE_RANK, LAG, LEAD, "
+                  "NTILE, PERCENT_RANK and CUME_DIST are",
                   name);
     }
+}
+
+static void add_frame(struct overs *o, struct call *c, const struct ast_window *w)
+{
+    struct planner *p = o->p;
+    struct over_group *g = &o->groups[c->group];
+
+    if (!c->is_number) {
+        const struct over_frame frame = frame_of(p, w, g);
+
+        c->frame = frame_index(g, &frame, p);
+        c->way = way_of(&c->spec, frame.bounded);
+    } else if (c->function == OVER_LAG && c->distance > 0) {
+        const struct over_frame frame = {.bounded = true, .preceding = c->distance};
+
+        c->frame = frame_index(g, &frame, p);
+    } else if (w->frame != FRAME_NONE && (w->frame != FRAME_ROWS || !w->from_unbounded)) {
+        plan_fail(p, c->x->at, MILL_E_TYPE, "%s takes no frame",
+                  c->x->name.parts[c->x->name.count - 1]);
+    }
+    g->needs_all = g->needs_all || (c->is_number && c->function >= OVER_LEAD);
 }
 
 static void add_call(struct overs *o, const struct ast_expr *x)
@@ -354,18 +430,7 @@ static void add_call(struct overs *o, const struct ast_expr *x)
         o->groups[o->group_count++] = group;
     }
     c->group = g;
-    if (!c->is_number) {
-        const struct over_frame frame = frame_of(p, &w, &o->groups[g]);
-
-        c->frame = frame_index(&o->groups[g], &frame, p);
-        c->way = way_of(&c->spec, frame.bounded);
-    } else if (c->function == OVER_LAG && c->distance > 0) {
-        const struct over_frame frame = {.bounded = true, .preceding = c->distance};
-
-        c->frame = frame_index(&o->groups[g], &frame, p);
-    } else if (w.frame != FRAME_NONE && (w.frame != FRAME_ROWS || !w.from_unbounded)) {
-        plan_fail(p, x->at, MILL_E_TYPE, "%s takes no frame", x->name.parts[x->name.count - 1]);
-    }
+    add_frame(o, c, &w);
     o->call_count++;
 }
 
@@ -482,6 +547,7 @@ static void place_calls(struct overs *o, uint32_t g, struct over_input *in, stru
             continue;
         *n = (struct over_call){.function = c->function,
                                 .out = at,
+                                .distance = c->distance,
                                 .frame = -1,
                                 .fallback = -1,
                                 .type = c->type};
@@ -542,20 +608,49 @@ static const char *why(struct planner *p, const struct over_group *g, const stru
                                                               : ", dropped by the watermark");
 }
 
-/* Whether rows of this order can be taken; else they are sorted at the end of bounded input. */
-static bool sorted_at_end(struct planner *p, const struct relation *r, const struct over_group *g)
+/* How the rows of a window are taken: as they come in time order; all of them, sorted, at the end of input that only grows; else
+ * as a view that keeps them sorted. */
+enum taking { AS_THEY_COME, AT_END, AS_A_VIEW };
+
+static enum taking taking_of(struct planner *p, const struct relation *r,
+                             const struct over_group *g)
 {
     const bool in_time =
         (g->event_time || g->processing_time) && !g->descending[0] && g->order_count == 1;
+    const bool view = g->needs_all || r->node->updating;
 
-    if (in_time)
-        return false;
-    if (!plan_changelog(p, r->node) && !r->node->updating && !g->processing_time)
-        return true;
-    plan_fail(p, g->at, MILL_E_UNSUPPORTED,
-              "OVER over input without an end needs ORDER BY one time attribute, ascending: the "
-              "column of a "
-              "WATERMARK, or one computed AS PROCTIME(); a Top-N needs WHERE on its ROW_NUMBER()");
+    if (in_time && !view)
+        return AS_THEY_COME;
+    if (g->processing_time)
+        plan_fail(p, g->at, MILL_E_UNSUPPORTED,
+                  "OVER in the order of processing time takes rows once, as they come: this %s",
+                  r->node->updating ? "input changes rows that it has given"
+                  : view            ? "window looks at rows that follow"
+                                    : "window is not ordered by it alone, ascending");
+    return view || plan_changelog(p, r->node) ? AS_A_VIEW : AT_END;
+}
+
+static void make_view(struct overs *o, uint32_t g, struct phys_node *node)
+{
+    struct planner *p = o->p;
+
+    node->kind = NODE_OVER_VIEW;
+    node->changelog = plan_changelog(p, node->inputs[0]);
+    node->updating = false;
+    if (node->changelog)
+        plan_updating(node, arena_format(p->arena, "OVER at %u:%u", o->groups[g].at.line,
+                                         o->groups[g].at.column));
+    node->why = over_view_why(p, node);
+}
+
+const char *over_view_why(struct planner *p, const struct phys_node *node)
+{
+    return arena_format(p->arena, "%s; state: all rows%s",
+                        node->changelog ? "rows that come or go change results"
+                                        : "sorted at the end of the input",
+                        !node->changelog         ? ""
+                        : node->over->ttl_us > 0 ? ", until 'table.exec.state.ttl' has passed"
+                                                 : ", as long as the query runs");
 }
 
 static void over_make(struct overs *o, uint32_t g)
@@ -567,10 +662,11 @@ static void over_make(struct overs *o, uint32_t g)
     struct mill_field *fields =
         arena_array(p->arena, struct mill_field, in->given + o->call_count + 1);
     uint32_t *keys = arena_array(p->arena, uint32_t, group->key_count + 1);
+    const enum taking taking = taking_of(p, o->r, group);
     struct phys_node *node, *exchange;
 
     memcpy(fields, o->r->node->schema.fields, in->given * sizeof *fields);
-    over->at_end = sorted_at_end(p, o->r, group);
+    over->at_end = taking != AS_THEY_COME;
     over->time = over->at_end ? -1 : group->time;
     over->time_type = group->time_type;
     over->ttl_us = plan_changelog(p, o->r->node) ? plan_state_ttl(p) : 0;
@@ -582,6 +678,10 @@ static void over_make(struct overs *o, uint32_t g)
         over->order = over_sort_columns(p, in, group);
         over->order_count = group->order_count;
     }
+    for (uint32_t i = 0; taking == AS_A_VIEW && i < o->call_count; i++)
+        if (o->calls[i].group == g && !o->calls[i].is_number)
+            o->calls[i].way =
+                view_way_of(&o->calls[i].spec, group->frames[o->calls[i].frame].bounded);
     place_calls(o, g, in, over, fields);
     over_input_plan(p, o->r, in);
     exchange = plan_exchange(p, o->r->node, keys, group->key_count);
@@ -595,6 +695,8 @@ static void over_make(struct overs *o, uint32_t g)
     node->line = group->at.line;
     node->column = group->at.column;
     node->why = why(p, group, over);
+    if (taking == AS_A_VIEW)
+        make_view(o, g, node);
     o->r->node = node;
     for (uint32_t i = 0; over->at_end && i < o->r->count; i++)
         o->r->columns[i].rowtime = o->r->columns[i].proctime = false;
@@ -640,7 +742,7 @@ struct over_bound *bind_over(struct planner *p, struct relation *r, const struct
     columns = arena_array(p->arena, struct scope_column, r->count + o.call_count + 1);
     memcpy(columns, r->columns, r->count * sizeof *columns);
     r->columns = columns;
-    if (o.call_count == 1 && o.calls[0].is_number && o.calls[0].function != OVER_LAG &&
+    if (o.call_count == 1 && o.calls[0].is_number && o.calls[0].function < OVER_LAG &&
         o.groups[0].order_count > 0)
         rank = rank_make(p, r, &o.groups[0], o.calls[0].function, bound);
     for (uint32_t g = 0; rank == NULL && g < o.group_count; g++)

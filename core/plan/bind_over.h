@@ -23,6 +23,8 @@ struct over_group {
     bool event_time, processing_time; /* of the first of the order */
     int32_t time;                     /* column of the event time, -1: none */
     struct mill_type time_type;
+    bool
+        needs_all; /* some call looks at rows that follow, or counts a RANGE by what is no time attribute */
     struct over_frame frames[OVER_FRAMES_MAX];
     uint32_t frame_count;
 };
@@ -31,6 +33,8 @@ struct over_group {
 void over_order(struct planner *p, struct relation *r, const struct ast_order *order,
                 struct over_group *g);
 bool over_is_proctime(const struct ast_expr *x);
+/* What an OVER_VIEW keeps, and for how long. */
+const char *over_view_why(struct planner *p, const struct phys_node *node);
 
 /* The columns of a node and, behind them, expressions over them that an operator needs as columns. */
 struct over_input;

@@ -226,7 +226,8 @@ static void become_over(struct planner *p, struct phys_node *node)
         (rank->event_time && rank->order_count == 1 && !rank->order[0].descending) ||
         (rank->processing_time && !rank->later_wins);
 
-    if (!in_time && (plan_changelog(p, node->inputs[0]) || node->updating || rank->processing_time))
+    if (!in_time && !node->updating &&
+        (plan_changelog(p, node->inputs[0]) || rank->processing_time))
         plan_fail(p, (struct ast_at){node->line, node->column}, MILL_E_UNSUPPORTED,
                   "a rank in this order needs an upper bound over input without an end, one level "
                   "above: SELECT ... FROM (SELECT "
@@ -255,6 +256,21 @@ static void become_over(struct planner *p, struct phys_node *node)
     node->why = over->at_end ? "sorted at the end of the input; state: all rows"
                              : "rows are numbered in time order; state: one entry per key, as long "
                                "as the query runs";
+    if (!node->updating)
+        return;
+    if (rank->processing_time)
+        plan_fail(p, (struct ast_at){node->line, node->column}, MILL_E_UNSUPPORTED,
+                  "a rank in the order of processing time cannot take rows that change, and %s "
+                  "changes rows that it has given",
+                  node->updating_by);
+    over->at_end = true;
+    over->order = rank->order;
+    over->order_count = rank->order_count;
+    over->time = node->rowtime = -1;
+    node->reads_clock = over->ttl_us > 0;
+    node->kind = NODE_OVER_VIEW;
+    node->changelog = true;
+    node->why = over_view_why(p, node);
 }
 
 void plan_ranks(struct planner *p)

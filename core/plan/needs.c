@@ -127,18 +127,24 @@ static void aggregate_needs(const struct phys_node *node, struct needs *input)
         need_all(input);
 }
 
-static void over_needs(const struct phys_node *node, const struct needs *own, struct needs *input)
+static struct needs no_needs(struct planner *p, const struct phys_node *node)
 {
-    const struct over_node *over = node->over;
+    const uint32_t n = node->schema.field_count;
+    struct needs needs = {.columns = arena_array(p->arena, bool, n + 1),
+                          .fields = arena_array(p->arena, bool *, n + 1),
+                          .schema = &node->schema};
 
-    for (uint32_t i = 0; i < over->given; i++)
-        need_as(input, own, i);
-    for (uint32_t i = 0; i < over->key_count; i++)
-        need_column(input, over->keys[i]);
+    for (uint32_t i = 0; i < n; i++)
+        needs.fields[i] =
+            arena_array(p->arena, bool, type_fields_below(&node->schema.fields[i].type) + 1);
+    return needs;
+}
+
+/* Input columns that the operator computes with. */
+static void over_read(const struct over_node *over, struct needs *input)
+{
     for (uint32_t i = 0; i < over->order_count; i++)
         need_column(input, over->order[i].column);
-    if (over->time >= 0)
-        need_column(input, (uint32_t)over->time);
     for (uint32_t f = 0; f < over->frame_count; f++)
         for (uint32_t w = 0; w < OVER_WAYS; w++)
             for (uint32_t i = 0; i < over->frames[f].counts[w]; i++) {
@@ -150,11 +156,43 @@ static void over_needs(const struct phys_node *node, const struct needs *own, st
                     need_column(input, (uint32_t)spec->filter);
             }
     for (uint32_t i = 0; i < over->call_count; i++) {
-        if (over->calls[i].function == OVER_LAG)
+        if (over->calls[i].function == OVER_LAG || over->calls[i].function == OVER_LEAD)
             need_column(input, over->calls[i].arg);
         if (over->calls[i].fallback >= 0)
             need_column(input, (uint32_t)over->calls[i].fallback);
     }
+}
+
+static void over_needs(const struct phys_node *node, const struct needs *own, struct needs *input)
+{
+    const struct over_node *over = node->over;
+
+    for (uint32_t i = 0; i < over->given; i++)
+        need_as(input, own, i);
+    for (uint32_t i = 0; i < over->key_count; i++)
+        need_column(input, over->keys[i]);
+    if (over->time >= 0)
+        need_column(input, (uint32_t)over->time);
+    over_read(over, input);
+}
+
+/* Of each row is kept what is read of it, and what is computed with. */
+static void over_view_needs(struct planner *p, struct phys_node *node, const struct needs *own,
+                            struct needs *input)
+{
+    struct over_node *over = (struct over_node *)node->over;
+    struct needs kept = no_needs(p, node->inputs[0]);
+    uint32_t *columns = arena_array(p->arena, uint32_t, input->schema->field_count + 1);
+
+    over_read(over, &kept);
+    for (uint32_t i = 0; i < over->given; i++)
+        kept.columns[i] = kept.columns[i] || own->columns[i];
+    over->kept_count = 0;
+    for (uint32_t i = 0; i < input->schema->field_count; i++)
+        if (kept.columns[i])
+            columns[over->kept_count++] = i;
+    over->kept = columns;
+    over_needs(node, own, input);
 }
 
 /* Also what is kept of each row: what is read of it, and the order. */
@@ -341,6 +379,7 @@ static void input_needs(struct planner *p, struct phys_node *node, uint32_t i,
             need_as(input, own, k); /* rows pass */
         break;
     case NODE_OVER: over_needs(node, own, input); break;
+    case NODE_OVER_VIEW: over_view_needs(p, node, own, input); break;
     case NODE_RANK: rank_needs(p, node, own, input); break;
     case NODE_SORT:
     case NODE_LIMIT: sort_needs(node, own, input); break;
@@ -360,19 +399,6 @@ static void input_needs(struct planner *p, struct phys_node *node, uint32_t i,
     case NODE_WINDOW_JOIN: time_join_needs(node, i, own, input); break;
     default: need_all(input);
     }
-}
-
-static struct needs no_needs(struct planner *p, const struct phys_node *node)
-{
-    const uint32_t n = node->schema.field_count;
-    struct needs needs = {.columns = arena_array(p->arena, bool, n + 1),
-                          .fields = arena_array(p->arena, bool *, n + 1),
-                          .schema = &node->schema};
-
-    for (uint32_t i = 0; i < n; i++)
-        needs.fields[i] =
-            arena_array(p->arena, bool, type_fields_below(&node->schema.fields[i].type) + 1);
-    return needs;
 }
 
 void plan_needs(struct planner *p)

@@ -37,6 +37,7 @@ enum node_kind {
     NODE_ASOF_JOIN,     /* the latest row not after a row's time */
     NODE_RANK,          /* Top-N, deduplication */
     NODE_OVER,
+    NODE_OVER_VIEW, /* OVER, sorted: changes, or final rows */
     NODE_SORT,
     NODE_LIMIT,
     NODE_MATCH,  /* MATCH_RECOGNIZE */
@@ -225,7 +226,7 @@ struct phys_node {
         struct sink_node sink;
         const struct join_node *join;     /* all kinds of joins: core/ops/join.h */
         const struct rank_node *rank;     /* core/ops/rank.h */
-        const struct over_node *over;     /* core/ops/over.h */
+        const struct over_node *over;     /* OVER, OVER_VIEW: core/ops/over.h */
         const struct sort_node *sort;     /* SORT, LIMIT: core/ops/sort.h */
         const struct match_node *match;   /* core/ops/match.h */
         const struct expand_node *expand; /* EXPAND, UNNEST: core/ops/expand.h */

@@ -120,7 +120,7 @@ struct ast_window {
     struct ast_order *order;
     enum { FRAME_NONE, FRAME_ROWS, FRAME_RANGE } frame;
     struct ast_expr *from, *to; /* NULL: UNBOUNDED PRECEDING; CURRENT ROW: to == NULL */
-    bool from_unbounded, from_following, to_current;
+    bool from_unbounded, from_following, to_unbounded, to_following, to_current;
 };
 
 /* ---- queries ------------------------------------------------------------------------------ */

@@ -35,6 +35,7 @@ static void parse_frame_bound(struct parser *p, struct ast_window *w, bool first
     if (accept(p, "UNBOUNDED")) {
         expect(p, first ? "PRECEDING" : "FOLLOWING");
         w->from_unbounded = w->from_unbounded || first;
+        w->to_unbounded = !first;
     } else if (accept(p, "CURRENT")) {
         expect(p, "ROW");
         w->to_current = !first;
@@ -48,6 +49,7 @@ static void parse_frame_bound(struct parser *p, struct ast_window *w, bool first
         if (!accept(p, "PRECEDING")) {
             expect(p, "FOLLOWING");
             w->from_following = w->from_following || first;
+            w->to_following = !first;
         }
     }
 }
