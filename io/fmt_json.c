@@ -169,9 +169,6 @@ static void fill_missing(struct json_reader *r, struct json_object *o, uint32_t 
     }
 }
 
-static const char *read_object(struct json_reader *r, struct json_object *o, const char *p,
-                               uint32_t row);
-
 /* The row before or after a change, into the row that it goes to. */
 static const char *read_image(struct json_reader *r, struct json_member *m, const char *p)
 {
@@ -179,7 +176,7 @@ static const char *read_image(struct json_reader *r, struct json_member *m, cons
 
     if (r->image_next != IMAGE_SKIP)
         *row = r->image_next++;
-    return *row != IMAGE_SKIP && *row < r->out->capacity ? read_object(r, m->object, p, *row)
+    return *row != IMAGE_SKIP && *row < r->out->capacity ? json_read_object(r, m->object, p, *row)
                                                          : json_skip(r, p);
 }
 
@@ -189,17 +186,25 @@ static const char *read_row(struct json_reader *r, struct json_member *m, const 
 {
     const char *end;
 
-    if (*p == '{' && m->image)
+    if (*p == '[' && m->image && r->canal != NULL) {
+        r->lists[m->index] = p;
+        return json_skip(r, p);
+    }
+    if (*p == '{' && m->image && r->canal == NULL)
         return read_image(r, m, p);
-    if (*p == '{')
-        return read_object(r, m->object, p, row);
+    if (*p == '{' && !m->image)
+        return json_read_object(r, m->object, p, row);
     if (json_is_null(p)) {
         json_set_null(r, m, row);
         return r->no_memory ? NULL : p + 4;
     }
     end = json_skip(r, p);
     if (end != NULL)
-        json_conflict(r, m, p, (uint32_t)(end - p), NULL, row);
+        json_conflict(r, m, p, (uint32_t)(end - p),
+                      !m->image          ? NULL
+                      : r->canal != NULL ? "is no list of rows"
+                                         : "is no row",
+                      row);
     return end;
 }
 
@@ -230,7 +235,7 @@ static inline uint32_t meet(struct json_object *o, const struct json_member *m, 
     }
     if (m->column->validity != NULL)
         m->column->validity[row >> 6] |= 1ull << (row & 63);
-    if (m->object != NULL)
+    if (m->object != NULL && !m->image)
         json_forget_row(m->object, row);
     return 0;
 }
@@ -287,17 +292,18 @@ static const char *read_members(struct json_reader *r, struct json_object *o, co
     return p;
 }
 
-/* The object whose '{' is at @p; returns behind its '}'. */
-static const char *read_object(struct json_reader *r, struct json_object *o, const char *p,
-                               uint32_t row)
+const char *json_read_object(struct json_reader *r, struct json_object *o, const char *p,
+                             uint32_t row)
 {
+    const uint64_t met = r->overlay ? UINT64_MAX : 0;
     uint32_t found = 0;
 
     if (UNLIKELY(r->depth == JSON_DEPTH_MAX))
         return json_broken(r, p, "objects and arrays are nested deeper than 64");
     r->depth++;
     for (uint32_t w = 0; w <= o->count / 64; w++)
-        o->met[w] = 0;
+        o->met[w] = met;
+    r->overlay = false;
     p++;
     if (UNLIKELY(json_is_space(*p)))
         p = json_space(p);
@@ -382,7 +388,7 @@ const char *json_read_line(struct json_reader *r, uint32_t row)
     r->depth = 0;
     if (UNLIKELY(*p != '{'))
         return json_broken(r, p, "the line is no JSON object");
-    p = read_object(r, r->root, p, row);
+    p = json_read_object(r, r->root, p, row);
     if (p == NULL)
         return NULL;
     if (UNLIKELY(*p != '\n'))
@@ -486,14 +492,28 @@ static bool blank_line(struct json_reader *r)
     return true;
 }
 
+/* The table's object. */
+static struct json_object *rows_of(const struct json_reader *r)
+{
+    return r->canal != NULL    ? canal_rows(r)
+           : r->change != NULL ? r->change->members[0].object
+                               : r->root;
+}
+
+static bool own_columns(struct json_reader *r)
+{
+    return r->canal != NULL    ? canal_own_columns(r)
+           : r->change != NULL ? debezium_own_columns(r)
+                               : json_own_columns(r, r->root, r->out->columns, false);
+}
+
 int json_decode(struct format_decoder *decoder, struct batch *out, struct mill_error *error)
 {
     struct json_reader *r = (struct json_reader *)decoder;
     uint32_t n = 0;
 
     r->out = out;
-    r->no_memory = r->change != NULL ? !debezium_own_columns(r)
-                                     : !json_own_columns(r, r->root, out->columns, false);
+    r->no_memory = !own_columns(r);
     while (!r->no_memory && r->next < r->end && n < out->capacity) {
         int code;
 
@@ -504,7 +524,9 @@ int json_decode(struct format_decoder *decoder, struct batch *out, struct mill_e
             r->no_memory = true;
             break;
         }
-        code = r->change != NULL ? debezium_decode_line(r, n, error) : decode_line(r, n, error);
+        code = r->canal != NULL    ? canal_decode_line(r, n, error)
+               : r->change != NULL ? debezium_decode_line(r, n, error)
+                                   : decode_line(r, n, error);
         if (code < 0)
             return code;
         n += (uint32_t)code;
@@ -512,8 +534,7 @@ int json_decode(struct format_decoder *decoder, struct batch *out, struct mill_e
     if (r->next > r->end) /* the last line had no '\n' */
         r->next = r->end;
     out->rows = out->live = n;
-    if (r->no_memory ||
-        !spread_nulls(r, r->change != NULL ? r->change->members[0].object : r->root, NULL))
+    if (r->no_memory || !spread_nulls(r, rows_of(r), NULL))
         return -mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory to decode JSON");
     return r->next < r->end;
 }
@@ -533,7 +554,9 @@ void json_begin(struct format_decoder *decoder, const struct format_piece *piece
     r->safe = newline != NULL ? newline + 1 : piece->bytes;
     r->seen_at = NULL;
     r->row = 0;
-    r->half = false;
+    r->half = r->overlay = false;
+    if (r->canal != NULL)
+        canal_begin(r);
     r->base = NULL;
     r->indexed = 0;
     r->limit = r->safe;
@@ -592,6 +615,8 @@ void json_decoder_free(struct format_decoder *decoder)
 {
     struct json_reader *r = (struct json_reader *)decoder;
 
+    if (r->canal != NULL)
+        canal_close(r);
     arena_close(&r->arena);
     heap_free(r->heap, r, sizeof *r);
 }
@@ -613,7 +638,8 @@ struct format_decoder *json_decoder_new(const struct format *format, struct heap
     r->root = json_object_new(&r->arena, r->schema->fields, r->schema->field_count, NULL);
     if (r->root != NULL)
         json_want_columns(r->root, &f->config);
-    if (r->root == NULL || (f->format.vtable == &format_debezium && !debezium_root(r))) {
+    if (r->root == NULL || (f->format.vtable == &format_debezium && !debezium_root(r)) ||
+        (f->format.vtable == &format_canal && !canal_root(r))) {
         json_decoder_free(&r->decoder);
         return NULL;
     }

@@ -110,7 +110,7 @@ struct format_vtable {
 };
 
 extern const struct format_vtable format_pcap, format_csv, format_json, format_debezium,
-    format_columnar;
+    format_canal, format_columnar;
 
 /* The format of the table's option 'format', or @fallback's (NULL: the option is needed). NULL: @error says why. */
 const struct format_vtable *format_find(const struct options *options, const char *fallback,

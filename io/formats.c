@@ -4,8 +4,9 @@
 
 #define KEYS_MAX 64u
 
-static const struct format_vtable *const formats[] = {&format_csv, &format_json, &format_debezium,
-                                                      &format_pcap, &format_columnar};
+static const struct format_vtable *const formats[] = {&format_csv,      &format_json,
+                                                      &format_debezium, &format_canal,
+                                                      &format_pcap,     &format_columnar};
 
 const struct format_vtable *format_find(const struct options *options, const char *fallback,
                                         struct mill_error *error)
@@ -28,7 +29,7 @@ const struct format_vtable *format_find(const struct options *options, const cha
     mill_fail(error, MILL_E_OPTION, option->line, option->column,
               "table %s: there is no format '%s'; %s%s%s", options->table, name,
               near != NULL ? "did you mean '"
-                           : "csv, json, debezium-json, columnar and pcap are formats",
+                           : "csv, json, debezium-json, canal-json, columnar and pcap are formats",
               near != NULL ? near : "", near != NULL ? "'?" : "");
     return NULL;
 }

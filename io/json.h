@@ -1,5 +1,5 @@
 /* io/json.h - JSON lines: what the decoder's files share. fmt_json.c walks objects and lines, fmt_debezium.c
- * makes rows of changes, json_objects.c knows the members, json_value.c reads values, json_write.c writes rows.
+ * and fmt_canal.c make rows of changes, json_objects.c knows the members, json_value.c reads values, json_write.c writes rows.
  *
  * A line is read in one pass, led by the schema: the member that followed this one in the line before is expected to
  * follow again, and is compared as a whole ("name":); else a hash table finds it. Ends of strings come from bit maps of a
@@ -25,7 +25,8 @@
 
 struct json_options {
     bool ignore_errors, fail_on_missing, iso_times;
-    bool schema_included; /* debezium-json: the change stands in "payload" */
+    bool schema_included;   /* debezium-json: the change stands in "payload" */
+    const char *include[2]; /* canal-json: patterns of databases and tables, or NULL */
     bool plain_decimals, ignore_nulls, fixed_fractions; /* writing */
 };
 
@@ -51,7 +52,8 @@ struct json_member {
     enum json_way way;
     uint32_t index;
     bool wanted;
-    bool image;              /* of a change: index 0 the row before it, 1 the row after it */
+    bool
+        image; /* of a change: index 0 the row before it, 1 the row after it; canal-json: lists of them */
     const char *name, *path; /* path: bid.price */
     uint32_t name_length;
     const struct mill_type *type;
@@ -99,6 +101,10 @@ struct json_reader {
     uint32_t
         image_next; /* images go to rows from here on as they come; IMAGE_SKIP: to image_rows */
     bool half;      /* the row before of the line at next has been given, the row after has not */
+
+    struct canal *canal;  /* canal-json, else NULL */
+    const char *lists[2]; /* of the line: where its rows, and what they were, stand, or NULL */
+    bool overlay;         /* the next object changes a row: what it has not stays as it is */
 
     /* the bit maps: @indexed bytes from base on, and where what may be indexed ends */
     const char *base, *limit;
@@ -218,7 +224,7 @@ struct json_member *json_member_named(struct json_object *o, const char *name, u
 struct json_member *json_learn(struct json_reader *r, struct json_object *o, const char *name,
                                uint32_t length);
 
-/* ---- fmt_json.c, for fmt_debezium.c ---- */
+/* ---- fmt_json.c, for fmt_debezium.c and fmt_canal.c ---- */
 
 struct json_format {
     struct format format;
@@ -239,6 +245,9 @@ struct format_decoder *json_decoder_new(const struct format *format, struct heap
 void json_decoder_free(struct format_decoder *decoder);
 void json_begin(struct format_decoder *decoder, const struct format_piece *piece);
 int json_decode(struct format_decoder *decoder, struct batch *out, struct mill_error *error);
+/* The object whose '{' is at @p; returns behind its '}'. NULL: it is broken, or no memory. */
+const char *json_read_object(struct json_reader *r, struct json_object *o, const char *p,
+                             uint32_t row);
 /* The batch's columns for the object's members; what is not wanted stays empty. */
 bool json_own_columns(struct json_reader *r, struct json_object *o, struct column *columns,
                       bool nested);
@@ -259,6 +268,17 @@ bool debezium_root(struct json_reader *r);
 bool debezium_own_columns(struct json_reader *r);
 /* One line's change into rows from @row on: how many; 0: a bad one; <0: -code. */
 int debezium_decode_line(struct json_reader *r, uint32_t row, struct mill_error *error);
+
+/* ---- fmt_canal.c, for fmt_json.c ---- */
+
+/* The line's frame around lists of the table's object. */
+bool canal_root(struct json_reader *r);
+void canal_close(struct json_reader *r);
+void canal_begin(struct json_reader *r);
+struct json_object *canal_rows(const struct json_reader *r);
+/* As for Debezium's. */
+bool canal_own_columns(struct json_reader *r);
+int canal_decode_line(struct json_reader *r, uint32_t row, struct mill_error *error);
 
 /* ---- fmt_json.c and json_write.c ---- */
 

@@ -1,5 +1,5 @@
 /* tests/fuzz_json.c - libFuzzer: any bytes decode as JSON lines into rows or bad rows, and never crash. The first byte chooses
- * columns and options. Small batches, a cut between lines, another instruction set and bytes that end exactly at the end of
+ * format (lines, Debezium's or Canal's changes), columns and options. Small batches, a cut between lines, another instruction set and bytes that end exactly at the end of
  * their memory change nothing; rows and bad rows together are the lines that are not blank. */
 #include "io/format.h"
 #include "kernels/kernels.h"
@@ -72,10 +72,12 @@ static uint64_t digest_of(struct heap *heap, struct format *format,
         struct batch *batch = batch_new(heap, capacity, schema->field_count);
 
         more = format->vtable->decode(decoder, batch, &error);
-        for (uint32_t row = 0; row < batch->rows; row++)
+        for (uint32_t row = 0; row < batch->rows; row++) {
+            digest = digest * 31 + (uint64_t)batch_kind(batch, row);
             for (uint32_t i = 0; i < schema->field_count; i++)
                 digest =
                     digest * 31 + digest_column(&batch->columns[i], &schema->fields[i].type, row);
+        }
         bad->lines += batch->rows << 20;
         batch_free(batch);
     }
@@ -101,7 +103,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
          {"c", {.kind = MILL_TIME, .precision = 9}},
          {"e", {.kind = MILL_DATE}}};
     static const struct mill_schema schema = {COUNT_OF(fields), fields};
-    struct option items[] = {{.key = "json.ignore-parse-errors", .value = "true"}};
+    static const struct format_vtable *const formats[] = {&format_json, &format_json,
+                                                          &format_debezium, &format_canal};
+    static const char *const keys[] = {"json.ignore-parse-errors", "json.ignore-parse-errors",
+                                       "debezium-json.ignore-parse-errors",
+                                       "canal-json.ignore-parse-errors"};
+    const uint32_t kind = size > 0 ? data[0] >> 2 & 3 : 0;
+    const struct format_vtable *const vtable = formats[kind];
+    struct option items[] = {{.key = keys[kind], .value = "true"}};
     bool used = false, wanted[COUNT_OF(fields)];
     struct options options = {.items = items, .table = "fuzz"};
     struct counted bad = {{keep}, 0, 0}, small = {{keep}, 0, 0};
@@ -125,15 +134,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     heap_open_shared(&heap, env_real(), &budget);
     config.heap = &heap;
     config.kernels = mk_select(NULL, why, sizeof why);
-    if (format_json.open(&config, &format, &error) != MILL_OK)
+    if (vtable->open(&config, &format, &error) != MILL_OK)
         __builtin_trap();
     config.kernels = &mk_scalar;
     config.bad = &small.rows;
-    if (format_json.open(&config, &other, &error) != MILL_OK)
+    if (vtable->open(&config, &other, &error) != MILL_OK)
         __builtin_trap();
     const char *bytes = (const char *)data + 1;
     const size_t length = size - 1;
-    const size_t cut = format_json.cut(format, 0, bytes, length, length / 2);
+    const size_t cut = vtable->cut(format, 0, bytes, length, length / 2);
     struct mill_schema seen = schema;
     struct mill_field some[COUNT_OF(fields)];
     uint64_t lines = 1;
@@ -152,8 +161,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     parts = digest_of(&heap, other, &seen, &small, bytes + cut, length - cut, cut, lines, 3, parts);
     if (whole != parts || bad.bad != small.bad)
         __builtin_trap();
-    format_json.close(format);
-    format_json.close(other);
+    vtable->close(format);
+    vtable->close(other);
     heap_close(&heap);
     return 0;
 }

@@ -167,7 +167,7 @@ static bool source_has_changes(const struct options *options)
 {
     const char *format = option_text(options, "format", "");
 
-    return strcmp(format, "debezium-json") == 0;
+    return strcmp(format, "debezium-json") == 0 || strcmp(format, "canal-json") == 0;
 }
 
 /* PRIMARY KEY (...) NOT ENFORCED: columns that tell rows apart. */
