@@ -134,6 +134,9 @@ struct source_vtable {
      * reads ahead, decompresses one block, lists a folder. Returns work done. May block on the disk
      * only when @may_wait. */
     uint32_t (*pump)(struct source *source, bool may_wait, struct mill_error *error);
+    /* Under the token, when all splits have ended and every step of them is done: cut() gives them anew from their start, as they
+     * are then. NULL: cannot. */
+    void (*again)(struct source *source);
     /* A decoder per shard. */
     struct decoder *(*decoder_new)(struct source *source, struct heap *heap);
     void (*decoder_free)(struct decoder *decoder);

@@ -15,6 +15,7 @@
 #define PIPE_WAIT_NS 20000000
 #define PIPE_QUIET_NS 2000000
 #define PARK_NS 2000000
+#define REOPEN_MAX 100u
 
 /* ---- slabs ---- */
 
@@ -418,7 +419,7 @@ static bool prepare(struct reader *r, struct read_file *f)
     }
     if (!f->chosen && r->format->vtable->cut_section != NULL && !f->pipe && f->size > 0 &&
         f->compression == PLAIN)
-        f->map = r->env->file.map(r->env->self, f->handle, f->size);
+        f->map = r->env->file.map(r->env->self, f->handle, f->mapped = f->size);
     if (f->map != NULL) {
         f->chosen = true;
         f->input_end = 1;
@@ -481,12 +482,85 @@ static uint32_t look_again(struct reader *r)
     return at_load_relaxed(&r->count) - before;
 }
 
+/* ---- reading anew ---- */
+
+static bool file_stat(struct reader *r, struct read_file *f, struct env_stat *about)
+{
+    const int code = r->env->file.stat(r->env->self, f->path, about);
+
+    return code >= 0 ||
+           mill_fail_os(&f->failure, MILL_E_NO_INPUT, code, "cannot read '%s' (table %s) again",
+                        f->path, r->config->options->table) == MILL_OK;
+}
+
+/* Opens what has the name now. It may be given to another file meanwhile: then size and content would not belong together. */
+static bool file_reopen(struct reader *r, struct read_file *f)
+{
+    struct env_stat before, after;
+
+    for (uint32_t tries = 0; tries < REOPEN_MAX; tries++) {
+        f->compression = compression_of(f->path);
+        if (!file_stat(r, f, &before) || reader_file_open(r, f, &f->failure) != MILL_OK ||
+            !file_stat(r, f, &after))
+            return false;
+        f->size = after.bytes;
+        f->modified_ns = after.modified_ns;
+        if (before.bytes == after.bytes && before.modified_ns == after.modified_ns)
+            return true;
+        r->env->file.close(r->env->self, f->handle);
+        f->handle = -1;
+    }
+    mill_fail(&f->failure, MILL_E_IO, 0, 0, "'%s' (table %s) is replaced faster than it is opened",
+              f->path, r->config->options->table);
+    return false;
+}
+
+static void file_again(struct reader *r, struct read_file *f)
+{
+    bool ok;
+
+    if (f->map != NULL)
+        r->env->file.unmap(r->env->self, f->map, f->mapped);
+    f->map = NULL;
+    if (f->at.state != NULL)
+        r->format->vtable->position_close(r->format, &f->at);
+    f->at = (struct format_position){0};
+    if (f->cutter != NULL) {
+        r->format->vtable->cutter_free(f->cutter);
+        f->cutter = r->format->vtable->cutter_new(r->format, f->path);
+        if (f->cutter == NULL)
+            mill_fail(&f->failure, MILL_E_MEMORY, 0, 0, "no memory to read '%s' again", f->path);
+    }
+    f->chosen = f->waiting = false;
+    f->position = f->lines = f->read_at = f->expanded = f->issue_at = 0;
+    f->input_end = 0;
+    ok = (f->cutter != NULL || r->format->vtable->cutter_new == NULL) && file_reopen(r, f);
+    if (!ok && f->handle > 0) {
+        r->env->file.close(r->env->self, f->handle);
+        f->handle = -1;
+    }
+    at_store_relaxed(&f->ended, ok ? 0 : 2);
+    /* R16, with A16 in reader_take(): the end of the last time is gone */
+    at_store_release(&f->again, 0);
+}
+
+static void files_again(struct reader *r)
+{
+    /* A17, with R17 in reader_again() */
+    if (at_load_relaxed(&r->again) == 0 || at_exchange_acquire(&r->again, 0) == 0)
+        return;
+    for (uint32_t i = 0; i < at_load_relaxed(&r->count); i++)
+        file_again(r, r->files[i]);
+    r->ended_below = 0;
+}
+
 /* ---- turns ---- */
 
 static uint32_t reader_turn(struct reader *r, bool may_wait)
 {
     uint32_t work = look_again(r), count;
 
+    files_again(r);
     count = at_load_relaxed(&r->count);
     while (r->ended_below < count && at_load_relaxed(&r->files[r->ended_below]->ended) != 0)
         r->ended_below++;
@@ -506,13 +580,15 @@ static void reader_main(void *arg)
         if (reader_turn(r, true) > 0)
             continue;
         if (r->ended_below == at_load_relaxed(&r->count)) {
-            if (r->finder == NULL)
+            if (r->finder == NULL && !r->stays)
                 break;
-            sleep = r->interval_ns < 50000000 ? r->interval_ns : 50000000;
+            sleep = r->finder != NULL && r->interval_ns < 50000000 ? r->interval_ns : 50000000;
         } else if (r->files[r->ended_below]->waiting) {
             continue; /* it has slept in wait() */
         }
         at_store_relaxed(&r->parked, 1);
+        if (at_load_acquire(&r->again) != 0)
+            continue;
         r->env->run.park(r->env->self, (uint32_t *)&r->parked, 1, sleep);
         at_store_relaxed(&r->parked, 0);
     }
@@ -531,6 +607,11 @@ struct part *reader_take(struct reader *r, struct read_file *f, uint32_t *ended)
     struct part *part;
     uint32_t left;
 
+    /* A16, with R16 in file_again() */
+    if (UNLIKELY(at_load_acquire(&f->again) != 0)) {
+        *ended = 0;
+        return NULL;
+    }
     /* first whether it has ended, then the ring: parts before the end are seen (A9) */
     *ended = at_load_acquire(&f->ended);
     part = ring_pop(&f->ready);
@@ -543,6 +624,24 @@ struct part *reader_take(struct reader *r, struct read_file *f, uint32_t *ended)
         r->env->run.wake(r->env->self, (uint32_t *)&r->parked);
     }
     return part;
+}
+
+void reader_again(struct reader *r)
+{
+    for (uint32_t i = 0; i < reader_count(r); i++) {
+        r->files[i]->done = false;
+        at_store_relaxed(&r->files[i]->again, 1);
+    }
+    at_store_release(&r->again, 1); /* R17, with A17 in files_again() */
+    if (r->thread != NULL) {
+        at_store_relaxed(&r->parked, 0);
+        r->env->run.wake(r->env->self, (uint32_t *)&r->parked);
+    }
+}
+
+void reader_stays(struct reader *r)
+{
+    r->stays = true;
 }
 
 void reader_release(struct reader *r, struct part *part)
@@ -680,7 +779,7 @@ static void close_file(struct reader *r, struct read_file *f)
     if (f->cutter != NULL)
         r->format->vtable->cutter_free(f->cutter);
     if (f->map != NULL)
-        r->env->file.unmap(r->env->self, f->map, f->size);
+        r->env->file.unmap(r->env->self, f->map, f->mapped);
     if (f->at.state != NULL)
         r->format->vtable->position_close(r->format, &f->at);
     ring_close(&f->ready, r->heap);

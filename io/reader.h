@@ -51,11 +51,13 @@ struct read_file {
     at_u32 ended;              /* 1: all parts are in the ring; 2: and then it failed */
     struct mill_error failure; /* before ended = 2 */
     bool done;                 /* token holder's */
+    at_u32 again;              /* it is to be read anew */
     /* the reader's own */
     struct slab *slab;
     struct format_cutter *cutter; /* of the format, or NULL */
     struct format_position at;    /* formats of sections */
     const char *map;              /* plain files of such: their parts lie in it, without a slab */
+    uint64_t mapped;              /* bytes of it */
     size_t filled, cut_at;        /* of slab: [cut_at, filled) is not cut yet */
     uint64_t position, lines;     /* of cut_at */
     uint64_t read_at;             /* next byte to read of the file as it lies there */
@@ -92,6 +94,10 @@ uint32_t reader_count(struct reader *reader);
 struct read_file *reader_file(struct reader *reader, uint32_t i);
 /* By the token holder: the next part, or NULL, when @ended tells: 0 wait, 1 over, 2 over by file.failure. */
 struct part *reader_take(struct reader *reader, struct read_file *file, uint32_t *ended);
+/* By the token holder, when all files are done and nothing uses their bytes: reads all of them anew, as they are now. */
+void reader_again(struct reader *reader);
+/* Before reader_start(): reader_again() may come. */
+void reader_stays(struct reader *reader);
 void reader_release(struct reader *reader, struct part *part); /* any thread */
 void reader_close(struct reader *reader);
 

@@ -42,6 +42,8 @@ struct reader {
     /* growing folder */
     struct finder *finder;
     int64_t interval_ns, next_look;
+    bool stays;   /* when all files have ended they may be read anew */
+    at_u32 again; /* some are to be */
     /* thread */
     void *thread;
     OWN_LINE at_u32 stop;

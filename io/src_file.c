@@ -78,6 +78,10 @@ static int open_common(const struct source_config *config, const struct source_v
                                       "dead-letter.path",
                                       "source.monitor-interval",
                                       "source.path.regex-pattern",
+                                      "lookup.cache",
+                                      "lookup.full-cache.reload-strategy",
+                                      "lookup.full-cache.periodic-reload.interval",
+                                      "lookup.full-cache.periodic-reload.schedule-mode",
                                       NULL};
     const struct format_vtable *format = format_find(config->options, format_name, error);
     struct file_source *s;
@@ -97,6 +101,12 @@ static int open_common(const struct source_config *config, const struct source_v
     option_text(config->options, "path", NULL);
     option_text(config->options, "source.monitor-interval", NULL);
     option_text(config->options, "source.path.regex-pattern", NULL);
+    /* the planner's, of tables that are looked up in */
+    for (uint32_t i = 0; i < config->options->count; i++)
+        if (strncmp(config->options->items[i].key, "lookup.", 7) == 0)
+            for (uint32_t k = 0; own[k] != NULL; k++)
+                if (strcmp(own[k], config->options->items[i].key) == 0)
+                    *config->options->items[i].used = true;
     if (format_check_options(config->options, own, s->format->vtable->read_options, error) !=
         MILL_OK)
         return error->code;
@@ -124,6 +134,14 @@ static int find_files(struct file_source *s, int64_t interval_ns, struct mill_er
                          option_text(s->config.options, "path", ""), s->config.options->table);
     }
     s->source.live = reader_count(s->reader) == 1 && reader_file(s->reader, 0)->pipe;
+    if (option_get(s->config.options, "lookup.full-cache.periodic-reload.interval") != NULL) {
+        if (s->source.live || s->source.grows)
+            return mill_fail(error, MILL_E_OPTION, s->config.options->line,
+                             s->config.options->column,
+                             "table %s: what is read at intervals must be files with an end",
+                             s->config.options->table);
+        reader_stays(s->reader);
+    }
     return reader_open_files(s->reader, error);
 }
 
@@ -230,6 +248,11 @@ static enum cut file_cut(struct source *source, uint32_t split, struct piece *pi
         return CUT_END;
     *error = file->failure;
     return CUT_FAILED;
+}
+
+static void file_again(struct source *source)
+{
+    reader_again(((struct file_source *)source)->reader);
 }
 
 /* ---- decoding ---- */
@@ -379,7 +402,7 @@ static void file_close(struct source *source)
         .split_name = file_split_name, .cut = file_cut, .pump = file_pump,                         \
         .decoder_new = file_decoder_new, .decoder_free = file_decoder_free, .begin = file_begin,   \
         .asks_filter = file_asks_filter, .decode = file_decode, .release = file_release,           \
-        .bytes_in = file_bytes_in, .close = file_close                                             \
+        .bytes_in = file_bytes_in, .again = file_again, .close = file_close                        \
     }
 const struct source_vtable filesystem_source = FILE_SOURCE("filesystem", filesystem_open);
 const struct source_vtable pcap_source = FILE_SOURCE("pcap", pcap_open);

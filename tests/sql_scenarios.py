@@ -35,6 +35,25 @@ WRONG = {  # name: (scenario, exit code, texts of standard error)
 }
 
 RIGHT = {
+    "time passes beside a table that has been read": """
+CREATE TABLE t (k STRING, p AS PROCTIME()) WITH ('connector' = 'kafka');
+CREATE TABLE names (k STRING, name STRING) WITH ('connector' = 'filesystem', 'format' = 'csv', 'path' = 's', 'on-error' = 'skip');
+CREATE VIEW named AS SELECT t.k, t.p, n.name FROM t LEFT JOIN names FOR SYSTEM_TIME AS OF t.p AS n ON t.k = n.k;
+SELECT window_start, k, COUNT(*) FROM TABLE(TUMBLE(TABLE named, DESCRIPTOR(p), INTERVAL '10' SECOND)) GROUP BY window_start, window_end, k;
+@shards 1,2,3
+@clock 2024-01-01 00:00:01
+@rows t
+a
+@expect
+@clock 2024-01-01 00:00:10
+@expect
+2024-01-01 00:00, a, 1
+@rows t
+b
+@end
+@expect
+2024-01-01 00:00:10, b, 1
+""",
     "one input ends": """
 CREATE TABLE t (k STRING, p AS PROCTIME()) WITH ('connector' = 'kafka');
 CREATE TABLE names (k STRING, name STRING) WITH ('connector' = 'kafka');

@@ -1,7 +1,8 @@
 /* core/ops/op_lookup_join.c - l JOIN t FOR SYSTEM_TIME AS OF l.p (processing time): the rows that a table holds when a row comes.
  *
  * Rows of the table stand in chains by key, in order of arrival. A table that is bounded is read before all else, so it is
- * whole when the first row of the left comes; one that changes is as all its steps before the row's have left it.
+ * whole when the first row of the left comes, and again whenever it is read anew; one that changes is as all its steps before
+ * the row's have left it.
  * Where the join's keys are the PRIMARY KEY a row takes the place of the one before it and -U is no news; else each row
  * that is taken back removes one that is the same.
  *
@@ -14,6 +15,7 @@
 
 struct lookup_op {
     struct join_base base; /* the table's states: struct row_chain of the right's rows */
+    uint64_t right;        /* sources of the table */
 
     /* the batch being joined: from its row @at on, of which @cursor is the next partner to look at */
     struct batch *in;
@@ -269,6 +271,18 @@ static void forget(struct lookup_op *j)
     count_rows(j);
 }
 
+/* A step of a table that had ended: it is read anew. */
+static enum op_progress lookup_begin_step(struct op *op, const struct step_time *t)
+{
+    struct lookup_op *j = (struct lookup_op *)op;
+
+    if (t->source < 64 && (t->ended & j->right) >> t->source & 1) {
+        forget(j);
+        table_reset(&j->base.table);
+    }
+    return join_base_begin_step(op, t);
+}
+
 static enum op_progress end_step(struct lookup_op *j, enum op_progress p, const struct step_time *t)
 {
     if (p == OP_READY && t->last && j->base.ports.phase == PORTS_ENDING)
@@ -348,7 +362,7 @@ static void lookup_close(struct op *op)
 }
 
 static const struct op_vtable lookup_vtable = {.name = "lookup join",
-                                               .begin_step = join_base_begin_step,
+                                               .begin_step = lookup_begin_step,
                                                .push = join_base_push,
                                                .rows_ended = join_base_rows_ended,
                                                .end_step = lookup_end_step,
@@ -367,6 +381,7 @@ struct op *op_lookup_join_new(struct op_context *context, const struct phys_node
 
     if (j == NULL)
         goto fail;
+    j->right = node->inputs[1]->sources;
     join_base_init(&j->base, &lookup_vtable, context, node,
                    "it keeps the whole table that rows are looked up in: select fewer of its "
                    "columns, or");

@@ -119,6 +119,28 @@ static void read_first(struct planner *p, uint64_t sources)
             p->nodes[i]->read_first = true;
 }
 
+/* Whoever else reads a table that is read anew would get its rows again. */
+static void check_reloads(struct planner *p, uint64_t sources)
+{
+    const struct phys_node *again = NULL;
+
+    for (uint32_t i = 0; i < p->count; i++)
+        if (p->nodes[i]->kind == NODE_SOURCE && p->nodes[i]->source.reload_us > 0 &&
+            (p->nodes[i]->sources & sources) != 0)
+            again = p->nodes[i];
+    for (uint32_t i = 0; again != NULL && i < p->count; i++) {
+        const struct phys_node *node = p->nodes[i];
+
+        for (uint32_t k = 0; k < node->input_count; k++)
+            if ((node->inputs[k]->sources & again->sources) != 0 && node->kind != NODE_CALC &&
+                node->kind != NODE_EXCHANGE && (node->kind != NODE_LOOKUP_JOIN || k == 0))
+                plan_fail(p, (struct ast_at){node->line, node->column}, MILL_E_UNSUPPORTED,
+                          "table %s is read anew at intervals ('lookup.full-cache...'): it can "
+                          "only be looked up in, as it is or filtered",
+                          again->source.table);
+    }
+}
+
 static void read_looked_up(struct planner *p, const struct phys_node *node)
 {
     const uint64_t right = node->inputs[1]->sources;
@@ -129,6 +151,7 @@ static void read_looked_up(struct planner *p, const struct phys_node *node)
                   "the first row of the left");
     if (!plan_is_unbounded(node->inputs[1]))
         read_first(p, right);
+    check_reloads(p, right);
 }
 
 void plan_read_first(struct planner *p)

@@ -86,6 +86,8 @@ struct source_node {
     bool
         kinds_column; /* 'changelog.column': the first decoded column, a text, is the row's kind and none of the table's */
     struct mill_input *memory; /* connector 'memory' */
+    int64_t reload_us;   /* looked up in, and read anew when so much time has passed; 0: never */
+    bool reload_at_rate; /* since the last reading began, not since it ended */
 };
 
 struct calc_node {

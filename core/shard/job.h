@@ -27,7 +27,8 @@ enum step_flags {
     STEP_SPLIT_OPEN = 2, /* a split that was found while running */
     STEP_LAST = 4,       /* the run ends here and everything flushes */
     STEP_ABORT = 8,      /* the run ends here, what is open stays unfired */
-    STEP_EMPTY = 16      /* no piece */
+    STEP_EMPTY = 16,     /* no piece */
+    STEP_AGAIN = 32      /* all splits of the source have ended and are read anew */
 };
 
 struct step_entry {
@@ -66,6 +67,9 @@ struct source_run {
     struct source *source;
     uint32_t splits_seen;
     bool has_time, nanos;
+    /* read anew from time to time: every so often; when next, by the clock of steps; the last step of the last time */
+    int64_t again_us, again_at_us;
+    uint64_t last_step;
     bool *used;              /* option marks */
     OWN_LINE at_u32 pumping; /* who pumps: one at a time */
     struct heap heap;        /* of the source, shared: open, cut, pump, release */

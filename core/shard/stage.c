@@ -374,6 +374,9 @@ static void stage_tell_holder(struct shard *shard, const struct stage *stage, in
 
 void stage_finish(struct shard *shard, struct stage *stage, const struct step_entry *entry)
 {
+    for (uint32_t i = 0; (entry->flags & STEP_AGAIN) != 0 && i < stage->split_count; i++)
+        if (stage->split_source[i] == entry->source)
+            stage->g[i] = TIME_MIN;
     if (entry->split != NO_SPLIT) {
         int64_t *g = &stage->g[entry->split];
 

@@ -52,6 +52,8 @@ static int source_run_open(struct job *job, struct source_run *run, struct mill_
         return error != NULL ? error->code : MILL_E_IO;
     run->has_time = node->kind == NODE_SOURCE && s->watermark.column >= 0;
     run->nanos = run->has_time && type_is_nanos(&node->schema.fields[s->watermark.column].type);
+    run->again_us = node->kind == NODE_SOURCE ? s->reload_us : 0;
+    run->again_at_us = time_add(job_clock_ns(job) / 1000, run->again_us);
     if (node->kind == NODE_VALUES || (vtable == &memory_source))
         config.options = (const void *)node; /* core's own sources read their plan node */
     return vtable->open(&config, &run->source, error);
@@ -260,17 +262,29 @@ static bool more_may_open(const struct job *job)
     return false;
 }
 
+static bool source_ended(const struct job *job, uint32_t source)
+{
+    for (uint32_t i = 0; i < job->split_count; i++)
+        if (job->splits[i].source == source && !job->splits[i].ended)
+            return false;
+    return true;
+}
+
 /* The end of one split; the run's last step when it was the last one. */
 static void cut_end(struct shard *shard, uint32_t split)
 {
     struct job *job = shard->job;
+    struct source_run *run = &job->sources[job->splits[split].source];
     uint32_t flags = STEP_SPLIT_END;
 
     job->splits[split].ended = true;
     job->live_splits--;
     if (job->live_splits == 0 && !more_may_open(job))
         flags |= STEP_LAST;
+    run->last_step = job->next_step;
     enter_empty(shard, split, flags);
+    if (!run->node->source.reload_at_rate)
+        run->again_at_us = time_add(job->last_clock_us, run->again_us);
 }
 
 static enum cut measured_cut(struct shard *shard, const struct split *s, struct piece *piece,
@@ -326,10 +340,40 @@ static uint32_t cut_opened(struct shard *shard)
     return 1;
 }
 
+/* What is looked up in and has had its time is read anew, before a row of a later clock. @waits: its last steps are not done. */
+static uint32_t cut_again(struct shard *shard, bool *waits)
+{
+    struct job *job = shard->job;
+
+    for (uint32_t i = 0; i < job->source_count; i++) {
+        struct source_run *run = &job->sources[i];
+        const int64_t now = run->again_us > 0 ? job_clock_ns(job) / 1000 : 0;
+        int64_t first = -1;
+
+        if (run->again_us == 0 || now < run->again_at_us || !source_ended(job, i))
+            continue;
+        job->min_done = job_min_done(job);
+        *waits = job->min_done <= run->last_step;
+        if (*waits)
+            return 0;
+        run->source->vtable->again(run->source);
+        run->again_at_us = time_add(now, run->again_us);
+        for (uint32_t k = job->split_count; k-- > 0;)
+            if (job->splits[k].source == i) {
+                job->splits[k].ended = false;
+                job->live_splits++;
+                first = k;
+            }
+        enter_empty(shard, (uint32_t)first, STEP_AGAIN);
+        return 1;
+    }
+    return 0;
+}
+
 static bool all_live(const struct job *job)
 {
-    for (uint32_t i = 0; i < job->source_count; i++)
-        if (!is_live(job->sources[i].source))
+    for (uint32_t i = 0; i < job->split_count; i++)
+        if (!job->splits[i].ended && !is_live(job->sources[job->splits[i].source].source))
             return false;
     return true;
 }
@@ -351,6 +395,7 @@ static uint32_t cut_under_token(struct shard *shard)
     struct job *job = shard->job;
     uint8_t tried[SPLITS_MAX / 8];
     const uint32_t stop = at_load_relaxed(job->stop);
+    bool waits = false;
     int64_t split;
     uint32_t work;
 
@@ -372,12 +417,13 @@ static uint32_t cut_under_token(struct shard *shard)
         return 0;
     }
     work = cut_opened(shard);
-    if (work > 0)
+    if (work == 0)
+        work = cut_again(shard, &waits);
+    if (work > 0 || waits)
         return work;
     memset(tried, 0, (job->split_count + 7) / 8);
     while ((split = choose_split(job, tried)) >= 0) {
-        bool waits = false;
-
+        waits = false;
         work = cut_split(shard, (uint32_t)split, &waits);
         shard->probes[PROBE_WAITED_FOR_BYTES] += waits;
         /* A bounded split that is not in memory yet is waited for: the order must not depend on the disk. */
