@@ -10,8 +10,8 @@ import collections, concurrent.futures, json, os, random, subprocess, sys, tempf
 COMMAND = os.environ.get("MILL_COMMAND", "build/millstream")
 SEEDS = int(os.environ.get("MILL_SEEDS", "30" if os.environ.get("MILL_QUICK") else "500"))
 FIRST = int(os.environ.get("MILL_FIRST_SEED", "0"))
-# Rings of one or two slots still make some of these plans wait for ever with several shards: MILL_RINGS=1,2 shows it.
-RINGS = [int(x) for x in os.environ.get("MILL_RINGS", "64").split(",")]
+# Small rings hold senders up within batches: MILL_RINGS=64 for others.
+RINGS = [int(x) for x in os.environ.get("MILL_RINGS", "1,2,64").split(",")]
 
 
 def null_first(x):

@@ -174,6 +174,8 @@ void plan_check_updates(struct planner *p);
 /* join_regular.c: which sources are read before the others, for regular joins that give final rows. In the final order. */
 void plan_read_first(struct planner *p);
 
+/* stages.c: flows that have nothing to do with each other stand in stages of their own. In the final order. */
+void plan_stages(struct planner *p);
 /* positions.c: origins of row results, what exchanges may tell. In the final order. */
 void plan_positions(struct planner *p);
 

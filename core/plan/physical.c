@@ -420,6 +420,7 @@ static struct phys_plan *finish(struct planner *p)
         plan_early_filters(p, !setting_is(p, "millstream.optimizer.filter-push-down", "all"));
     check_overwritten(p);
     plan_check_updates(p);
+    plan_stages(p);
     plan->nodes = p->nodes;
     plan->node_count = p->count;
     plan->sources = arena_array(p->arena, struct phys_node *, p->count + 1);

@@ -25,6 +25,8 @@ struct exchange {
         begin[SHARDS_MAX + 1]; /* rows of receiver q: rows[begin[q] + next[q] .. begin[q + 1]) */
     uint32_t next[SHARDS_MAX];
     struct batch *open[SHARDS_MAX];
+    struct position taken; /* of the last row that has come in this step; class_ 255: none */
+    char taken_key[POSITION_KEY_MAX];
     uint64_t told_key[SHARDS_MAX];    /* key_mark() of its key */
     struct position told[SHARDS_MAX]; /* last marker; class_ 255: none this step */
     uint64_t step;
@@ -352,6 +354,9 @@ void exchange_passed(struct op *op, const struct position *position, uint64_t st
         tell_reached(x);
         return;
     }
+    /* all rows that have come have been passed, whatever the stage is still busy with elsewhere */
+    if (x->taken.class_ != 255 && (position == NULL || position_compare(position, &x->taken) < 0))
+        position = &x->taken;
     for (uint32_t q = 0; q < x->shard_count; q++)
         if ((x->to_shard == UINT32_MAX || q == x->to_shard) && send_open(x, q) && position != NULL)
             tell(x, q, position);
@@ -392,6 +397,17 @@ static enum op_progress exchange_go_on(struct op *op, const struct step_time *t)
     return OP_READY;
 }
 
+static void keep_taken(struct exchange *x, const struct batch *batch)
+{
+    batch_position(batch, batch_row(batch, batch->live - 1), &x->taken);
+    if (x->taken.key.length > sizeof x->taken_key) {
+        x->taken.class_ = 255;
+    } else if (x->taken.key.length > 0) {
+        memcpy(x->taken_key, mill_view_data(&x->taken.key), x->taken.key.length);
+        x->taken.key = view_of(x->taken_key, x->taken.key.length);
+    }
+}
+
 static enum op_progress exchange_push(struct op *op, uint32_t port, struct batch *batch,
                                       const struct step_time *t)
 {
@@ -407,6 +423,7 @@ static enum op_progress exchange_push(struct op *op, uint32_t port, struct batch
     }
     x->in = batch;
     x->step = batch->step;
+    keep_taken(x, batch);
     group_rows(x);
     return exchange_go_on(op, t);
 }
@@ -439,6 +456,7 @@ static enum op_progress exchange_begin(struct op *op, const struct step_time *t)
 
     x->step = t->step;
     x->flushing = false;
+    x->taken.class_ = 255;
     for (uint32_t q = 0; q < x->shard_count; q++)
         x->told[q] = (struct position){.class_ = 255};
     return OP_READY;

@@ -152,6 +152,11 @@ static bool goes_elsewhere(const struct shard *shard, uint32_t edge)
     return to != UINT32_MAX && to != shard->index;
 }
 
+/* Behind all rows of a step, before its firings. */
+static const struct position no_more_rows = {.class_ = CLASS_ROWS,
+                                             .origin = UINT32_MAX,
+                                             .place = UINT32_MAX};
+
 /* A position of a row with room for its key. */
 struct bound {
     struct position at;
@@ -173,7 +178,7 @@ static void lower(struct bound *least, const struct position *p)
 static bool lower_on(struct bound *least, const struct stage_path *path, const struct position *p)
 {
     /* behind all rows: those are passed, firings of this stage are still to come */
-    struct position at = {.class_ = CLASS_ROWS, .origin = UINT32_MAX, .place = UINT32_MAX};
+    struct position at = no_more_rows;
     char key[POSITION_KEY_MAX];
     uint32_t n = 0;
 
@@ -216,9 +221,11 @@ static bool edge_reached(struct shard *shard, struct stage *stage, uint32_t edge
         const struct edge_in *in = edge_in(shard, edge, j);
         struct position p;
 
-        if (in->step == entry->step && in->ended)
-            continue;
         if (job->edges[edge].from_stage == 0 && entry->cutter != j)
+            continue;
+        if (stage->blocked) /* then nobody else reads what senders tell */
+            sender_look(shard, edge, j, entry);
+        if (in->step == entry->step && in->ended)
             continue;
         if (in->step != entry->step || !sender_reached(in, &p) || !lower_on(least, path, &p))
             return false;
@@ -226,34 +233,45 @@ static bool edge_reached(struct shard *shard, struct stage *stage, uint32_t edge
     return true;
 }
 
+/* Rows of a step are all of its source: other paths have firings at most. */
+static bool brings_rows(const struct job *job, const struct stage_path *path,
+                        const struct step_entry *entry)
+{
+    return entry->split != NO_SPLIT &&
+           (job->plan->nodes[path->from]->sources >> entry->source & 1) != 0;
+}
+
 /* The least position of a row that @exchange may still get while the stage's rows have not ended. False: not known. */
 static bool rows_reached(struct shard *shard, struct stage *stage, const struct step_entry *entry,
                          const struct exchange_node *exchange, struct bound *least)
 {
-    least->at = (struct position){.class_ = 255};
+    least->at = no_more_rows;
     for (uint32_t i = 0; i < exchange->path_count; i++) {
         const struct stage_path *path = &exchange->paths[i];
         const uint32_t edge = (uint32_t)shard->job->edge_of_node[path->from];
 
-        if (goes_elsewhere(shard, edge))
+        if (goes_elsewhere(shard, edge) || !brings_rows(shard->job, path, entry))
             continue;
         /* what waits has the origins of its port, whatever its place */
-        if (entry->split != NO_SPLIT && (path->waits_on >> entry->source & 1) != 0)
+        if ((path->waits_on >> entry->source & 1) != 0)
             lower(least, &(struct position){.class_ = CLASS_ROWS, .origin = path->origin});
         else if (!edge_reached(shard, stage, edge, entry, path, least))
             return false;
     }
-    return least->at.class_ == CLASS_ROWS;
+    return true;
 }
 
-/* Rows that waited for an earlier port are being handed on. */
-static bool waiting_reached(const struct exchange_node *exchange, struct bound *least)
+/* The same while rows that waited for an earlier port are being handed on. */
+static bool waiting_reached(const struct job *job, const struct step_entry *entry,
+                            const struct exchange_node *exchange, struct bound *least)
 {
-    least->at = (struct position){.class_ = CLASS_ROWS, .origin = UINT32_MAX, .place = UINT32_MAX};
-    for (uint32_t i = 0; i < exchange->path_count; i++)
-        if (exchange->paths[i].waits_on != 0)
-            lower(least,
-                  &(struct position){.class_ = CLASS_ROWS, .origin = exchange->paths[i].origin});
+    least->at = no_more_rows;
+    for (uint32_t i = 0; i < exchange->path_count; i++) {
+        const struct stage_path *path = &exchange->paths[i];
+
+        if (brings_rows(job, path, entry) && (path->waits_on >> entry->source & 1) != 0)
+            lower(least, &(struct position){.class_ = CLASS_ROWS, .origin = path->origin});
+    }
     return true;
 }
 
@@ -270,7 +288,7 @@ static void stage_passed(struct shard *shard, struct stage *stage, const struct 
         if (node->kind != NODE_EXCHANGE)
             continue;
         known = stage->phase == STAGE_ENDING
-                    ? waiting_reached(&node->exchange, &least)
+                    ? waiting_reached(shard->job, entry, &node->exchange, &least)
                     : rows_reached(shard, stage, entry, &node->exchange, &least);
         if (known || flush)
             exchange_passed(stage->ops[i], known ? &least.at : NULL, entry->step);

@@ -341,6 +341,22 @@ void stage_set_after(struct shard *shard, struct stage *stage, const struct step
     }
 }
 
+/* The least watermark, in microseconds, that closes something held; TIME_MAX: none. */
+static int64_t stage_waits_for(const struct stage *stage)
+{
+    int64_t waits = TIME_MAX;
+
+    for (uint32_t i = 0; i < stage->op_count; i++) {
+        const struct op_counters *c = &stage->ops[i]->counters;
+        const struct time_domain *domain = &stage->domains[stage->op_domain[i]];
+
+        /* (held back: its inputs must be further, by source; the waits of the join itself say so) */
+        if (c->waits && domain->holds == NULL)
+            waits = min_i64(waits, in_unit(c->waits_for, domain->nanos, false));
+    }
+    return waits;
+}
+
 /* What is held, and which split keeps its watermark back: for whoever asks why nothing comes out. */
 static void stage_tell_holder(struct shard *shard, const struct stage *stage, int64_t clock_us)
 {
@@ -348,15 +364,8 @@ static void stage_tell_holder(struct shard *shard, const struct stage *stage, in
     int64_t least = TIME_MAX, waits = TIME_MAX;
     uint32_t holder = UINT32_MAX;
 
-    for (uint32_t i = 0; i < stage->op_count; i++) {
-        const struct op_counters *c = &stage->ops[i]->counters;
-
-        const struct time_domain *domain = &stage->domains[stage->op_domain[i]];
-
-        /* (held back: its inputs must be further, by source; the waits of the join itself say so) */
-        if (c->waits && domain->holds == NULL)
-            waits = min_i64(waits, in_unit(c->waits_for, domain->nanos, false));
-    }
+    for (uint32_t x = job->first_stage; x < job->stage_count; x++)
+        waits = min_i64(waits, stage_waits_for(&shard->stages[x]));
     for (uint32_t i = 0; i < stage->split_count && waits != TIME_MAX; i++) {
         const struct source_run *run = &job->sources[stage->split_source[i]];
         const int64_t g = in_unit(stage->g[i], run->nanos, false);
