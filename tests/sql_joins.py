@@ -271,9 +271,24 @@ def large():
     return wrong
 
 
+def restless():
+    """-U and +U of one row go to different shards, whose results wait for each other: their order again and again."""
+    r = random.Random(1)
+    with tempfile.TemporaryDirectory() as folder:
+        with open(folder + "/t.csv", "w") as f:
+            f.writelines("%s,%d,%d\n" % (r.choice("abcdefghijklmnopqrst"), r.randint(0, 300), i) for i in range(3000))
+        sql = ("SET 'execution.runtime-mode' = 'streaming';\nCREATE TABLE t (k STRING, v BIGINT, id BIGINT) WITH ('connector' = 'filesystem', 'format' = 'csv', 'path' = '%s/t.csv');\n"
+               "SELECT b.k, b.v, a.id FROM t a JOIN (SELECT k, COUNT(*) AS v FROM t GROUP BY k) b ON a.v = b.v;" % folder)
+        show = lambda shards: subprocess.run([COMMAND, "run", "-c", sql, "--quiet", "--format", "csv", "--shards", str(shards), "--set", "batch-rows=1",
+                                              "--set", "step-bytes=5000"], capture_output=True, text=True)
+        first = show(1)
+        runs = [show(shards) for shards in (2, 3) for _ in range(6)]
+        return ["-U and +U: %d of %d runs have other bytes than one shard" % (n, len(runs)) for n in [sum(p.stdout != first.stdout for p in runs)] if n or first.returncode]
+
+
 def main():
     failed, passed, duck = 0, 0, has_duckdb()
-    for wrong in large():
+    for wrong in large() + restless():
         failed += 1
         print(wrong)
     passed += not failed

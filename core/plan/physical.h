@@ -161,6 +161,7 @@ struct stage_path {
     /* Operators on the way that put the origin of a result in front of its key (core/ops/emit.h), the last one first: what has
      * been added to origins up to there. */
     uint32_t levels[STAGE_LEVELS_MAX], level_count;
+    uint32_t number_count; /* of those, how many put a running number behind the key as well */
     uint64_t
         waits_on; /* in steps of these sources they wait until the stage's rows have ended: an earlier port has some too */
 };

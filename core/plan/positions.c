@@ -60,6 +60,7 @@ static void find_paths(struct paths *paths, const struct phys_node *node, struct
                           "more than %u operators behind each other on the same keys",
                           STAGE_LEVELS_MAX);
             way.levels[way.level_count++] = way.origin; /* added behind it; see add_path() */
+            way.number_count += node_traits[node->kind].keys_results;
         }
         if (node->port_origins != NULL) {
             way.origin += node->port_origins[i];

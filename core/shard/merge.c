@@ -419,16 +419,35 @@ static enum edge_state receive_from_cutter(struct shard *shard, struct stage *st
 
 /* ---- merging ---- */
 
+/* How many bytes the sender's stage puts behind the key of the row that makes @head. */
+static uint32_t numbers_behind(const struct exchange_node *exchange, const struct position *head)
+{
+    const struct stage_path *path = NULL;
+
+    for (uint32_t i = 0; i < exchange->path_count; i++) {
+        const struct stage_path *p = &exchange->paths[i];
+
+        if (p->origin <= head->origin &&
+            (path == NULL || p->origin > path->origin ||
+             (p->origin == path->origin && p->number_count < path->number_count)))
+            path = p;
+    }
+    return path != NULL ? 4 * path->number_count : 0;
+}
+
 /* Whether a sender that has passed what lies before @bound may still send something before @head. Not if @bound is the place of
- * the very row that made @head, which only one shard has. */
-static bool may_come_before(const struct position *bound, const struct position *head)
+ * the very row that made @head, which only one shard has. A shorter key is that of a row further up, of whose results others may
+ * be on their way to that sender. */
+static bool may_come_before(const struct exchange_node *exchange, const struct position *bound,
+                            const struct position *head)
 {
     const uint32_t n = bound->key.length;
 
     if (position_compare(bound, head) >= 0)
         return false;
     return bound->class_ != CLASS_ROWS || head->class_ != CLASS_ROWS ||
-           bound->origin != head->origin || bound->place != head->place || n > head->key.length ||
+           bound->origin != head->origin || bound->place != head->place ||
+           n + numbers_behind(exchange, head) != head->key.length ||
            memcmp(mill_view_data(&bound->key), mill_view_data(&head->key), n) != 0;
 }
 
@@ -437,6 +456,7 @@ static bool may_come_before(const struct position *bound, const struct position 
 static int32_t least_head(struct shard *shard, uint32_t edge, struct position *best,
                           struct position *other, bool *blocked)
 {
+    const struct exchange_node *exchange = &shard->job->edges[edge].node->exchange;
     const uint32_t n = shard->job->shard_count;
     int32_t found = -1;
 
@@ -462,7 +482,7 @@ static int32_t least_head(struct shard *shard, uint32_t edge, struct position *b
 
         if (in->head != NULL || in->ended)
             continue;
-        if (!in->has_bound || may_come_before(&in->bound, best))
+        if (!in->has_bound || may_come_before(exchange, &in->bound, best))
             *blocked = true;
         else if (position_compare(&in->bound, other) < 0)
             *other = in->bound;
