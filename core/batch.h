@@ -69,6 +69,7 @@ struct batch {
         lent; /* travels in place of copies: the share of it that comes back when this batch is home */
     uint32_t shares;    /* further holders: release() only counts down until it is 0 */
     bool marker;        /* no rows: says only which position its sender has reached */
+    bool of_row;        /* marker: its sender has or had a row of that very position */
     struct batch *next; /* of a list of the holder */
     struct pool *pool;  /* NULL: batch_free() frees it */
     struct arena bytes; /* string bytes, owned columns; reset when the batch goes home */

@@ -294,7 +294,8 @@ static void tell(struct exchange *x, uint32_t q, const struct position *position
     if (x->open[q] != NULL || !ring_empty_to_producer(&out->rings[q]))
         return;
     if (x->told[q].class_ == position->class_ && x->told[q].origin == position->origin &&
-        x->told[q].place == position->place && x->told_key[q] == key_mark(&position->key))
+        x->told[q].place == position->place && x->told[q].of_row == position->of_row &&
+        x->told_key[q] == key_mark(&position->key))
         return;
     marker = pool_take(out->markers);
     if (marker == NULL)
@@ -303,6 +304,7 @@ static void tell(struct exchange *x, uint32_t q, const struct position *position
     marker->marker = true;
     marker->step = x->step;
     marker->class_ = position->class_;
+    marker->of_row = position->of_row;
     marker->origin = position->origin;
     marker->place_base = position->place;
     if (position->class_ == CLASS_FIRED || position->key.length > 0) {

@@ -96,6 +96,7 @@ struct position {
     uint8_t class_;
     uint32_t origin, place;
     struct mill_view key;
+    bool of_row; /* whoever says it has or had a row there, not only nothing before it */
 };
 
 /* The receiving half of one sender of one edge. */

@@ -11,7 +11,7 @@
 
 void batch_position(const struct batch *batch, uint32_t row, struct position *out)
 {
-    *out = (struct position){.class_ = batch->class_, .origin = batch->origin};
+    *out = (struct position){.class_ = batch->class_, .origin = batch->origin, .of_row = true};
     if (batch->class_ != CLASS_FIRED || batch->order_keys == NULL)
         out->place = batch_place(batch, row);
     if (batch->order_keys != NULL)
@@ -53,7 +53,8 @@ static bool keep_bound(struct shard *shard, struct edge_in *in, const struct bat
 
     in->bound = (struct position){.class_ = marker->class_,
                                   .origin = marker->origin,
-                                  .place = marker->place_base};
+                                  .place = marker->place_base,
+                                  .of_row = marker->of_row};
     in->has_bound = true;
     if (key == NULL)
         return true;
@@ -201,33 +202,93 @@ static bool lower_on(struct bound *least, const struct stage_path *path, const s
     return true;
 }
 
+/* How many bytes the sender's stage puts behind the key of the row that makes @head. */
+static uint32_t numbers_behind(const struct exchange_node *exchange, const struct position *head)
+{
+    const struct stage_path *path = NULL;
+
+    for (uint32_t i = 0; i < exchange->path_count; i++) {
+        const struct stage_path *p = &exchange->paths[i];
+
+        if (p->origin <= head->origin &&
+            (path == NULL || p->origin > path->origin ||
+             (p->origin == path->origin && p->number_count < path->number_count)))
+            path = p;
+    }
+    return path != NULL ? 4 * path->number_count : 0;
+}
+
+/* Whether @row, which its teller has or had, is a result of the very row that @bound is the place of. */
+static bool is_result_of(const struct exchange_node *exchange, const struct position *row,
+                         const struct position *bound)
+{
+    const uint32_t n = bound->key.length;
+
+    return row->of_row && row->class_ == CLASS_ROWS && bound->class_ == CLASS_ROWS &&
+           row->origin == bound->origin && row->place == bound->place && row->key.length > n &&
+           memcmp(mill_view_data(&row->key), mill_view_data(&bound->key), n) == 0 &&
+           row->key.length == n + numbers_behind(exchange, row);
+}
+
+/* The row being handed on: what comes next is not before it. */
+static bool pushing_row(const struct stage *stage, uint32_t edge, struct position *out)
+{
+    if (!stage->blocked || !stage->pushing_rows || stage->pushing_edge != edge)
+        return false;
+    *out = (struct position){.class_ = CLASS_ROWS,
+                             .origin = stage->pushing_origin,
+                             .place = stage->pushing_at,
+                             .of_row = true};
+    if (stage->pushing_key_bytes != UINT32_MAX)
+        out->key = view_of(stage->pushing_key, stage->pushing_key_bytes);
+    return true;
+}
+
+/* A row is in one shard only: whoever has come to the place of one that another has had is past all its results. */
+static bool had_by_another(const struct shard *shard, uint32_t edge, const struct stage *stage,
+                           uint64_t step, uint32_t sender, const struct position *bound)
+{
+    const struct exchange_node *exchange = &shard->job->edges[edge].node->exchange;
+    struct position p;
+
+    if (bound->of_row || bound->class_ != CLASS_ROWS)
+        return false;
+    if (pushing_row(stage, edge, &p) && is_result_of(exchange, &p, bound))
+        return true;
+    for (uint32_t j = 0; j < shard->job->shard_count; j++) {
+        const struct edge_in *in = edge_in(shard, edge, j);
+
+        if (j != sender && in->step == step && sender_reached(in, &p) &&
+            is_result_of(exchange, &p, bound))
+            return true;
+    }
+    return false;
+}
+
 /* As far as one edge has come. False: not known. */
 static bool edge_reached(struct shard *shard, struct stage *stage, uint32_t edge,
                          const struct step_entry *entry, const struct stage_path *path,
                          struct bound *least)
 {
     const struct job *job = shard->job;
+    struct position p;
 
-    if (stage->blocked && stage->pushing_rows && stage->pushing_edge == edge &&
-        (stage->pushing_key_bytes == UINT32_MAX ||
-         !lower_on(least, path,
-                   &(struct position){.class_ = CLASS_ROWS,
-                                      .origin = stage->pushing_origin,
-                                      .place = stage->pushing_at,
-                                      .key =
-                                          view_of(stage->pushing_key, stage->pushing_key_bytes)})))
+    if (pushing_row(stage, edge, &p) &&
+        (stage->pushing_key_bytes == UINT32_MAX || !lower_on(least, path, &p)))
         return false;
+    for (uint32_t j = 0; stage->blocked && j < job->shard_count; j++)
+        if (job->edges[edge].from_stage != 0 || entry->cutter == j)
+            sender_look(shard, edge, j, entry); /* nobody else reads then what senders tell */
     for (uint32_t j = 0; j < job->shard_count; j++) {
         const struct edge_in *in = edge_in(shard, edge, j);
-        struct position p;
 
         if (job->edges[edge].from_stage == 0 && entry->cutter != j)
             continue;
-        if (stage->blocked) /* then nobody else reads what senders tell */
-            sender_look(shard, edge, j, entry);
         if (in->step == entry->step && in->ended)
             continue;
-        if (in->step != entry->step || !sender_reached(in, &p) || !lower_on(least, path, &p))
+        if (in->step != entry->step || !sender_reached(in, &p))
+            return false;
+        if (!had_by_another(shard, edge, stage, entry->step, j, &p) && !lower_on(least, path, &p))
             return false;
     }
     return true;
@@ -418,22 +479,6 @@ static enum edge_state receive_from_cutter(struct shard *shard, struct stage *st
 }
 
 /* ---- merging ---- */
-
-/* How many bytes the sender's stage puts behind the key of the row that makes @head. */
-static uint32_t numbers_behind(const struct exchange_node *exchange, const struct position *head)
-{
-    const struct stage_path *path = NULL;
-
-    for (uint32_t i = 0; i < exchange->path_count; i++) {
-        const struct stage_path *p = &exchange->paths[i];
-
-        if (p->origin <= head->origin &&
-            (path == NULL || p->origin > path->origin ||
-             (p->origin == path->origin && p->number_count < path->number_count)))
-            path = p;
-    }
-    return path != NULL ? 4 * path->number_count : 0;
-}
 
 /* Whether a sender that has passed what lies before @bound may still send something before @head. Not if @bound is the place of
  * the very row that made @head, which only one shard has. A shorter key is that of a row further up, of whose results others may
