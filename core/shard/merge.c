@@ -183,7 +183,7 @@ static bool lower_on(struct bound *least, const struct stage_path *path, const s
     char key[POSITION_KEY_MAX];
     uint32_t n = 0;
 
-    if (p->class_ == CLASS_ROWS) {
+    if (p->class_ == CLASS_ROWS && p->origin != no_more_rows.origin) {
         if (p->key.length + 4 * path->level_count > sizeof key)
             return false;
         for (uint32_t i = 0; i < path->level_count; i++, n += 4) {
