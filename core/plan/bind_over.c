@@ -437,6 +437,9 @@ static void add_call(struct overs *o, const struct ast_expr *x)
 static void find_calls(struct overs *o, const struct ast_expr *x)
 {
     if (x->kind == AST_CALL && x->over != NULL) {
+        for (uint32_t i = 0; i < o->call_count; i++)
+            if (o->calls[i].x == x) /* QUALIFY by its name in the SELECT list */
+                return;
         add_call(o, x);
         return;
     }
@@ -717,7 +720,7 @@ bool select_has_over(const struct ast_select *s)
     for (uint32_t i = 0; i < s->item_count; i++)
         if (has_over(s->items[i].expr))
             return true;
-    return false;
+    return s->qualify != NULL && has_over(s->qualify);
 }
 
 struct over_bound *bind_over(struct planner *p, struct relation *r, const struct ast_select *s)
@@ -732,6 +735,8 @@ struct over_bound *bind_over(struct planner *p, struct relation *r, const struct
     for (uint32_t i = 0; i < s->item_count; i++)
         if (s->items[i].expr->kind != AST_STAR)
             find_calls(&o, s->items[i].expr);
+    if (s->qualify != NULL)
+        find_calls(&o, s->qualify);
     bound = arena_array(p->arena, struct over_bound, o.call_count + 1);
     for (uint32_t i = 0; i < o.call_count; i++) {
         bound[i] = (struct over_bound){.call = o.calls[i].x, .type = o.calls[i].type};
@@ -759,6 +764,6 @@ struct expr *over_column(struct planner *p, const struct ast_expr *x)
         if (b->call == x)
             return expr_column(&p->session, b->column, &b->type, place(x->at));
     plan_fail(p, x->at, MILL_E_TYPE,
-              "OVER stands in the SELECT list only: filter by it one level above, in "
-              "SELECT ... FROM (SELECT ..., ... OVER (...) AS n FROM ...) WHERE n ...");
+              "OVER stands in the SELECT list and in QUALIFY only: QUALIFY ... filters by it, or "
+              "WHERE one level above");
 }

@@ -541,18 +541,20 @@ struct expr *expr_both(struct planner *p, struct expr *a, struct expr *b)
     return e;
 }
 
-static void bind_where(struct planner *p, struct relation *r, const struct ast_expr *where)
+/* A part of WHERE or QUALIFY. */
+static void bind_where(struct planner *p, struct relation *r, const struct ast_expr *where,
+                       const char *clause)
 {
     struct expr *e;
 
     if (has_aggregate(p, where))
         plan_fail(p, where->at, MILL_E_TYPE,
-                  "an aggregate cannot stand in WHERE; HAVING filters groups");
+                  "an aggregate cannot stand in %s; HAVING filters groups", clause);
     e = expr_fold(&p->session, bind_expr(p, r, NULL, where));
     if (e->type.kind != MILL_BOOLEAN) {
         char text[80];
 
-        plan_fail(p, where->at, MILL_E_TYPE, "WHERE needs a condition, this is %s",
+        plan_fail(p, where->at, MILL_E_TYPE, "%s needs a condition, this is %s", clause,
                   type_name(&e->type, text, sizeof text));
     }
     if (rank_takes(p, r, e))
@@ -588,13 +590,51 @@ static struct relation one_row(struct planner *p, const struct ast_select *s)
     return r;
 }
 
+/* The condition of QUALIFY, with names of the SELECT list that are no columns as what they stand for. */
+static struct ast_expr *without_aliases(struct planner *p, const struct relation *r,
+                                        const struct ast_select *s, struct ast_expr *x)
+{
+    struct ast_expr *copy;
+
+    if (x->kind == AST_NAME && x->name.count == 1) {
+        for (uint32_t i = 0; i < r->count; i++)
+            if (strcasecmp(r->columns[i].name, x->name.parts[0]) == 0)
+                return x;
+        for (uint32_t i = 0; i < s->item_count; i++)
+            if (s->items[i].alias != NULL && strcasecmp(s->items[i].alias, x->name.parts[0]) == 0)
+                return s->items[i].expr;
+    }
+    if (x->arg_count == 0 || x->over != NULL)
+        return x;
+    copy = arena_new(p->arena, struct ast_expr);
+    *copy = *x;
+    copy->args = arena_array(p->arena, struct ast_expr *, x->arg_count);
+    for (uint32_t i = 0; i < x->arg_count; i++)
+        copy->args[i] = without_aliases(p, r, s, x->args[i]);
+    return copy;
+}
+
 static struct relation project_over(struct planner *p, struct relation *r,
-                                    const struct ast_select *s)
+                                    const struct ast_select *written)
 {
     struct over_bound *before = p->overs;
+    struct ast_select select = *written;
+    const struct ast_select *s = &select;
+    const struct ast_expr *part;
+    struct where_parts *parts;
     struct relation out;
+    uint32_t at = 0;
 
+    if (select.qualify != NULL)
+        select.qualify = without_aliases(p, r, written, select.qualify);
+    if (select.qualify != NULL && !select_has_over(s))
+        plan_fail(p, select.qualify->at, MILL_E_TYPE,
+                  "QUALIFY filters by calls with OVER, and this SELECT has none: WHERE filters "
+                  "rows");
     p->overs = select_has_over(s) ? bind_over(p, r, s) : NULL;
+    parts = join_where(p, select.qualify);
+    while ((part = join_where_left(parts, &at)) != NULL)
+        bind_where(p, r, part, "QUALIFY");
     out = project(p, r, s);
     p->overs = before;
     return out;
@@ -611,17 +651,16 @@ struct relation bind_select(struct planner *p, const struct ast_select *s)
     r = s->from != NULL ? bind_from(p, s->from) : one_row(p, s);
     p->where_parts = outer;
     join_where_check(p, &r, where);
-    if (s->qualify != NULL)
-        plan_fail(p, s->qualify->at, MILL_E_UNSUPPORTED, "QUALIFY is not supported yet");
     while ((part = join_where_left(where, &at)) != NULL)
         if (!is_sub_query(part))
-            bind_where(p, &r, part);
+            bind_where(p, &r, part, "WHERE");
     for (at = 0; (part = join_where_left(where, &at)) != NULL;)
         if (is_sub_query(part))
             r = bind_sub_query(p, r, part);
-    if (is_aggregated(p, s) && select_has_over(s))
+    if (is_aggregated(p, s) && (select_has_over(s) || s->qualify != NULL))
         plan_fail(p, s->at, MILL_E_UNSUPPORTED,
-                  "OVER and GROUP BY in one SELECT are not supported yet: group in a sub-query");
+                  "%s and GROUP BY in one SELECT are not supported yet: group in a sub-query",
+                  select_has_over(s) ? "OVER" : "QUALIFY");
     if (is_aggregated(p, s)) {
         r = bind_aggregate(p, r, s);
     } else {

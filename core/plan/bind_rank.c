@@ -156,11 +156,15 @@ static void decide(struct planner *p, struct relation *r, struct phys_node *node
 }
 
 /* The open RANK node whose rank the column is, with nothing but projections and filters above it; or NULL. */
-static struct phys_node *rank_below(const struct relation *r, const struct expr *e)
+static struct phys_node *rank_below(const struct planner *p, const struct relation *r,
+                                    const struct expr *e)
 {
     struct phys_node *node, *at = r->node;
+    bool seen = e->kind == EXPR_COLUMN && e->index < r->count;
 
-    if (e->kind != EXPR_COLUMN || e->index >= r->count)
+    for (const struct over_bound *b = p->overs; b != NULL; b = b->next) /* in QUALIFY */
+        seen = seen || (e->kind == EXPR_COLUMN && e->index == b->column);
+    if (!seen)
         return NULL;
     node = r->columns[e->index].rank;
     while (node != NULL && at != node && at->kind == NODE_CALC)
@@ -202,7 +206,7 @@ bool rank_takes(struct planner *p, struct relation *r, const struct expr *e)
     }
     if (!comparison(e, &column, &op, &equal, &value) || op == '>')
         return false;
-    node = rank_below(r, column);
+    node = rank_below(p, r, column);
     if (node == NULL)
         return false;
     rank = (struct rank_node *)node->rank;
