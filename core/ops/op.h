@@ -166,6 +166,8 @@ struct op *op_rank_new(struct op_context *context, const struct phys_node *node)
 struct op *op_first_new(struct op_context *context,
                         const struct phys_node *node); /* RANK that keeps first rows */
 struct op *op_over_new(struct op_context *context, const struct phys_node *node);
+struct op *op_set_operation_new(struct op_context *context,
+                                const struct phys_node *node); /* INTERSECT, EXCEPT */
 struct op *op_over_view_new(struct op_context *context, const struct phys_node *node);
 struct op *op_sort_new(struct op_context *context, const struct phys_node *node);
 struct op *op_limit_new(struct op_context *context, const struct phys_node *node);

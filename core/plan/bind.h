@@ -153,6 +153,11 @@ bool rank_takes(struct planner *p, struct relation *r, const struct expr *e);
 /* Ranks that have no upper bound. */
 void plan_ranks(struct planner *p);
 
+/* bind_union.c: UNION, INTERSECT, EXCEPT. */
+struct relation bind_set_operation(struct planner *p, const struct ast_query *q);
+/* SELECT DISTINCT: groups of all columns, without aggregates. */
+struct relation bind_distinct(struct planner *p, struct relation r, struct ast_at at);
+
 /* bind_sort.c: ORDER BY, LIMIT, OFFSET. */
 struct relation bind_sorted(struct planner *p, struct relation r, const struct ast_query *q);
 

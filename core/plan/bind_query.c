@@ -1,4 +1,4 @@
-/* core/plan/bind_query.c - SELECT, FROM, WHERE, UNION ALL, VALUES, views. */
+/* core/plan/bind_query.c - SELECT, FROM, WHERE, VALUES, views. */
 #include "core/expr/functions.h"
 #include "core/plan/bind.h"
 
@@ -478,8 +478,7 @@ static struct relation project(struct planner *p, struct relation *r, const stru
     return out;
 }
 
-/* SELECT DISTINCT: groups of all columns, without aggregates. */
-static struct relation distinct(struct planner *p, struct relation r, const struct ast_select *s)
+struct relation bind_distinct(struct planner *p, struct relation r, struct ast_at at)
 {
     uint32_t *keys = arena_array(p->arena, uint32_t, r.count + 1);
     struct out_column *outs = arena_array(p->arena, struct out_column, r.count + 1);
@@ -487,7 +486,7 @@ static struct relation distinct(struct planner *p, struct relation r, const stru
     bool changelog;
 
     for (uint32_t i = 0; i < r.count; i++) {
-        check_key(p, &r.columns[i].type, s->at);
+        check_key(p, &r.columns[i].type, at);
         keys[i] = i;
         outs[i] = (struct out_column){OUT_KEY, i};
         r.columns[i].rowtime = r.columns[i].proctime = false;
@@ -508,8 +507,8 @@ static struct relation distinct(struct planner *p, struct relation r, const stru
     node->why = changelog ? "DISTINCT: one entry per row value, as long as the query runs or "
                             "'table.exec.state.ttl' says"
                           : "DISTINCT: one entry per row value, until the end of the input";
-    node->line = s->at.line;
-    node->column = s->at.column;
+    node->line = at.line;
+    node->column = at.column;
     r.node = node;
     return r;
 }
@@ -671,7 +670,7 @@ struct relation bind_select(struct planner *p, const struct ast_select *s)
             materialize_window(p, &r);
         r = project_over(p, &r, s);
     }
-    return s->distinct ? distinct(p, r, s) : r;
+    return s->distinct ? bind_distinct(p, r, s->at) : r;
 }
 
 /* ---- queries ---- */
@@ -712,85 +711,6 @@ static struct relation bind_values(struct planner *p, const struct ast_query *q)
     return r;
 }
 
-/* Flattens UNION ALL trees into one list. */
-static void union_inputs(struct planner *p, const struct ast_query *q, struct relation *inputs,
-                         uint32_t *count)
-{
-    if (q->kind == QUERY_UNION_ALL && q->with_count == 0 && q->order == NULL && q->limit == NULL) {
-        union_inputs(p, q->left, inputs, count);
-        union_inputs(p, q->right, inputs, count);
-        return;
-    }
-    if (*count == 64)
-        plan_fail(p, q->at, MILL_E_UNSUPPORTED,
-                  "a UNION ALL of more than 64 queries is not supported");
-    inputs[*count] = bind_query(p, q);
-    materialize_filter(p, &inputs[*count]);
-    ++*count;
-}
-
-static void union_cast(struct planner *p, struct relation *r, const struct scope_column *columns)
-{
-    struct expr **exprs = arena_array(p->arena, struct expr *, r->count + 1);
-    bool same = true;
-
-    for (uint32_t i = 0; i < r->count; i++) {
-        exprs[i] = expr_column(&p->session, i, &r->columns[i].type, place(r->at));
-        same = same && type_same(&r->columns[i].type, &columns[i].type);
-        exprs[i] = need(p, expr_cast(&p->session, exprs[i], &columns[i].type, false, place(r->at),
-                                     p->error));
-    }
-    if (!same)
-        r->node = plan_calc(p, r, exprs, columns, r->count);
-}
-
-static struct relation bind_union(struct planner *p, const struct ast_query *q)
-{
-    struct relation inputs[64], r;
-    struct phys_node *nodes[64];
-    uint32_t count = 0, stage = 0;
-
-    union_inputs(p, q, inputs, &count);
-    r = inputs[0];
-    r.columns = arena_array(p->arena, struct scope_column, r.count + 1);
-    memcpy(r.columns, inputs[0].columns, r.count * sizeof *r.columns);
-    for (uint32_t i = 1; i < count; i++) {
-        if (inputs[i].count != r.count)
-            plan_fail(p, inputs[i].at, MILL_E_TYPE,
-                      "UNION ALL: this query has %u columns, the first has %u", inputs[i].count,
-                      r.count);
-        for (uint32_t k = 0; k < r.count; k++) {
-            struct mill_type common;
-
-            if (!type_common(&r.columns[k].type, &inputs[i].columns[k].type, &common)) {
-                char a[80], b[80];
-
-                plan_fail(p, inputs[i].at, MILL_E_TYPE,
-                          "UNION ALL: column %s is %s here and %s in the first query",
-                          r.columns[k].name, type_name(&inputs[i].columns[k].type, a, sizeof a),
-                          type_name(&r.columns[k].type, b, sizeof b));
-            }
-            r.columns[k].type = common;
-            r.columns[k].rowtime = r.columns[k].rowtime && inputs[i].columns[k].rowtime;
-            r.columns[k].proctime = r.columns[k].proctime && inputs[i].columns[k].proctime;
-            if (r.columns[k].role != inputs[i].columns[k].role ||
-                r.columns[k].local != inputs[i].columns[k].local)
-                r.columns[k].role = ROLE_NONE;
-        }
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        union_cast(p, &inputs[i], r.columns);
-        stage = max_u32(stage, inputs[i].node->stage);
-    }
-    for (uint32_t i = 0; i < count; i++)
-        nodes[i] = inputs[i].node->stage < stage ? plan_exchange(p, inputs[i].node, NULL, 0)
-                                                 : inputs[i].node;
-    r.node = plan_node(p, NODE_UNION, nodes, count);
-    r.node->stage = stage;
-    r.node->schema = plan_schema(p, r.columns, r.count);
-    return r;
-}
-
 struct relation bind_query(struct planner *p, const struct ast_query *q)
 {
     struct with_made *before = p->with;
@@ -807,12 +727,7 @@ struct relation bind_query(struct planner *p, const struct ast_query *q)
     switch (q->kind) {
     case QUERY_SELECT: r = bind_select(p, q->select); break;
     case QUERY_VALUES: r = bind_values(p, q); break;
-    case QUERY_UNION_ALL: r = bind_union(p, q); break;
-    case QUERY_UNION:
-        plan_fail(p, q->at, MILL_E_UNSUPPORTED,
-                  "UNION without ALL is not supported yet: SELECT DISTINCT over UNION ALL");
-    case QUERY_INTERSECT: plan_fail(p, q->at, MILL_E_UNSUPPORTED, "INTERSECT is not supported yet");
-    default: plan_fail(p, q->at, MILL_E_UNSUPPORTED, "EXCEPT is not supported yet");
+    default: r = bind_set_operation(p, q); break;
     }
     if (q->order != NULL || q->limit != NULL || q->offset != NULL)
         r = bind_sorted(p, r, q);

@@ -37,7 +37,8 @@ enum node_kind {
     NODE_ASOF_JOIN,     /* the latest row not after a row's time */
     NODE_RANK,          /* Top-N, deduplication */
     NODE_OVER,
-    NODE_OVER_VIEW, /* OVER, sorted: changes, or final rows */
+    NODE_OVER_VIEW,     /* OVER, sorted: changes, or final rows */
+    NODE_SET_OPERATION, /* INTERSECT, EXCEPT */
     NODE_SORT,
     NODE_LIMIT,
     NODE_MATCH,  /* MATCH_RECOGNIZE */
@@ -232,6 +233,7 @@ struct phys_node {
         const struct over_node *over;     /* OVER, OVER_VIEW: core/ops/over.h */
         const struct sort_node *sort;     /* SORT, LIMIT: core/ops/sort.h */
         const struct match_node *match;   /* core/ops/match.h */
+        const struct set_node *set;       /* SET_OPERATION: core/ops/set_operation.h */
         const struct expand_node *expand; /* EXPAND, UNNEST: core/ops/expand.h */
         struct {
             struct expr ***rows;

@@ -78,6 +78,7 @@ static struct op *make_op(struct shard *shard, const struct phys_node *node)
     case NODE_CHANGES: return op_changes_new(context, node);
     case NODE_RANK: return op_rank_new(context, node);
     case NODE_OVER: return op_over_new(context, node);
+    case NODE_SET_OPERATION: return op_set_operation_new(context, node);
     case NODE_OVER_VIEW: return op_over_view_new(context, node);
     case NODE_SORT: return op_sort_new(context, node);
     case NODE_LIMIT: return op_limit_new(context, node);

@@ -217,6 +217,7 @@ struct ast_with {
 
 struct ast_query {
     enum ast_query_kind kind;
+    bool all; /* INTERSECT, EXCEPT */
     struct ast_at at;
     struct ast_with *with;
     uint32_t with_count;

@@ -555,8 +555,12 @@ static struct ast_query *parse_intersections(struct parser *p)
     struct ast_query *q = parse_query_primary(p);
 
     while (accept(p, "INTERSECT")) {
-        accept(p, "ALL");
+        const bool all = accept(p, "ALL");
+
+        if (!all)
+            accept(p, "DISTINCT");
         q = set_operation(p, QUERY_INTERSECT, q, parse_query_primary(p));
+        q->all = all;
     }
     return q;
 }
@@ -619,11 +623,16 @@ struct ast_query *parse_query(struct parser *p)
         if (accept(p, "UNION")) {
             const bool all = accept(p, "ALL");
 
-            accept(p, "DISTINCT");
+            if (!all)
+                accept(p, "DISTINCT");
             q = set_operation(p, all ? QUERY_UNION_ALL : QUERY_UNION, q, parse_intersections(p));
         } else if (accept(p, "EXCEPT")) {
-            accept(p, "ALL");
+            const bool all = accept(p, "ALL");
+
+            if (!all)
+                accept(p, "DISTINCT");
             q = set_operation(p, QUERY_EXCEPT, q, parse_intersections(p));
+            q->all = all;
         } else {
             break;
         }
