@@ -86,7 +86,8 @@ enum mill_kind {
     MILL_INTERVAL_TIME,
     MILL_ROW,
     MILL_ARRAY,
-    MILL_MAP
+    MILL_MAP,
+    MILL_MULTISET
 };
 
 #define MILL_LENGTH_MAX 2147483647u /* VARCHAR of this length is STRING, VARBINARY: BYTES */
@@ -97,14 +98,15 @@ enum mill_kind {
  *   DATE 4 (days since 1970-01-01)     INTERVAL_MONTH 4 (months)   INTERVAL_TIME 8 (nanoseconds)
  *   TIME, TIMESTAMP, TIMESTAMP_LTZ 8: microseconds for precision 0 to 6, nanoseconds for 7 to 9,
  *   since midnight or 1970-01-01 00:00 (LTZ: UTC)
- *   ROW: no values of its own, one child column per field */
+ *   ROW: no values of its own, one child column per field
+ *   ARRAY MAP MULTISET: mill_view of bytes that mill_items() reads and mill_items_value() makes */
 struct mill_type {
     uint8_t kind;      /* enum mill_kind */
     uint8_t precision; /* DECIMAL 1..38; TIME and TIMESTAMP 0..9 */
     uint8_t scale;     /* DECIMAL */
     bool not_null;
     uint32_t length;      /* CHAR, VARCHAR, BINARY, VARBINARY: characters or bytes */
-    uint32_t field_count; /* ROW: fields; ARRAY 1 (element), MAP 2 (key, value) */
+    uint32_t field_count; /* ROW: fields; ARRAY, MULTISET 1 (element), MAP 2 (key, value) */
     const struct mill_field *fields;
 };
 
@@ -144,6 +146,24 @@ struct mill_column {
     const uint64_t *validity;           /* bit r set: row r is not NULL; NULL: no NULLs */
     const struct mill_column *children; /* ROW */
 };
+
+/* What a value of ARRAY, MAP or MULTISET holds, as rows 0 .. count-1 of columns. */
+struct mill_items {
+    uint32_t count;
+    struct mill_column first;  /* the elements; MAP: the keys; MULTISET: the different elements */
+    struct mill_column second; /* MAP: the values; MULTISET: how often each stands, INT */
+};
+
+/* Reads @value, which is not NULL and of @type. Memory of the columns comes from alloc(context, bytes), 16-byte aligned; texts in
+ * them lie in @value, which must outlive them. MILL_E_MEMORY: alloc gave NULL. MILL_E_ARGUMENT: @type is none of the three. */
+MILL_API int mill_items(const struct mill_type *type, const struct mill_view *value,
+                        void *(*alloc)(void *context, size_t bytes), void *context,
+                        struct mill_items *out);
+/* Makes a value of @items, which it copies; bytes behind the view come from alloc(context, bytes), as does memory on the way. Keys come in
+ * any order, of equal ones the last stays. MILL_E_DATA: a key, or how often an element stands, is NULL. */
+MILL_API int mill_items_value(const struct mill_type *type, const struct mill_items *items,
+                              void *(*alloc)(void *context, size_t bytes), void *context,
+                              struct mill_view *out);
 
 struct mill_batch {
     uint32_t rows, column_count;

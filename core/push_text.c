@@ -98,7 +98,7 @@ int push_text(struct mill_input *input, const char *const *values, uint32_t coun
 
         memset(&parsed[i], 0, sizeof parsed[i]);
         columns[i] = (struct mill_column){.values = &parsed[i]};
-        if (type_phys(type) == PHYS_ROW)
+        if (type->kind >= MILL_ROW)
             return mill_fail(error, MILL_E_UNSUPPORTED, 0, 0, "column %s is %s, which has no text",
                              schema->fields[i].name, type_name(type, name, sizeof name));
         if (values[i] == NULL)

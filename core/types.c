@@ -30,8 +30,9 @@ static const struct {
     [MILL_INTERVAL_MONTH] = {PHYS_I32, 4, "INTERVAL YEAR TO MONTH"},
     [MILL_INTERVAL_TIME] = {PHYS_I64, 8, "INTERVAL DAY TO SECOND"},
     [MILL_ROW] = {PHYS_ROW, 0, "ROW"},
-    [MILL_ARRAY] = {PHYS_NONE, 0, "ARRAY"},
-    [MILL_MAP] = {PHYS_NONE, 0, "MAP"},
+    [MILL_ARRAY] = {PHYS_VIEW, 16, "ARRAY"}, /* core/items.h */
+    [MILL_MAP] = {PHYS_VIEW, 16, "MAP"},
+    [MILL_MULTISET] = {PHYS_VIEW, 16, "MULTISET"},
 };
 
 enum phys type_phys(const struct mill_type *type)
@@ -103,6 +104,7 @@ static void type_print(const struct mill_type *type, struct text *t)
     case MILL_ROW:
     case MILL_ARRAY:
     case MILL_MAP:
+    case MILL_MULTISET:
         text_add(t, "%s<", kinds[type->kind].name);
         for (uint32_t i = 0; i < type->field_count; i++) {
             if (i > 0)

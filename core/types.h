@@ -51,6 +51,11 @@ static inline bool type_is_binary(const struct mill_type *t)
 {
     return t->kind == MILL_BINARY || t->kind == MILL_VARBINARY;
 }
+/* Values of the type are less and greater than others: none that has items or fields. */
+static inline bool type_orders(const struct mill_type *t)
+{
+    return t->kind < MILL_ROW;
+}
 /* TIME and TIMESTAMPs: values are nanoseconds (precision 7..9), else microseconds. */
 static inline bool type_is_nanos(const struct mill_type *t)
 {

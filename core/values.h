@@ -15,6 +15,9 @@ size_t value_text(const struct column *c, const struct mill_type *type, uint32_t
 /* As value_text(), TIMESTAMP_LTZ as the clock of a zone shows it. */
 size_t value_text_in(const struct column *c, const struct mill_type *type, uint32_t row,
                      const struct zone *zone, char *to, size_t bytes);
+/* The whole text, however long, in @arena; NULL: no memory. */
+char *value_text_whole(struct arena *arena, const struct column *c, const struct mill_type *type,
+                       uint32_t row, const struct zone *zone, size_t *bytes);
 
 /* ---- time (civil.c) ---- */
 struct civil {

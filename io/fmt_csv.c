@@ -251,11 +251,15 @@ struct csv_writer {
 static int refuse_rows(const struct mill_schema *schema, const struct options *options,
                        struct mill_error *error)
 {
+    char name[120];
+
     for (uint32_t i = 0; i < schema->field_count; i++)
-        if (type_phys(&schema->fields[i].type) == PHYS_ROW)
+        if (schema->fields[i].type.kind >= MILL_ROW)
             return mill_fail(error, MILL_E_TYPE, options->line, options->column,
-                             "table %s: column %s is a ROW, which CSV cannot hold", options->table,
-                             schema->fields[i].name);
+                             "table %s: column %s is %s, which CSV cannot hold: CAST it to STRING, "
+                             "or take 'format' = 'json'",
+                             options->table, schema->fields[i].name,
+                             type_name(&schema->fields[i].type, name, sizeof name));
     return MILL_OK;
 }
 

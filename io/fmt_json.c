@@ -5,12 +5,19 @@
 
 /* ---- options ---- */
 
-static const char *const read_options[] = {"json.ignore-parse-errors", "json.fail-on-missing-field",
-                                           "json.timestamp-format.standard", NULL};
+static const char *const read_options[] = {"json.ignore-parse-errors",
+                                           "json.fail-on-missing-field",
+                                           "json.timestamp-format.standard",
+                                           "json.map-null-key.mode",
+                                           "json.map-null-key.literal",
+                                           NULL};
 static const char *const write_options[] = {"json.timestamp-format.standard",
+                                            "json.map-null-key.mode",
+                                            "json.map-null-key.literal",
                                             "json.encode.decimal-as-plain-number",
                                             "json.encode.ignore-null-fields",
-                                            "json.encode.time-fraction-digits", NULL};
+                                            "json.encode.time-fraction-digits",
+                                            NULL};
 
 int json_times_option(const struct options *options, const char *key, bool *iso,
                       struct mill_error *error)
@@ -26,18 +33,18 @@ int json_times_option(const struct options *options, const char *key, bool *iso,
                      key, o->value);
 }
 
+/* Keys of a MAP are never NULL here, so these say nothing. */
 static int map_options(const struct options *options, struct mill_error *error)
 {
-    static const char *const keys[] = {"json.map-null-key.mode", "json.map-null-key.literal"};
+    const struct option *mode = option_get(options, "json.map-null-key.mode");
 
-    for (size_t i = 0; i < COUNT_OF(keys); i++) {
-        const struct option *o = option_get(options, keys[i]);
-
-        if (o != NULL)
-            return mill_fail(error, MILL_E_UNSUPPORTED, o->line, o->column,
-                             "'%s' is about MAP columns, which are not supported yet", keys[i]);
-    }
-    return MILL_OK;
+    option_get(options, "json.map-null-key.literal");
+    if (mode == NULL || strcmp(mode->value, "FAIL") == 0 || strcmp(mode->value, "DROP") == 0 ||
+        strcmp(mode->value, "LITERAL") == 0)
+        return MILL_OK;
+    return mill_fail(error, MILL_E_OPTION, mode->line, mode->column,
+                     "'json.map-null-key.mode' is '%s', need 'FAIL', 'DROP' or 'LITERAL'",
+                     mode->value);
 }
 
 int json_read_options(const struct options *options, struct json_options *out,
@@ -88,19 +95,22 @@ int json_check_type(const struct mill_type *type, const char *path, const struct
     char name[80], below[200];
 
     switch (type->kind) {
-    case MILL_ARRAY:
-    case MILL_MAP:
     case MILL_NULL:
     case MILL_INTERVAL_MONTH:
     case MILL_INTERVAL_TIME:
-        return mill_fail(error,
-                         type->kind == MILL_ARRAY || type->kind == MILL_MAP ? MILL_E_UNSUPPORTED
-                                                                            : MILL_E_TYPE,
-                         options->line, options->column, "table %s: column %s is %s, which JSON %s",
-                         options->table, path, type_name(type, name, sizeof name),
-                         type->kind == MILL_ARRAY || type->kind == MILL_MAP
-                             ? "columns cannot be yet"
-                             : "has no form of");
+        return mill_fail(error, MILL_E_TYPE, options->line, options->column,
+                         "table %s: column %s is %s, which JSON has no form of", options->table,
+                         path, type_name(type, name, sizeof name));
+    case MILL_ARRAY:
+    case MILL_MAP:
+    case MILL_MULTISET:
+        if (type->kind != MILL_ARRAY && !type_is_text(items_type(type, 0)))
+            return mill_fail(error, MILL_E_TYPE, options->line, options->column,
+                             "table %s: column %s is %s, and members of a JSON object have a text "
+                             "as name: the key must be STRING",
+                             options->table, path, type_name(type, name, sizeof name));
+        snprintf(below, sizeof below, "%s[]", path);
+        return json_check_type(items_type(type, items_lists(type) - 1), below, options, error);
     case MILL_ROW:
         for (uint32_t i = 0; i < type->field_count; i++) {
             int code;
@@ -180,9 +190,7 @@ static const char *read_image(struct json_reader *r, struct json_member *m, cons
                                                          : json_skip(r, p);
 }
 
-/* A ROW's value. */
-static const char *read_row(struct json_reader *r, struct json_member *m, const char *p,
-                            uint32_t row)
+const char *json_row(struct json_reader *r, struct json_member *m, const char *p, uint32_t row)
 {
     const char *end;
 
@@ -284,7 +292,7 @@ static const char *read_members(struct json_reader *r, struct json_object *o, co
             *found += meet(o, m, row);
         value = quick_value(r, m, p, row);
         if (UNLIKELY(value == NULL))
-            value = m->way == WAY_ROW    ? read_row(r, m, p, row)
+            value = m->way == WAY_ROW    ? json_row(r, m, p, row)
                     : m->way == WAY_SKIP ? json_skip(r, p)
                                          : json_value(r, m, p, row);
         p = value;
@@ -386,6 +394,7 @@ const char *json_read_line(struct json_reader *r, uint32_t row)
     r->reason = r->at = NULL;
     r->conflict = NULL;
     r->depth = 0;
+    r->cell_count = 0;
     if (UNLIKELY(*p != '{'))
         return json_broken(r, p, "the line is no JSON object");
     p = json_read_object(r, r->root, p, row);
@@ -426,7 +435,7 @@ bool json_own_columns(struct json_reader *r, struct json_object *o, struct colum
         }
         if (!m->wanted)
             continue;
-        if (!column_own(r->out, m->column, m->type))
+        if (!column_own(r->out, m->column, m->type) || !json_own_items(r, m))
             return false;
         m->values = m->column->values;
         if (nested) /* NULL ROWs leave their fields as they are */
@@ -617,6 +626,8 @@ void json_decoder_free(struct format_decoder *decoder)
 
     if (r->canal != NULL)
         canal_close(r);
+    heap_free(r->heap, r->cells, r->cell_room * sizeof *r->cells);
+    arena_close(&r->item_bytes);
     arena_close(&r->arena);
     heap_free(r->heap, r, sizeof *r);
 }
@@ -631,6 +642,7 @@ struct format_decoder *json_decoder_new(const struct format *format, struct heap
     r->decoder.vtable = &format_json;
     r->heap = heap;
     arena_open(&r->arena, heap);
+    arena_open(&r->item_bytes, heap);
     r->kernels = f->config.kernels;
     r->schema = f->config.schema;
     r->bad = f->config.bad;

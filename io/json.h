@@ -1,5 +1,6 @@
 /* io/json.h - JSON lines: what the decoder's files share. fmt_json.c walks objects and lines, fmt_debezium.c
- * and fmt_canal.c make rows of changes, json_objects.c knows the members, json_value.c reads values, json_write.c writes rows.
+ * and fmt_canal.c make rows of changes, json_objects.c knows the members, json_value.c reads values, json_nested.c
+ * those of ARRAY and MAP, json_write.c writes rows.
  *
  * A line is read in one pass, led by the schema: the member that followed this one in the line before is expected to
  * follow again, and is compared as a whole ("name":); else a hash table finds it. Ends of strings come from bit maps of a
@@ -11,6 +12,7 @@
 #ifndef MILL_JSON_H
 #define MILL_JSON_H
 
+#include "core/items.h"
 #include "core/values.h"
 #include "io/format.h"
 #include "kernels/kernels.h"
@@ -28,6 +30,7 @@ struct json_options {
     bool schema_included;   /* debezium-json: the change stands in "payload" */
     const char *include[2]; /* canal-json: patterns of databases and tables, or NULL */
     bool plain_decimals, ignore_nulls, fixed_fractions; /* writing */
+    struct batch *room; /* writing: of one row, for items of ARRAY and MAP */
 };
 
 /* How a member's usual form is read. */
@@ -58,6 +61,7 @@ struct json_member {
     uint32_t name_length;
     const struct mill_type *type;
     struct json_object *object; /* ROW */
+    struct json_member *items;  /* ARRAY: elements; MAP, MULTISET: keys, values */
     struct column *column;      /* of the batch being filled */
     /* the last time's first 16 bytes (to the minute) and their value; a date's first 10 */
     uint64_t seen[2];
@@ -122,6 +126,10 @@ struct json_reader {
     uint32_t conflict_length;
     const char *conflict_reason; /* or NULL: is no TYPE */
     bool no_memory;
+
+    struct cell *cells; /* of the ARRAYs and MAPs being read, the outer ones' first */
+    uint32_t cell_count, cell_room;
+    struct arena item_bytes;
 
     uint64_t stops[JSON_CHUNK / 64], marks[JSON_CHUNK / 64];
 };
@@ -224,7 +232,21 @@ struct json_member *json_member_named(struct json_object *o, const char *name, u
 struct json_member *json_learn(struct json_reader *r, struct json_object *o, const char *name,
                                uint32_t length);
 
-/* ---- fmt_json.c, for fmt_debezium.c and fmt_canal.c ---- */
+void json_want_all(struct json_object *o);
+
+/* ---- json_nested.c ---- */
+
+bool json_items_new(struct arena *arena, struct json_member *m);
+bool json_own_items(struct json_reader *r, struct json_member *m);
+/* As json_value(), for ARRAY, MAP and MULTISET; the value is not null. */
+const char *json_nested(struct json_reader *r, struct json_member *m, const char *p, uint32_t row);
+void json_put_nested(struct text_buffer *to, const struct mill_type *type,
+                     const struct mill_view *value, const struct json_options *o);
+
+/* ---- fmt_json.c, for json_nested.c, fmt_debezium.c and fmt_canal.c ---- */
+
+/* A ROW's value; as json_value(). */
+const char *json_row(struct json_reader *r, struct json_member *m, const char *p, uint32_t row);
 
 struct json_format {
     struct format format;
@@ -289,6 +311,8 @@ int json_write_options(const struct options *options, struct json_options *out,
 /* Refuses what JSON columns cannot be. @path: the column's name. */
 int json_check_type(const struct mill_type *type, const char *path, const struct options *options,
                     struct mill_error *error);
+void json_put_value(struct text_buffer *to, const struct column *c, const struct mill_type *type,
+                    uint32_t row, const struct json_options *o);
 int json_writer_open(const struct sink_config *config, struct format_writer **out,
                      struct mill_error *error);
 void json_writer_close(struct format_writer *writer);

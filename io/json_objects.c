@@ -100,7 +100,7 @@ static bool member_open(struct arena *arena, struct json_object *o, uint32_t i,
     set_key(m);
     add_name(o, i);
     if (m->type->kind != MILL_ROW)
-        return true;
+        return json_items_new(arena, m);
     m->object = json_object_new(arena, m->type->fields, m->type->field_count, m->path);
     return m->object != NULL;
 }
@@ -149,6 +149,11 @@ static const bool *want_fields(struct json_object *o, const bool *wanted)
             wanted = want_fields(o->members[i].object, wanted);
     }
     return wanted;
+}
+
+void json_want_all(struct json_object *o)
+{
+    want_fields(o, NULL);
 }
 
 void json_want_columns(struct json_object *o, const struct source_config *config)

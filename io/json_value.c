@@ -609,6 +609,8 @@ const char *json_value(struct json_reader *r, struct json_member *m, const char 
         json_set_null(r, m, row);
         return r->no_memory ? NULL : p + 4;
     }
+    if (type_is_nested(m->type))
+        return json_nested(r, m, p, row);
     end = json_skip(r, p);
     if (end == NULL)
         return NULL;

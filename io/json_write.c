@@ -29,13 +29,19 @@ int json_writer_open(const struct sink_config *config, struct format_writer **ou
     for (uint32_t i = 0; code == MILL_OK && i < config->schema->field_count; i++)
         code = json_check_type(&config->schema->fields[i].type, config->schema->fields[i].name,
                                config->options, error);
-    return code != MILL_OK ? code : json_write_options(config->options, &w->options, error);
+    if (code == MILL_OK)
+        code = json_write_options(config->options, &w->options, error);
+    w->options.room = batch_new(config->heap, 1, 0);
+    return code != MILL_OK || w->options.room != NULL
+               ? code
+               : mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory for a sink");
 }
 
 void json_writer_close(struct format_writer *writer)
 {
     struct json_writer *w = (struct json_writer *)writer;
 
+    batch_free(w->options.room);
     heap_free(w->heap, w, sizeof *w);
 }
 
@@ -170,8 +176,8 @@ static void put_real(struct text_buffer *to, const struct column *c, const struc
 static void put_row(struct text_buffer *to, const struct mill_field *fields, uint32_t count,
                     const struct column *columns, uint32_t row, const struct json_options *o);
 
-static void put_value(struct text_buffer *to, const struct column *c, const struct mill_type *type,
-                      uint32_t row, const struct json_options *o)
+void json_put_value(struct text_buffer *to, const struct column *c, const struct mill_type *type,
+                    uint32_t row, const struct json_options *o)
 {
     const uint32_t r = c->constant ? 0 : row;
     char text[64];
@@ -182,6 +188,11 @@ static void put_value(struct text_buffer *to, const struct column *c, const stru
     }
     switch (type->kind) {
     case MILL_ROW: put_row(to, type->fields, type->field_count, c->children, row, o); return;
+    case MILL_ARRAY:
+    case MILL_MAP:
+    case MILL_MULTISET:
+        json_put_nested(to, type, &((const struct mill_view *)c->values)[r], o);
+        return;
     case MILL_BOOLEAN:
         if (((const uint8_t *)c->values)[r])
             text_put(to, "true", 4);
@@ -229,7 +240,7 @@ static void put_row(struct text_buffer *to, const struct mill_field *fields, uin
         first = false;
         put_string(to, fields[i].name, strlen(fields[i].name));
         text_put(to, ":", 1);
-        put_value(to, &columns[i], &fields[i].type, row, o);
+        json_put_value(to, &columns[i], &fields[i].type, row, o);
     }
     text_put(to, "}", 1);
 }
@@ -241,6 +252,7 @@ void json_write(struct format_writer *writer, const struct batch *batch, struct 
     for (uint32_t i = 0; i < batch->live; i++) {
         put_row(to, w->schema->fields, w->schema->field_count, batch->columns, batch_row(batch, i),
                 &w->options);
+        batch_reset(w->options.room, 0);
         text_put(to, "\n", 1);
     }
 }

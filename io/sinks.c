@@ -138,7 +138,6 @@ static int print_write(struct sink *sink, const struct batch *batch, struct mill
 {
     struct text_sink *s = (struct text_sink *)sink;
     static const char *const kinds[] = {"+I[", "-U[", "+U[", "-D["};
-    char text[4096];
 
     for (uint32_t i = 0; i < batch->live; i++) {
         if (s->identifier != NULL) {
@@ -147,13 +146,18 @@ static int print_write(struct sink *sink, const struct batch *batch, struct mill
         }
         text_put(&s->text, kinds[batch_kind(batch, batch_row(batch, i)) & 3], 3);
         for (uint32_t k = 0; k < s->schema->field_count; k++) {
-            const size_t n = value_text_in(&batch->columns[k], &s->schema->fields[k].type,
-                                           batch_row(batch, i), s->zone, text, sizeof text);
+            size_t n;
+            const char *text =
+                value_text_whole(&s->arena, &batch->columns[k], &s->schema->fields[k].type,
+                                 batch_row(batch, i), s->zone, &n);
 
+            if (text == NULL)
+                return mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory to print rows");
             if (k > 0)
                 text_put(&s->text, ", ", 2);
             text_put(&s->text, text, n);
         }
+        arena_reset(&s->arena);
         text_put(&s->text, "]\n", 2);
     }
     return s->text.length >= FLUSH_BYTES ? sink_flush(s, error) : MILL_OK;

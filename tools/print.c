@@ -123,11 +123,88 @@ static void json_plain(struct text *to, const struct mill_type *type, const stru
         text_char(to, '"');
 }
 
+static bool is_nested(const struct mill_type *type)
+{
+    return type->kind == MILL_ARRAY || type->kind == MILL_MAP || type->kind == MILL_MULTISET;
+}
+
+static bool is_composite(const struct mill_type *type)
+{
+    return type->kind == MILL_ROW || is_nested(type);
+}
+
+static void json_value(struct text *to, const struct mill_type *type, const struct mill_column *c,
+                       uint32_t row);
+
+/* Memory of one value's items. */
+struct scrap {
+    struct scrap *next;
+    max_align_t bytes[];
+};
+
+static void *scrap_alloc(void *context, size_t bytes)
+{
+    struct scrap **all = context, *made = malloc(sizeof *made + bytes);
+
+    if (made == NULL)
+        abort();
+    made->next = *all;
+    *all = made;
+    return made->bytes;
+}
+
+/* A member's name must be a text. */
+static void json_key(struct text *to, const struct mill_type *type, const struct mill_column *c,
+                     uint32_t row)
+{
+    struct text made = {0};
+
+    if (is_text(type) || (!is_number(type) && !is_composite(type))) {
+        json_value(to, type, c, row);
+        return;
+    }
+    json_value(&made, type, c, row);
+    json_text(to, made.bytes, made.length);
+    free(made.bytes);
+}
+
+/* [a, b], {"key": value} */
+static void json_items(struct text *to, const struct mill_type *type, const struct mill_view *value)
+{
+    static const struct mill_type number = {.kind = MILL_INT};
+    const struct mill_type *first = &type->fields[0].type;
+    const struct mill_type *second = type->kind == MILL_MAP ? &type->fields[1].type : &number;
+    struct scrap *all = NULL;
+    struct mill_items items;
+
+    if (mill_items(type, value, scrap_alloc, &all, &items) != MILL_OK)
+        abort();
+    text_char(to, type->kind == MILL_ARRAY ? '[' : '{');
+    for (uint32_t i = 0; i < items.count; i++) {
+        if (i > 0)
+            text_char(to, ',');
+        if (type->kind == MILL_ARRAY) {
+            json_value(to, first, &items.first, i);
+            continue;
+        }
+        json_key(to, first, &items.first, i);
+        text_char(to, ':');
+        json_value(to, second, &items.second, i);
+    }
+    text_char(to, type->kind == MILL_ARRAY ? ']' : '}');
+    for (struct scrap *next; all != NULL; all = next) {
+        next = all->next;
+        free(all);
+    }
+}
+
 static void json_value(struct text *to, const struct mill_type *type, const struct mill_column *c,
                        uint32_t row)
 {
     if (is_null(c, row)) {
         text_add(to, "null", 4);
+    } else if (is_nested(type)) {
+        json_items(to, type, &((const struct mill_view *)c->values)[row]);
     } else if (type->kind == MILL_ROW) {
         for (uint32_t i = 0; i < type->field_count; i++) {
             text_char(to, i == 0 ? '{' : ',');
@@ -175,7 +252,7 @@ static void csv_value(struct printer *p, const struct mill_column *c, uint32_t c
         const struct mill_view *v = &((const struct mill_view *)c->values)[row];
 
         csv_text(&p->out, mill_view_data(v), v->length);
-    } else if (type->kind == MILL_ROW) {
+    } else if (is_composite(type)) {
         struct text made = {0};
 
         json_value(&made, type, c, row);
@@ -194,7 +271,7 @@ static char *cell_text(const mill_query *query, const struct mill_type *type,
 
     if (is_null(c, row)) {
         text_add(&made, "<NULL>", 6);
-    } else if (type->kind == MILL_ROW) {
+    } else if (is_composite(type)) {
         json_value(&made, type, c, row);
     } else if (is_text(type)) {
         const struct mill_view *v = &((const struct mill_view *)c->values)[row];

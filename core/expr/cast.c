@@ -10,9 +10,8 @@ bool cast_allowed(const struct mill_type *from, const struct mill_type *to)
 {
     if (from->kind == MILL_NULL || type_same(from, to))
         return true;
-    if (to->kind == MILL_ARRAY || to->kind == MILL_MAP || from->kind == MILL_ARRAY ||
-        from->kind == MILL_MAP)
-        return false;
+    if (type_is_nested(from) || type_is_nested(to))
+        return nested_cast_allowed(from, to);
     if (from->kind == MILL_ROW || to->kind == MILL_ROW) {
         if (type_is_text(to))
             return true;
@@ -156,8 +155,27 @@ size_t value_text_in(const struct column *c, const struct mill_type *type, uint3
         return (size_t)snprintf(to, room, "%s%d-%02d", m < 0 ? "-" : "+", abs(m) / 12, abs(m) % 12);
     }
     case MILL_ROW: return row_text(c, type, row, zone, to, room);
+    case MILL_ARRAY:
+    case MILL_MAP:
+    case MILL_MULTISET:
+        return nested_text(type, &((const struct mill_view *)c->values)[r], zone, to, room);
     default: CHECK(room >= 32); return integer_format(integer_at(c, type_phys(type), r), to);
     }
+}
+
+char *value_text_whole(struct arena *arena, const struct column *c, const struct mill_type *type,
+                       uint32_t row, const struct zone *zone, size_t *bytes)
+{
+    for (size_t room = 512; room <= 2u * ITEMS_BYTES_MAX; room *= 2) {
+        char *text = arena_alloc(arena, room);
+
+        if (text == NULL)
+            return NULL;
+        *bytes = value_text_in(c, type, row, zone, text, room);
+        if (*bytes + 64 < room)
+            return text;
+    }
+    return NULL;
 }
 
 /* ---- one value ---- */
@@ -469,10 +487,17 @@ static void cast_one(struct eval *e, const struct column *from, const struct mil
     if (type_is_text(from_type) || type_is_binary(from_type)) {
         cast_from_text(e, from, from_type, out, to, try_cast, row);
     } else if (type_is_text(to)) {
-        char text[4096];
+        char text[256];
+        const bool whole = from_type->kind < MILL_ROW;
+        size_t bytes = whole ? value_text_in(from, from_type, row, e->zone, text, sizeof text) : 0;
+        const char *made =
+            whole ? text
+                  : value_text_whole(&e->batch->bytes, from, from_type, row, e->zone, &bytes);
 
-        text_fit(e, out, row, text, value_text_in(from, from_type, row, e->zone, text, sizeof text),
-                 to, false);
+        if (made == NULL)
+            eval_no_memory(e);
+        else
+            text_fit(e, out, row, made, bytes, to, !whole);
     } else if (type_is_numeric(from_type) || from_type->kind == MILL_BOOLEAN) {
         const struct value v = value_read(from, from_type, at_row(from, row));
 
@@ -563,6 +588,10 @@ void cast_column(struct eval *e, const struct column *from, const struct mill_ty
         FOR_ROWS(e, row)
         if (!column_valid(from, row))
             eval_null(e, out, row);
+        return;
+    }
+    if (type_is_nested(to)) {
+        cast_nested(e, from, from_type, out, to, try_cast);
         return;
     }
     if (cast_numbers(e, from, from_type, out, to))

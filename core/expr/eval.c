@@ -85,7 +85,7 @@ const struct mk_table *program_kernels(const struct program *program)
 
 /* ---- what functions call ---- */
 
-static void no_memory(struct eval *e)
+void eval_no_memory(struct eval *e)
 {
     if (e->code == MILL_OK)
         e->code = mill_fail(e->error, MILL_E_MEMORY, 0, 0, "no memory to compute an expression");
@@ -102,7 +102,7 @@ void eval_bad(struct eval *e, uint32_t row, const char *reason)
     if (e->bad == NULL) {
         e->bad = arena_zalloc(&e->batch->bytes, (e->batch->capacity + 63) / 64 * 8);
         if (e->bad == NULL) {
-            no_memory(e);
+            eval_no_memory(e);
             return;
         }
     }
@@ -119,7 +119,7 @@ void eval_bad(struct eval *e, uint32_t row, const char *reason)
 void eval_null(struct eval *e, struct column *out, uint32_t row)
 {
     if (out->validity == NULL && !column_own_validity(e->batch, out)) {
-        no_memory(e);
+        eval_no_memory(e);
         return;
     }
     column_set_null(out, row);
@@ -130,7 +130,7 @@ char *eval_bytes(struct eval *e, size_t bytes)
     char *memory = arena_alloc(&e->batch->bytes, bytes > 0 ? bytes : 1);
 
     if (memory == NULL)
-        no_memory(e);
+        eval_no_memory(e);
     return memory;
 }
 
@@ -139,7 +139,7 @@ void eval_text(struct eval *e, struct column *out, uint32_t row, const char *tex
     struct mill_view v = batch_view(e->batch, text, (uint32_t)bytes);
 
     if (v.length == UINT32_MAX) {
-        no_memory(e);
+        eval_no_memory(e);
         v = view_of("", 0);
     }
     RESULT(struct mill_view, out)[row] = v;
@@ -177,7 +177,7 @@ struct regex *eval_regex(struct eval *e, const char *pattern, size_t bytes, uint
         x->text = heap_alloc(e->heap, bytes + 1);
     }
     if (x == NULL || x->text == NULL) {
-        no_memory(e);
+        eval_no_memory(e);
         return NULL;
     }
     memcpy(x->text, pattern, bytes);
@@ -206,14 +206,14 @@ const struct zone *eval_zone(struct eval *e, const char *name, size_t bytes, uin
     if (z != NULL)
         z->name = arena_text(&p->zones_in, name, bytes);
     if (z == NULL || z->name == NULL) {
-        no_memory(e);
+        eval_no_memory(e);
         return NULL;
     }
     if (zone_open(p->heap->env, &p->zones_in, z->name, 0, 0, &z->zone, &error) == MILL_OK) {
         z->next = p->zones;
         p->zones = z;
     } else if (error.code == MILL_E_MEMORY) {
-        no_memory(e);
+        eval_no_memory(e);
     } else {
         eval_bad(e, row, error.message);
     }
@@ -234,7 +234,7 @@ static uint16_t *row_list(struct eval *e)
     uint16_t *rows = arena_alloc(&e->batch->bytes, (e->count + 1) * sizeof *rows);
 
     if (rows == NULL)
-        no_memory(e);
+        eval_no_memory(e);
     return rows;
 }
 
@@ -246,7 +246,7 @@ static bool strict_validity(struct eval *e, const struct column *args, uint32_t 
         if (args[a].validity == NULL)
             continue;
         if (out->validity == NULL && !column_own_validity(e->batch, out)) {
-            no_memory(e);
+            eval_no_memory(e);
             return false;
         }
         if (e->rows == NULL && !args[a].constant) {
@@ -308,7 +308,7 @@ static void eval_call(struct eval *e, const struct expr *x, struct column *out)
     bool constant = x->arg_count > 0 && (x->function->flags & (FN_RANDOM | FN_CLOCK)) == 0;
 
     if (args == NULL || !column_own(e->batch, out, &x->type)) {
-        no_memory(e);
+        eval_no_memory(e);
         return;
     }
     for (uint32_t a = 0; a < x->arg_count && e->code == MILL_OK; a++) {
@@ -345,7 +345,7 @@ static void eval_cast(struct eval *e, const struct expr *x, struct column *out)
         return;
     e->where = x;
     if (!column_own(e->batch, out, &x->type)) {
-        no_memory(e);
+        eval_no_memory(e);
         return;
     }
     if (arg.constant) {
@@ -388,7 +388,7 @@ static void eval_logic(struct eval *e, const struct expr *x, struct column *out)
     eval_node(e, x->args[0], &left);
     open = row_list(e);
     if (e->code != MILL_OK || open == NULL || !column_own(e->batch, out, &x->type)) {
-        no_memory(e);
+        eval_no_memory(e);
         return;
     }
     for (uint32_t i = 0; i < e->count; i++) {
@@ -458,7 +458,7 @@ static void eval_row(struct eval *e, const struct expr *x, struct column *out)
     out->child_count = x->arg_count;
     out->children = arena_array(&e->batch->bytes, struct column, x->arg_count);
     if (rows == NULL || out->children == NULL) {
-        no_memory(e);
+        eval_no_memory(e);
         return;
     }
     for (uint32_t i = 0; i < e->count; i++)
@@ -473,7 +473,7 @@ static void eval_row(struct eval *e, const struct expr *x, struct column *out)
         if (!field.constant)
             continue;
         if (!column_own(e->batch, &out->children[a], &x->args[a]->type)) {
-            no_memory(e);
+            eval_no_memory(e);
             return;
         }
         copy_rows(e, &out->children[a], &field, &x->args[a]->type, rows, e->count);
@@ -486,7 +486,7 @@ static void eval_case(struct eval *e, const struct expr *x, struct column *out)
     uint32_t n = e->count;
 
     if (left == NULL || taken == NULL || !column_own(e->batch, out, &x->type)) {
-        no_memory(e);
+        eval_no_memory(e);
         return;
     }
     for (uint32_t i = 0; i < n; i++)
@@ -544,7 +544,7 @@ static bool gather(struct eval *e, const struct column *from, const struct mill_
 
     if (!column_own(e->batch, to, type) ||
         (from->validity != NULL && !column_own_validity(e->batch, to))) {
-        no_memory(e);
+        eval_no_memory(e);
         return false;
     }
     for (uint32_t i = 0; i < e->count; i++) {
@@ -584,7 +584,7 @@ static void eval_user(struct eval *e, const struct expr *x, struct column *out)
         !column_own_validity(e->batch, out) ||
         (e->rows != NULL &&
          (!column_own(e->batch, &made, &x->type) || !column_own_validity(e->batch, &made)))) {
-        no_memory(e);
+        eval_no_memory(e);
         return;
     }
     if (e->rows == NULL)
@@ -639,7 +639,7 @@ static void compute(struct eval *e, const struct expr *x, struct column *out)
                     const uint64_t *old = out->validity;
 
                     if (!column_own_validity(e->batch, out)) {
-                        no_memory(e);
+                        eval_no_memory(e);
                         return;
                     }
                     for (uint32_t w = 0; w < (e->batch->rows + 63) / 64; w++)

@@ -398,7 +398,8 @@ bool returns(struct call *c, enum mill_kind kind)
 static const struct function *const tables[] = {functions_operators, functions_text,
                                                 functions_search,    functions_math,
                                                 functions_time,      functions_pattern,
-                                                functions_digest,    functions_coding};
+                                                functions_digest,    functions_coding,
+                                                functions_nested,    functions_arrays};
 
 void functions_each(void (*each)(void *user, const char *name, const char *signature,
                                  const char *description, const char *category),

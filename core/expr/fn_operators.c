@@ -81,6 +81,12 @@ static int compare_decimals(const struct eval *e, const struct column *args, uin
     return a_scale == b_scale ? (a > b) - (a < b) : decimal_compare(a, a_scale, b, b_scale);
 }
 
+/* Nested values are the same or not, none is less. */
+static bool tests_equality(const struct function *f)
+{
+    return strcmp(f->name, "=") == 0 || strcmp(f->name, "<>") == 0 || f->name[0] == 'I';
+}
+
 static bool resolve_compare(struct call *c)
 {
     const struct mill_type *a = arg_type(c, 0), *b = arg_type(c, 1);
@@ -93,7 +99,7 @@ static bool resolve_compare(struct call *c)
         common = *a;
     else if (!type_common(a, b, &common))
         return false;
-    if (common.kind == MILL_ROW || common.kind == MILL_ARRAY || common.kind == MILL_MAP)
+    if (common.kind == MILL_ROW || (type_is_nested(&common) && !tests_equality(c->function)))
         return false;
     if (type_is_text(&common))
         common = type_string();

@@ -10,6 +10,7 @@
 
 #include "core/expr/expr.h"
 #include "core/expr/regex.h"
+#include "core/items.h"
 #include "core/values.h"
 #include "core/zone.h"
 #include "kernels/kernels.h"
@@ -60,7 +61,8 @@ struct function {
 
 /* Tables; name NULL ends one. Several entries of one name are overloads, tried in order. */
 extern const struct function functions_operators[], functions_text[], functions_search[],
-    functions_math[], functions_time[], functions_pattern[], functions_digest[], functions_coding[];
+    functions_math[], functions_time[], functions_pattern[], functions_digest[], functions_coding[],
+    functions_nested[], functions_arrays[];
 
 /* ---- for eval ---- */
 #define FOR_ROWS(e, row)                                                                           \
@@ -105,6 +107,7 @@ struct regex *eval_regex(struct eval *e, const char *pattern, size_t bytes, uint
 /* A time zone by name, opened once per program. One that is none makes a bad row. */
 const struct zone *eval_zone(struct eval *e, const char *name, size_t bytes, uint32_t row);
 char *eval_bytes(struct eval *e, size_t bytes); /* in the batch, or NULL (then the run ends) */
+void eval_no_memory(struct eval *e);            /* the run ends */
 
 const struct mk_table *program_kernels(const struct program *program); /* NULL when folding */
 static inline const struct mk_table *eval_kernels(const struct eval *e)
@@ -137,4 +140,13 @@ bool returns(struct call *c, enum mill_kind kind);              /* sets the resu
 bool cast_allowed(const struct mill_type *from, const struct mill_type *to);
 void cast_column(struct eval *e, const struct column *from, const struct mill_type *from_type,
                  struct column *out, const struct mill_type *to, bool try_cast);
+
+/* ---- ARRAY, MAP, MULTISET (nested.c) ---- */
+bool nested_cast_allowed(const struct mill_type *from, const struct mill_type *to);
+/* Item by item. */
+void cast_nested(struct eval *e, const struct column *from, const struct mill_type *from_type,
+                 struct column *out, const struct mill_type *to, bool try_cast);
+/* As value_text_in(): [a, b], {k=v}. */
+size_t nested_text(const struct mill_type *type, const struct mill_view *value,
+                   const struct zone *zone, char *to, size_t room);
 #endif

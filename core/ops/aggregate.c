@@ -20,7 +20,9 @@ static const struct {
              {"VARIANCE", AGG_VAR_SAMP},
              {"FIRST_VALUE", AGG_FIRST},
              {"LAST_VALUE", AGG_LAST},
-             {"LISTAGG", AGG_LISTAGG}};
+             {"LISTAGG", AGG_LISTAGG},
+             {"ARRAY_AGG", AGG_ARRAY},
+             {"COLLECT", AGG_COLLECT}};
 
 bool agg_find(const char *name, enum agg_kind *out)
 {
@@ -54,6 +56,10 @@ bool agg_result_type(enum agg_kind kind, const struct mill_type *arg, struct mil
         break;
     case AGG_MIN:
     case AGG_MAX:
+        if (!scalar || !type_orders(arg))
+            return false;
+        *out = *arg;
+        break;
     case AGG_FIRST:
     case AGG_LAST:
         if (!scalar)

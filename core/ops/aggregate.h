@@ -28,7 +28,9 @@ enum agg_kind {
     AGG_VAR_SAMP,
     AGG_FIRST,
     AGG_LAST,
-    AGG_LISTAGG
+    AGG_LISTAGG,
+    AGG_ARRAY, /* ARRAY_AGG and COLLECT: names only, planned as LISTAGG (core/plan/bind_collect.c) */
+    AGG_COLLECT
 };
 
 struct agg_spec {

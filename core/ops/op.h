@@ -173,6 +173,7 @@ struct op *op_sort_new(struct op_context *context, const struct phys_node *node)
 struct op *op_limit_new(struct op_context *context, const struct phys_node *node);
 struct op *op_expand_new(struct op_context *context,
                          const struct phys_node *node); /* grouping sets */
+struct op *op_unnest_new(struct op_context *context, const struct phys_node *node);
 struct op *op_union_new(struct op_context *context, const struct phys_node *node);
 struct op *op_lookup_join_new(struct op_context *context, const struct phys_node *node);
 struct op *op_temporal_join_new(struct op_context *context,

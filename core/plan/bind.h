@@ -59,6 +59,9 @@ struct over_bound {
     const struct ast_expr *call;
     uint32_t column;
     struct mill_type type;
+    enum agg_kind
+        collects; /* ARRAY_AGG, COLLECT: what is aggregated are packed items of this type; else 0 */
+    struct mill_type item;
 };
 
 struct planner {
@@ -125,6 +128,9 @@ void materialize_filter(struct planner *p, struct relation *r);
 bool is_aggregated(const struct planner *p, const struct ast_select *s);
 const char *item_name(struct planner *p, const struct ast_item *item, uint32_t index);
 
+/* A relation of one row without columns. */
+struct relation one_row(struct planner *p, struct ast_at at);
+
 /* bind_join.c */
 struct relation bind_join(struct planner *p, const struct ast_table *t);
 /* Rows of @left with (@anti: without) a partner in @right, for which all conditions over the columns of both are TRUE. Neither has a
@@ -140,6 +146,21 @@ struct where_parts *join_where(struct planner *p, const struct ast_expr *where);
 void join_where_check(struct planner *p, struct relation *r, const struct where_parts *parts);
 /* The next part, from *at on, that no join has taken; NULL: none. */
 const struct ast_expr *join_where_left(const struct where_parts *parts, uint32_t *at);
+
+/* bind_collect.c: what ARRAY_AGG or COLLECT, call @x, aggregate of @arg; @spec becomes that of LISTAGG. And what they give of it. */
+static inline bool agg_collects(enum agg_kind kind)
+{
+    return kind == AGG_ARRAY || kind == AGG_COLLECT;
+}
+struct expr *collect_pack(struct planner *p, struct expr *arg, const struct ast_expr *x,
+                          struct agg_spec *spec);
+struct expr *collect_unpack(struct planner *p, enum agg_kind kind, const struct mill_type *item,
+                            struct expr *packed, struct ast_at at);
+
+/* bind_unnest.c: whether @t makes rows of each row of what stands to its left, and such rows; @join: NULL or how. */
+bool is_lateral(const struct planner *p, const struct ast_table *t);
+struct relation bind_lateral(struct planner *p, struct relation left, const struct ast_table *t,
+                             const struct ast_table *join);
 
 /* bind_over.c */
 bool select_has_over(const struct ast_select *s);

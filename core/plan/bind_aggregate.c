@@ -29,7 +29,9 @@ static uint32_t argument_of(struct aggregation *a, struct expr *e)
 
 /* ---- aggregate calls ---- */
 
-static void call_argument(struct aggregation *a, const struct ast_expr *x, struct agg_spec *spec)
+/* Gives the type of the argument as written. */
+static struct mill_type call_argument(struct aggregation *a, const struct ast_expr *x,
+                                      struct agg_spec *spec)
 {
     struct planner *p = a->planner;
     const char *name = x->name.parts[x->name.count - 1];
@@ -44,7 +46,7 @@ static void call_argument(struct aggregation *a, const struct ast_expr *x, struc
         spec->arg = -1;
         spec->result_type = type_make(MILL_BIGINT);
         spec->result_type.not_null = true;
-        return;
+        return spec->result_type;
     }
     if (x->arg_count < 1 || x->arg_count > (spec->kind == AGG_LISTAGG ? 2u : 1u))
         plan_fail(p, x->at, MILL_E_TYPE, "%s takes one argument, it got %u", name, x->arg_count);
@@ -54,6 +56,10 @@ static void call_argument(struct aggregation *a, const struct ast_expr *x, struc
         plan_fail(p, x->at, MILL_E_UNSUPPORTED,
                   "WITHIN GROUP is not supported yet: LISTAGG keeps the order of the rows");
     arg = expr_fold(&p->session, bind_expr(p, a->input, NULL, x->args[0]));
+    if (agg_collects(spec->kind)) {
+        spec->arg = (int32_t)argument_of(a, collect_pack(p, arg, x, spec));
+        return arg->type;
+    }
     spec->arg_type = arg->type;
     if (spec->kind == AGG_LISTAGG && x->arg_count == 2) {
         if (x->args[1]->kind != AST_STRING)
@@ -65,6 +71,7 @@ static void call_argument(struct aggregation *a, const struct ast_expr *x, struc
         plan_fail(p, x->args[0]->at, MILL_E_TYPE, "%s does not take %s", name,
                   type_name(&arg->type, text, sizeof text));
     spec->arg = (int32_t)argument_of(a, arg);
+    return arg->type;
 }
 
 static bool spec_same(const struct agg_spec *x, const struct agg_spec *y)
@@ -77,7 +84,9 @@ static bool spec_same(const struct agg_spec *x, const struct agg_spec *y)
 struct expr *aggregation_call(struct planner *p, struct aggregation *a, const struct ast_expr *x)
 {
     struct agg_spec spec = {.filter = -1, .arg = -1};
-    struct expr *grouping = bind_grouping(p, a, x);
+    struct expr *grouping = bind_grouping(p, a, x), *e;
+    struct mill_type item;
+    enum agg_kind kind;
     uint32_t i;
 
     if (grouping != NULL)
@@ -88,7 +97,8 @@ struct expr *aggregation_call(struct planner *p, struct aggregation *a, const st
     if (x->star && !agg_find(x->name.parts[x->name.count - 1], &spec.kind))
         plan_fail(p, x->at, MILL_E_TYPE, "only COUNT takes *");
     spec.distinct = x->distinct;
-    call_argument(a, x, &spec);
+    kind = spec.kind;
+    item = call_argument(a, x, &spec);
     if (x->filter != NULL || a->row_filter != NULL) {
         struct expr *filter = x->filter != NULL ? bind_expr(p, a->input, NULL, x->filter) : NULL;
 
@@ -109,7 +119,8 @@ struct expr *aggregation_call(struct planner *p, struct aggregation *a, const st
         a->specs[a->agg_count++] = spec;
     }
     /* aggregates stand behind the keys; key_count is fixed by now */
-    return expr_column(&p->session, a->key_count + i, &a->specs[i].result_type, place(x->at));
+    e = expr_column(&p->session, a->key_count + i, &a->specs[i].result_type, place(x->at));
+    return agg_collects(kind) ? collect_unpack(p, kind, &item, e, x->at) : e;
 }
 
 /* ---- keys and window columns ---- */
@@ -435,7 +446,7 @@ static enum phases wanted_phases(const struct planner *p)
 
 /* Partial aggregates per step can stand for the rows: windows over event time, in the front, whose states merge. NULL, or
  * why the rows themselves are needed. */
-static const char *why_one_phase(const struct planner *p, const struct aggregation *a,
+static const char *why_one_phase(struct planner *p, const struct aggregation *a,
                                  const struct phys_node *calc, const struct ast_select *s)
 {
     if (wanted_phases(p) == PHASES_ONE)
@@ -457,7 +468,7 @@ static const char *why_one_phase(const struct planner *p, const struct aggregati
         return "in processing time";
     for (uint32_t i = 0; i < a->agg_count; i++)
         if (a->specs[i].kind == AGG_LISTAGG)
-            return "LISTAGG needs the rows";
+            return arena_format(p->arena, "%s needs the rows", a->specs[i].name);
     return NULL;
 }
 

@@ -355,6 +355,8 @@ static struct expr *bind_call(struct planner *p, struct relation *r, struct aggr
     if (x->distinct || x->filter != NULL)
         plan_fail(p, x->at, MILL_E_TYPE, "DISTINCT and FILTER belong to aggregates, %s is none",
                   name);
+    if (name[0] == '$')
+        plan_fail(p, x->at, MILL_E_NAME, "there is no function %s", name);
     args = bind_args(p, r, agg, x);
     if (user != NULL && user->function != NULL)
         return need(p, expr_user(&p->session, user->function, args, x->arg_count, place(x->at),
@@ -411,6 +413,45 @@ static struct expr *bind_binary(struct planner *p, struct relation *r, struct ag
     return call2(p, x->op, a, b, x->at);
 }
 
+/* ARRAY[a, ...], MAP[key, value, ...] */
+static struct expr *bind_collection(struct planner *p, struct relation *r, struct aggregation *agg,
+                                    const struct ast_expr *x)
+{
+    const bool map = x->kind == AST_MAP;
+    const char *name = map ? "MAP" : "ARRAY";
+    struct expr **args = bind_args(p, r, agg, x);
+    bool typed = false;
+
+    if (x->arg_count == 0)
+        plan_fail(p, x->at, MILL_E_TYPE,
+                  "%s[] has no type: ARRAY_REMOVE(ARRAY[1], 1) makes an empty array", name);
+    if (map && x->arg_count % 2 != 0)
+        plan_fail(p, x->at, MILL_E_TYPE, "MAP[...] takes keys and values in turn, it got %u",
+                  x->arg_count);
+    for (uint32_t i = 0; i < x->arg_count; i++)
+        typed = typed || args[i]->type.kind != MILL_NULL;
+    if (!typed)
+        plan_fail(p, x->at, MILL_E_TYPE, "%s[...] of NULLs needs a type: write CAST(NULL AS type)",
+                  name);
+    return call(p, name, args, x->arg_count, x->at);
+}
+
+static struct expr *bind_element(struct planner *p, struct relation *r, struct aggregation *agg,
+                                 const struct ast_expr *x)
+{
+    struct expr *array = bind_expr(p, r, agg, x->args[0]);
+    struct expr *index = bind_expr(p, r, agg, x->args[1]);
+    int64_t n;
+    char text[100];
+
+    if (array->type.kind != MILL_ARRAY && array->type.kind != MILL_MAP)
+        plan_fail(p, x->at, MILL_E_TYPE, "[...] needs an ARRAY or a MAP, this is %s",
+                  type_name(&array->type, text, sizeof text));
+    if (array->type.kind == MILL_ARRAY && expr_literal_i64(index, &n) && n < 1)
+        plan_fail(p, x->args[1]->at, MILL_E_TYPE, "the elements of an array are numbered from 1");
+    return call2(p, "[]", array, index, x->at);
+}
+
 static struct expr *bind_node(struct planner *p, struct relation *r, struct aggregation *agg,
                               const struct ast_expr *x)
 {
@@ -459,8 +500,8 @@ static struct expr *bind_node(struct planner *p, struct relation *r, struct aggr
         return need(p, expr_row(&p->session, bind_args(p, r, agg, x), x->arg_count, place(x->at),
                                 p->error));
     case AST_ARRAY:
-    case AST_ELEMENT: unsupported(p, x, "ARRAY");
-    case AST_MAP: unsupported(p, x, "MAP");
+    case AST_MAP: return bind_collection(p, r, agg, x);
+    case AST_ELEMENT: return bind_element(p, r, agg, x);
     case AST_STAR:
         plan_fail(p, x->at, MILL_E_SYNTAX, "* stands alone in a SELECT list, or in COUNT(*)");
     default: plan_fail(p, x->at, MILL_E_SYNTAX, "this cannot stand in an expression");

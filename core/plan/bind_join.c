@@ -640,6 +640,8 @@ static struct relation plan_join(struct planner *p, struct join_parts *j, const 
     j->table = t;
     j->type = type_of(t->join);
     j->side[0] = bind_side(p, t->left, j->type == JOIN_TYPE_INNER || j->type == JOIN_TYPE_LEFT);
+    if (is_lateral(p, t->right))
+        return bind_lateral(p, j->side[0], t->right, t);
     j->side[1] = bind_side(p, t->right,
                            as_of == NULL && t->join != JOIN_ASOF && t->join != JOIN_ASOF_LEFT &&
                                (j->type == JOIN_TYPE_INNER || j->type == JOIN_TYPE_RIGHT));

@@ -197,7 +197,7 @@ static void bind_order(struct match_bind *b)
         const struct ast_order_item *item = &order->items[i];
         struct expr *e = expr_fold(&b->p->session, bind_expr(b->p, b->r, NULL, item->expr));
 
-        if (type_phys(&e->type) == PHYS_ROW || type_phys(&e->type) == PHYS_NONE)
+        if (!type_orders(&e->type))
             plan_fail(b->p, item->expr->at, MILL_E_TYPE, "rows cannot be ordered by %s",
                       type_name(&e->type, text, sizeof text));
         b->node->orders[b->node->order_count++] =

@@ -312,10 +312,10 @@ static struct ast_expr *aggregate(struct match_bind *b, const struct ast_expr *x
     check_final(b, x, &made);
     if (!agg_find(last_part(x), &made.agg.kind))
         plan_fail(b->p, x->at, MILL_E_TYPE, "%s does not take *", last_part(x));
-    if (made.agg.kind == AGG_LISTAGG || made.agg.kind == AGG_FIRST || made.agg.kind == AGG_LAST)
+    if (made.agg.kind >= AGG_LISTAGG || made.agg.kind == AGG_FIRST || made.agg.kind == AGG_LAST)
         plan_fail(b->p, x->at, MILL_E_UNSUPPORTED, "%s is not supported in MATCH_RECOGNIZE%s",
                   last_part(x),
-                  made.agg.kind == AGG_LISTAGG ? "" : ": FIRST and LAST read rows of the match");
+                  made.agg.kind >= AGG_LISTAGG ? "" : ": FIRST and LAST read rows of the match");
     if (x->filter != NULL || x->within != NULL)
         plan_fail(b->p, x->at, MILL_E_UNSUPPORTED,
                   "FILTER and WITHIN GROUP are not supported in MATCH_RECOGNIZE: use a variable or "

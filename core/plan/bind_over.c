@@ -22,6 +22,8 @@ struct call {
     struct expr *arg, *filter, *fallback;
     int64_t distance; /* LAG, LEAD: rows; NTILE: tiles */
     struct mill_type type;
+    enum agg_kind collects; /* ARRAY_AGG, COLLECT, else 0 */
+    struct mill_type item;  /* of their elements */
 };
 
 struct overs {
@@ -99,7 +101,7 @@ void over_order(struct planner *p, struct relation *r, const struct ast_order *o
         if (g->order_count == OVER_PARTS_MAX)
             plan_fail(p, item->expr->at, MILL_E_UNSUPPORTED, "ORDER BY more than %u columns",
                       OVER_PARTS_MAX);
-        if (type_phys(&e->type) == PHYS_NONE || type_phys(&e->type) == PHYS_ROW)
+        if (!type_orders(&e->type))
             plan_fail(p, item->expr->at, MILL_E_TYPE, "rows cannot be ordered by %s",
                       type_name(&e->type, text, sizeof text));
         g->order[g->order_count] = e;
@@ -288,6 +290,11 @@ static void bind_aggregate_call(struct overs *o, struct call *c, const char *nam
         plan_fail(p, x->at, MILL_E_TYPE, "%s takes one argument, it got %u", name, x->arg_count);
     else
         c->arg = expr_fold(&p->session, bind_expr(p, o->r, NULL, x->args[0]));
+    if (agg_collects(c->spec.kind)) {
+        c->collects = c->spec.kind;
+        c->item = c->arg->type;
+        c->arg = collect_pack(p, c->arg, x, &c->spec);
+    }
     if (x->arg_count == 2) {
         if (x->args[1]->kind != AST_STRING)
             plan_fail(p, x->args[1]->at, MILL_E_TYPE,
@@ -296,7 +303,8 @@ static void bind_aggregate_call(struct overs *o, struct call *c, const char *nam
     }
     if (c->arg != NULL)
         c->spec.arg_type = c->arg->type;
-    if (!agg_result_type(c->spec.kind, c->arg != NULL ? &c->arg->type : NULL, &c->spec.result_type))
+    if (c->collects == 0 &&
+        !agg_result_type(c->spec.kind, c->arg != NULL ? &c->arg->type : NULL, &c->spec.result_type))
         plan_fail(p, x->at, MILL_E_TYPE, "%s does not take %s", name,
                   type_name(&c->arg->type, text, sizeof text));
     if (x->filter != NULL) {
@@ -739,7 +747,10 @@ struct over_bound *bind_over(struct planner *p, struct relation *r, const struct
         find_calls(&o, s->qualify);
     bound = arena_array(p->arena, struct over_bound, o.call_count + 1);
     for (uint32_t i = 0; i < o.call_count; i++) {
-        bound[i] = (struct over_bound){.call = o.calls[i].x, .type = o.calls[i].type};
+        bound[i] = (struct over_bound){.call = o.calls[i].x,
+                                       .type = o.calls[i].type,
+                                       .collects = o.calls[i].collects,
+                                       .item = o.calls[i].item};
         bound[i].next = i + 1 < o.call_count ? &bound[i + 1] : NULL;
         o.calls[i].bound = &bound[i];
     }
@@ -761,8 +772,11 @@ struct over_bound *bind_over(struct planner *p, struct relation *r, const struct
 struct expr *over_column(struct planner *p, const struct ast_expr *x)
 {
     for (const struct over_bound *b = p->overs; b != NULL; b = b->next)
-        if (b->call == x)
-            return expr_column(&p->session, b->column, &b->type, place(x->at));
+        if (b->call == x) {
+            struct expr *e = expr_column(&p->session, b->column, &b->type, place(x->at));
+
+            return b->collects != 0 ? collect_unpack(p, b->collects, &b->item, e, x->at) : e;
+        }
     plan_fail(p, x->at, MILL_E_TYPE,
               "OVER stands in the SELECT list and in QUALIFY only: QUALIFY ... filters by it, or "
               "WHERE one level above");

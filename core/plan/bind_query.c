@@ -327,6 +327,8 @@ struct relation bind_from(struct planner *p, const struct ast_table *t)
     struct relation r;
     struct scope_column *columns;
 
+    if (is_lateral(p, t))
+        return bind_lateral(p, one_row(p, t->at), t, NULL);
     switch (t->kind) {
     case AST_TABLE_NAME: r = bind_table_name(p, t); break;
     case AST_TABLE_FILE: r = bind_file(p, t); break;
@@ -338,7 +340,6 @@ struct relation bind_from(struct planner *p, const struct ast_table *t)
         r = bind_window_function(p, t);
         break;
     case AST_TABLE_JOIN: return bind_join(p, t);
-    case AST_TABLE_UNNEST: plan_fail(p, t->at, MILL_E_UNSUPPORTED, "UNNEST is not supported yet");
     case AST_TABLE_MATCH: r = bind_match(p, t); break;
     default: plan_fail(p, t->at, MILL_E_UNSUPPORTED, "this is not supported in FROM yet");
     }
@@ -572,14 +573,14 @@ bool is_aggregated(const struct planner *p, const struct ast_select *s)
     return any;
 }
 
-static struct relation one_row(struct planner *p, const struct ast_select *s)
+struct relation one_row(struct planner *p, struct ast_at at)
 {
-    struct relation r = {.at = s->at};
+    struct relation r = {.at = at};
 
     r.node = plan_node(p, NODE_VALUES, NULL, 0);
     r.node->values.rows = arena_array(p->arena, struct expr **, 1);
     r.node->values.rows[0] = arena_array(p->arena, struct expr *, 1);
-    r.node->values.rows[0][0] = expr_bool(&p->session, true, place(s->at));
+    r.node->values.rows[0][0] = expr_bool(&p->session, true, place(at));
     r.node->values.row_count = 1;
     r.columns = arena_array(p->arena, struct scope_column, 1);
     r.columns[0] = (struct scope_column){.name = "", .type = type_make(MILL_BOOLEAN)};
@@ -647,7 +648,7 @@ struct relation bind_select(struct planner *p, const struct ast_select *s)
     uint32_t at = 0;
 
     p->where_parts = s->from != NULL && s->from->kind == AST_TABLE_JOIN ? where : NULL;
-    r = s->from != NULL ? bind_from(p, s->from) : one_row(p, s);
+    r = s->from != NULL ? bind_from(p, s->from) : one_row(p, s->at);
     p->where_parts = outer;
     join_where_check(p, &r, where);
     while ((part = join_where_left(where, &at)) != NULL)

@@ -294,9 +294,6 @@ static int create_table(struct catalog *c, const struct ast_statement *s, struct
         fields[i].name = column->name;
         if (column->type != NULL)
             fields[i].type = column->type->type;
-        if (fields[i].type.kind == MILL_ARRAY || fields[i].type.kind == MILL_MAP)
-            return mill_fail(error, MILL_E_UNSUPPORTED, column->at.line, column->at.column,
-                             "ARRAY and MAP columns are not supported yet");
     }
     if (check_named(s, fields, error) != MILL_OK)
         return error->code;

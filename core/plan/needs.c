@@ -7,6 +7,7 @@
 #include "core/ops/over.h"
 #include "core/ops/match.h"
 #include "core/ops/rank.h"
+#include "core/ops/unnest.h"
 #include "core/plan/bind.h"
 
 /* Of one node's output. */
@@ -377,6 +378,11 @@ static void input_needs(struct planner *p, struct phys_node *node, uint32_t i,
             aggregate_needs(node, input);
         for (uint32_t k = 0; node->aggregate.outs == NULL && k < from->schema.field_count; k++)
             need_as(input, own, k); /* rows pass */
+        break;
+    case NODE_UNNEST:
+        for (uint32_t k = 0; k < node->unnest->own; k++)
+            need_as(input, own, k);
+        need_column(input, node->unnest->column);
         break;
     case NODE_OVER: over_needs(node, own, input); break;
     case NODE_OVER_VIEW: over_view_needs(p, node, own, input); break;

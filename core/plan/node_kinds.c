@@ -89,7 +89,10 @@ const struct node_traits node_traits[NODE_KIND_COUNT] = {
                      .name = "Expand",
                      .keeps_rows = true,
                      .takes_updates = true},
-    [NODE_UNNEST] = {.name = "Unnest", .keeps_rows = true},
+    [NODE_UNNEST] = {.keys_results = true,
+                     .name = "Unnest",
+                     .keeps_rows = true,
+                     .takes_updates = true},
 };
 
 const char *node_name(const struct phys_node *node)

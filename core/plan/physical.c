@@ -112,8 +112,10 @@ static void sink_partitions(struct planner *p, const struct table *table, struct
         if (k == table->schema.field_count)
             plan_fail(p, at, MILL_E_NAME, "table %s is PARTITIONED BY %s, which it does not have",
                       table->name, ddl->partitioned_by[i]);
-        if (type_phys(&table->schema.fields[k].type) == PHYS_ROW)
-            plan_fail(p, at, MILL_E_TYPE, "table %s is PARTITIONED BY %s, which is a ROW",
+        if (table->schema.fields[k].type.kind >= MILL_ROW)
+            plan_fail(p, at, MILL_E_TYPE,
+                      "table %s is PARTITIONED BY %s, which is a ROW, an ARRAY, a MAP or a "
+                      "MULTISET",
                       table->name, ddl->partitioned_by[i]);
         columns[i] = k;
     }

@@ -234,7 +234,8 @@ struct phys_node {
         const struct sort_node *sort;     /* SORT, LIMIT: core/ops/sort.h */
         const struct match_node *match;   /* core/ops/match.h */
         const struct set_node *set;       /* SET_OPERATION: core/ops/set_operation.h */
-        const struct expand_node *expand; /* EXPAND, UNNEST: core/ops/expand.h */
+        const struct expand_node *expand; /* core/ops/expand.h */
+        const struct unnest_node *unnest; /* core/ops/unnest.h */
         struct {
             struct expr ***rows;
             uint32_t row_count;

@@ -1,6 +1,8 @@
 /* core/shard/memory_input.c - see memory_input.h. */
 #include "core/shard/memory_input.h"
 
+#include "core/items.h"
+
 #define QUEUE_SLOTS 4096u
 #define QUEUED_ROWS_MAX (1u << 22)
 #define ADDED_ROWS_MAX (1u << 14) /* rows that new blocks have room for */
@@ -235,6 +237,32 @@ static int check_columns(const struct mill_column *columns, const struct mill_fi
     return MILL_OK;
 }
 
+/* ARRAY, MAP and MULTISET come as bytes, which anybody may have made. */
+static int check_nested(const struct mill_column *columns, const struct mill_field *fields,
+                        uint32_t count, uint32_t rows, struct mill_error *error)
+{
+    char name[80];
+
+    for (uint32_t i = 0; i < count; i++) {
+        const struct mill_type *type = &fields[i].type;
+        const struct column c = {.values = (void *)columns[i].values,
+                                 .validity = (uint64_t *)columns[i].validity};
+        const struct mill_view *values = columns[i].values;
+
+        if (type->kind == MILL_ROW && check_nested(columns[i].children, type->fields,
+                                                   type->field_count, rows, error) != MILL_OK)
+            return error->code;
+        for (uint32_t r = 0; type_is_nested(type) && r < rows; r++)
+            if (column_valid(&c, r) &&
+                !items_valid(type, mill_view_data(&values[r]), values[r].length))
+                return mill_fail(error, MILL_E_ARGUMENT, 0, 0,
+                                 "row %u of column %s is no value of %s: mill_items_value() makes "
+                                 "one",
+                                 r, fields[i].name, type_name(type, name, sizeof name));
+    }
+    return MILL_OK;
+}
+
 static int check_batch(const struct mill_input *input, const struct mill_batch *batch,
                        struct mill_error *error)
 {
@@ -252,7 +280,9 @@ static int check_batch(const struct mill_input *input, const struct mill_batch *
             return mill_fail(error, MILL_E_UNSUPPORTED, 0, 0,
                              "row %u has row kind %d: a memory table takes inserts (0) only", i,
                              batch->row_kinds[i]);
-    return check_columns(batch->columns, schema->fields, schema->field_count, error);
+    if (check_columns(batch->columns, schema->fields, schema->field_count, error) != MILL_OK)
+        return error->code;
+    return check_nested(batch->columns, schema->fields, schema->field_count, batch->rows, error);
 }
 
 int memory_input_push(struct mill_input *input, const struct mill_batch *batch,

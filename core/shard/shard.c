@@ -75,6 +75,7 @@ static struct op *make_op(struct shard *shard, const struct phys_node *node)
     case NODE_COUNT_WINDOW: return op_count_window_new(context, node);
     case NODE_GROUP: return op_group_new(context, node);
     case NODE_EXPAND: return op_expand_new(context, node);
+    case NODE_UNNEST: return op_unnest_new(context, node);
     case NODE_CHANGES: return op_changes_new(context, node);
     case NODE_RANK: return op_rank_new(context, node);
     case NODE_OVER: return op_over_new(context, node);

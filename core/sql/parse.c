@@ -493,8 +493,10 @@ static bool parse_long_type(struct parser *p, struct mill_type *type)
         parse_time_type(p, MILL_TIME, type);
     else if (accept(p, "ROW"))
         parse_row_type(p, type);
-    else if (accept(p, "ARRAY") || accept(p, "MULTISET"))
+    else if (accept(p, "ARRAY"))
         parse_element_type(p, MILL_ARRAY, 1, type);
+    else if (accept(p, "MULTISET"))
+        parse_element_type(p, MILL_MULTISET, 1, type);
     else if (accept(p, "MAP"))
         parse_element_type(p, MILL_MAP, 2, type);
     else
@@ -535,10 +537,11 @@ struct ast_type *parse_type(struct parser *p)
                    COUNT_OF(type_words));
     while (is(p, "ARRAY") || is(p, "MULTISET")) { /* INT ARRAY */
         struct mill_field *element = arena_new(p->arena, struct mill_field);
+        const enum mill_kind kind = is(p, "ARRAY") ? MILL_ARRAY : MILL_MULTISET;
 
         advance(p);
         *element = (struct mill_field){"element", type->type};
-        type->type = (struct mill_type){.kind = MILL_ARRAY, .field_count = 1, .fields = element};
+        type->type = (struct mill_type){.kind = (uint8_t)kind, .field_count = 1, .fields = element};
     }
     if (accept2(p, "NOT", "NULL"))
         type->type.not_null = true;

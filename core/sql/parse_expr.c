@@ -438,6 +438,15 @@ static struct ast_expr *parse_argument(struct parser *p)
     return parse_expr(p);
 }
 
+/* Inside the parentheses or behind them. */
+static void parse_nulls(struct parser *p, struct ast_expr *e)
+{
+    if (accept2(p, "IGNORE", "NULLS"))
+        e->ignore_nulls = true;
+    else
+        accept2(p, "RESPECT", "NULLS");
+}
+
 static void parse_call_tail(struct parser *p, struct ast_expr *e)
 {
     if (is(p, "WITHIN") && is_ahead(p, 1, "GROUP")) {
@@ -456,10 +465,7 @@ static void parse_call_tail(struct parser *p, struct ast_expr *e)
         e->filter = parse_expr(p);
         expect(p, ")");
     }
-    if (accept2(p, "IGNORE", "NULLS"))
-        e->ignore_nulls = true;
-    else
-        accept2(p, "RESPECT", "NULLS");
+    parse_nulls(p, e);
     if (accept(p, "OVER")) {
         if (is(p, "(")) {
             e->over = parse_window_body(p);
@@ -489,6 +495,7 @@ static struct ast_expr *parse_call(struct parser *p, struct ast_name name)
         do
             *LIST_ADD(p, &args, struct ast_expr *) = parse_argument(p);
         while (accept(p, ","));
+        parse_nulls(p, e);
     }
     expect(p, ")");
     e->args = args.items;
