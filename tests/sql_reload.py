@@ -7,7 +7,7 @@ import gzip, json, os, random, subprocess, sys, tempfile, threading
 
 import sqlkit
 
-KEYS, ROWS = 500, 300000
+KEYS, ROWS = 500, 60000
 FORMATS = ("csv", "csv.gz", "json", "mcol")
 
 

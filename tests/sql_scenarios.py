@@ -34,6 +34,13 @@ WRONG = {  # name: (scenario, exit code, texts of standard error)
     "rows without a table": (PLAIN + WINDOW + "@clock 2024-01-01 00:00\na, 1\n", 1, [":4: rows stand behind"]),
 }
 
+TTL = """
+CREATE TABLE l (k STRING, a INT, p AS PROCTIME()) WITH ('connector' = 'memory');
+CREATE TABLE r (k STRING, b INT) WITH ('connector' = 'memory');
+CREATE TABLE e (k STRING, b INT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts) WITH ('connector' = 'memory');
+SET 'execution.runtime-mode' = 'streaming';
+SET 'table.exec.state.ttl' = '10 s';"""
+
 RIGHT = {
     "time passes beside a table that has been read": """
 CREATE TABLE t (k STRING, p AS PROCTIME()) WITH ('connector' = 'kafka');
@@ -125,10 +132,10 @@ SELECT k, COUNT(*) FROM t GROUP BY k;
 @rows t
 a
 a
-@clock 2024-01-01 00:00:10
+@clock 2024-01-01 00:00:09.999
 @rows t
 a
-@clock 2024-01-01 00:00:20.001
+@clock 2024-01-01 00:00:19.999
 @rows t
 a
 @expect
@@ -138,6 +145,167 @@ a
 -U, a, 2
 +U, a, 3
 +I, a, 1
+""",
+    "a time to live: inner join": TTL + """
+SELECT l.k, a, b FROM l JOIN r ON l.k = r.k;
+@shards 1,2,3
+@clock 2024-01-01 00:00
+@rows l
+x, 1
+@clock 2024-01-01 00:00:09.999
+@rows r
+x, 10
+@expect
+x, 1, 10
+@stats held=2
+# l's row came ten seconds ago: it is gone, though it met somebody since
+@clock 2024-01-01 00:00:10
+@rows r
+x, 11
+@expect
+@stats held=2
+@rows l
+x, 2
+@expect
+x, 2, 10
+x, 2, 11
+@stats held=3
+@clock 2024-01-01 00:00:19.999
+@rows l
+x, 3
+@expect
+x, 3, 11
+@stats held=3
+@end
+""",
+    "a time to live: LEFT JOIN": TTL + """
+SELECT l.k, a, b FROM l LEFT JOIN r ON l.k = r.k;
+@shards 1,2,3
+@clock 2024-01-01 00:00
+@rows l
+x, 1
+@expect
++I, x, 1,
+@clock 2024-01-01 00:00:10
+@rows r
+x, 10
+# what is forgotten stays as it was given: no -D
+@expect
+@rows l
+x, 2
+@clock 2024-01-01 00:00:19.999
+@rows l
+x, 3
+@clock 2024-01-01 00:00:20
+@rows l
+x, 4
+@expect
++I, x, 2, 10
++I, x, 3, 10
++I, x, 4,
+# 2 is gone; 3 has met somebody, who is gone; 4 has not
+@rows r
+x, 11
+@expect in any order
++I, x, 3, 11
+-D, x, 4,
++I, x, 4, 11
+""",
+    "a time to live: Top-N": TTL + """
+SELECT k, a FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY k ORDER BY a DESC) AS n FROM l) WHERE n <= 1;
+@shards 1,2,3
+@clock 2024-01-01 00:00
+@rows l
+x, 5
+y, 1
+@clock 2024-01-01 00:00:09.999
+@rows l
+x, 3
+@clock 2024-01-01 00:00:19.998
+@rows l
+x, 4
+@expect
++I, x, 5
++I, y, 1
+@clock 2024-01-01 00:00:29.998
+@rows l
+x, 1
+x, 2
+@expect
++I, x, 1
+-D, x, 1
++I, x, 2
+""",
+    "a time to live: the last row": TTL + """
+SELECT k, a FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY k ORDER BY p DESC) AS n FROM l) WHERE n = 1;
+@shards 1,2,3
+@clock 2024-01-01 00:00
+@rows l
+x, 1
+@clock 2024-01-01 00:00:09.999
+@rows l
+x, 2
+@clock 2024-01-01 00:00:19.999
+@rows l
+x, 3
+@expect
++I, x, 1
+-U, x, 1
++U, x, 2
++I, x, 3
+""",
+    "a time to live: the first row": TTL + """
+SELECT k, a FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY k ORDER BY p) AS n FROM l) WHERE n = 1;
+@shards 1,2,3
+@clock 2024-01-01 00:00
+@rows l
+x, 1
+@clock 2024-01-01 00:00:09.999
+@rows l
+x, 2
+# a row that is dropped does not keep the key alive
+@clock 2024-01-01 00:00:10
+@rows l
+x, 3
+@expect
+x, 1
+x, 3
+""",
+    "a time to live: the first row in event time": TTL + """
+SELECT k, b FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY k ORDER BY ts) AS n FROM e) WHERE n = 1;
+@shards 1,2,3
+@clock 2024-01-01 00:00
+@rows e
+x, 1, 2024-01-01 00:00:01
+x, 2, 2024-01-01 00:00:02
+@clock 2024-01-01 00:00:09.999
+@rows e
+x, 3, 2024-01-01 00:00:03
+@expect
+x, 1
+@clock 2024-01-01 00:00:10
+@rows e
+x, 4, 2024-01-01 00:00:04
+x, 5, 2024-01-01 00:00:05
+@expect
+x, 4
+""",
+    "a time to live: OVER": TTL + """
+SELECT k, a, COUNT(*) OVER (PARTITION BY k ORDER BY p ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS n FROM l;
+@shards 1,2,3
+@clock 2024-01-01 00:00
+@rows l
+x, 1
+@clock 2024-01-01 00:00:09.999
+@rows l
+x, 2
+@clock 2024-01-01 00:00:19.999
+@rows l
+x, 3
+@expect
+x, 1, 1
+x, 2, 2
+x, 3, 1
 """,
     "every type": """
 CREATE TABLE t (a BOOLEAN, b TINYINT, c SMALLINT, d INT, e BIGINT, f FLOAT, g DOUBLE, h DECIMAL(10, 2), i CHAR(2), j DATE, k TIME(0), l TIMESTAMP(9),

@@ -53,6 +53,20 @@ static inline int64_t row_watermark(const struct step_time *t, const struct batc
     return b->class_ == CLASS_FIRED ? t->w_before : max_i64(t->w_before, min_i64(g, t->g_others));
 }
 
+/* 'table.exec.state.ttl': whether what was written last at @written_us is gone. At its last moment it is, as in Flink. */
+static inline bool ttl_is_over(int64_t written_us, int64_t ttl_us, int64_t clock_us)
+{
+    return ttl_us > 0 && time_add(written_us, ttl_us) <= clock_us;
+}
+/* Whether it is time to look for keys that are gone and that nobody asks for. */
+static inline bool ttl_sweeps(int64_t *swept_us, int64_t ttl_us, int64_t clock_us)
+{
+    if (ttl_us == 0 || clock_us - *swept_us < ttl_us / 2)
+        return false;
+    *swept_us = clock_us;
+    return true;
+}
+
 /* Row conservation, per operator and shard:   in == out_of_in + filtered + late + dead + held
  * where out_of_in are input rows passed on or absorbed in results that left. */
 struct op_counters {

@@ -2,7 +2,7 @@
  *
  * Each row changes its group at once: +I for the first, then -U with the old values and +U with the new ones, nothing where they
  * are the same, -D when the group's last row has been taken back. Without keys the one group stays, with the values of no rows.
- * 'table.exec.state.ttl': a group that no row has touched for so long, by the clocks of steps, is forgotten when the next one comes.
+ * 'table.exec.state.ttl': a group that no row has touched for so long, by the clocks of steps, is forgotten: the next row begins anew.
  *
  *   state = that of the aggregates | rows, clock of the last change | given: there is a row of it downstream
  *   a row taken back of a group that is not there is ignored, and counted as filtered
@@ -34,7 +34,7 @@ struct changes_op {
     } pending[2];
     uint32_t pending_count, given;
     uint32_t heads; /* offset in the state */
-    int64_t ttl_us;
+    int64_t ttl_us, swept_us;
     bool keyless;
     void *states[BATCH_ROWS_MAX];
 };
@@ -164,17 +164,17 @@ static enum op_progress take_row(struct changes_op *g, uint32_t i, const struct 
     const int weight = row_kind_weight(batch_kind(g->batch, row));
     bool there;
 
-    if (g->ttl_us > 0 && head->rows > 0 && t->clock_us - head->touched_us > g->ttl_us)
+    if (head->rows > 0 && ttl_is_over(head->touched_us, g->ttl_us, t->clock_us))
         forget(g, state);
     /* without keys the group is there from its first row on, also while it is empty */
-    there = head->rows > 0 || (g->keyless && head->touched_us != 0);
+    there = head->rows > 0 || (g->keyless && head->touched_us != TIME_MIN);
     if (weight < 0 && head->rows == 0) {
         g->op.counters.filtered++;
         return OP_READY;
     }
     g->op.counters.consumed++;
     g->row = row;
-    head->touched_us = t->clock_us | 1;
+    head->touched_us = t->clock_us;
     if (g->node->agg_count == 0 && there && head->rows + weight > 0) { /* it says the same */
         head->rows += weight;
         return OP_READY;
@@ -223,7 +223,31 @@ static enum op_progress take_rows(struct changes_op *g, const struct step_time *
 static void new_heads(struct changes_op *g, uint32_t from)
 {
     for (; from < g->table.groups; from++)
-        *head_of(g, table_state(&g->table, from)) = (struct group_head){0, 0};
+        *head_of(g, table_state(&g->table, from)) = (struct group_head){0, TIME_MIN};
+}
+
+static bool is_empty(const void *state, const void *user)
+{
+    return head_of(user, (void *)(uintptr_t)state)->rows == 0;
+}
+
+/* Groups that no row has touched for 'table.exec.state.ttl', and that none asks for. */
+static enum op_progress changes_end_step(struct op *op, const struct step_time *t)
+{
+    struct changes_op *g = (struct changes_op *)op;
+
+    if (g->keyless || !ttl_sweeps(&g->swept_us, g->ttl_us, t->clock_us))
+        return OP_READY;
+    for (uint32_t id = 0; id < g->table.groups; id++) {
+        void *state = table_state(&g->table, id);
+
+        if (head_of(g, state)->rows > 0 &&
+            ttl_is_over(head_of(g, state)->touched_us, g->ttl_us, t->clock_us))
+            forget(g, state);
+    }
+    table_tidy(&g->table, is_empty, g);
+    op->counters.state_rows = g->table.groups;
+    return OP_READY;
 }
 
 static enum op_progress changes_push(struct op *op, uint32_t port, struct batch *batch,
@@ -318,6 +342,7 @@ static void changes_close(struct op *op)
 
 static const struct op_vtable changes_vtable = {.name = "changes",
                                                 .push = changes_push,
+                                                .end_step = changes_end_step,
                                                 .resume = changes_resume,
                                                 .snapshot = changes_snapshot,
                                                 .restore = changes_restore,

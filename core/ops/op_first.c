@@ -30,6 +30,7 @@ struct first_op {
     struct order order;
     struct emitter emit;
     bool ending;
+    int64_t swept_us;
     struct order_ref ref; /* to be given next; block NULL: none */
     void *found[BATCH_ROWS_MAX];
 };
@@ -64,10 +65,29 @@ static struct first_key *touch(struct first_op *f, uint32_t i, const struct step
 {
     struct first_key *key = f->found[i];
 
-    if (f->node->ttl_us > 0 && key->time == GIVEN &&
-        time_add(key->touched_us, f->node->ttl_us) < t->clock_us)
+    if (key->time == GIVEN && ttl_is_over(key->touched_us, f->node->ttl_us, t->clock_us))
         key->time = INT64_MAX;
     return key;
+}
+
+struct moment {
+    int64_t ttl_us, clock_us;
+};
+
+static bool is_gone(const void *state, const void *user)
+{
+    const struct first_key *key = state;
+    const struct moment *m = user;
+
+    return key->time == GIVEN && ttl_is_over(key->touched_us, m->ttl_us, m->clock_us);
+}
+
+/* Keys that have been given long ago, and that no row asks for. */
+static void sweep(struct first_op *f, const struct step_time *t)
+{
+    if (ttl_sweeps(&f->swept_us, f->node->ttl_us, t->clock_us))
+        table_tidy(&f->table, is_gone, &(struct moment){f->node->ttl_us, t->clock_us});
+    f->op.counters.state_rows = f->table.groups;
 }
 
 /* ---- processing time ---- */
@@ -233,7 +253,7 @@ static enum op_progress first_turn(struct op *op, const struct step_time *t)
             return OP_BUSY;
     }
     f->ending = false;
-    op->counters.state_rows = f->table.groups;
+    sweep(f, t);
     op->counters.waits = f->order.rows > 0;
     op->counters.waits_for = order_least(&f->order);
     return emit_flush(&f->emit, t);

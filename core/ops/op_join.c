@@ -38,7 +38,7 @@ static void expire(struct join_op *j, struct join_state *state, int64_t clock_us
         const struct row_store *rows = &j->side[side].rows;
 
         while (state->chain[side].count > 0 &&
-               time_add(*rows_time(rows, state->chain[side].head), j->node->ttl_us) <= clock_us)
+               ttl_is_over(*rows_time(rows, state->chain[side].head), j->node->ttl_us, clock_us))
             take_out(j, state, side, ROW_NONE);
     }
 }
@@ -296,8 +296,7 @@ static enum op_progress join_rows_ended(struct op *op, const struct step_time *t
 
 static void sweep(struct join_op *j, const struct step_time *t)
 {
-    if (j->node->ttl_us > 0 && t->clock_us - j->swept_us >= j->node->ttl_us / 2) {
-        j->swept_us = t->clock_us;
+    if (ttl_sweeps(&j->swept_us, j->node->ttl_us, t->clock_us)) {
         for (uint32_t id = 0; id < j->table.groups; id++)
             expire(j, table_state(&j->table, id), t->clock_us);
         count(j);

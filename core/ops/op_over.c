@@ -189,7 +189,7 @@ static bool resolve(struct over_op *o, struct over_entry *entries, uint32_t coun
     for (uint32_t i = 0; ok && i < count; i++) {
         struct over_key *key = found[i];
 
-        if (o->node->ttl_us > 0 && time_add(key->touched_us, o->node->ttl_us) < t->clock_us)
+        if (ttl_is_over(key->touched_us, o->node->ttl_us, t->clock_us))
             forget_key(o, key);
         key->touched_us = t->clock_us;
         entries[i].group =

@@ -188,7 +188,7 @@ static bool begin_row(struct over_view *o, uint32_t i, const struct step_time *t
     struct view_key *key = o->found[i];
     struct view_bounds reach;
 
-    if (o->node->ttl_us > 0 && time_add(key->touched_us, o->node->ttl_us) < t->clock_us)
+    if (ttl_is_over(key->touched_us, o->node->ttl_us, t->clock_us))
         view_forget(o, key);
     key->touched_us = t->clock_us;
     o->op.counters.held--;

@@ -57,7 +57,7 @@ static bool find_keys(struct rank_op *r, struct rank_scope *scope, const struct 
     for (uint32_t i = 0; ok && i < count; i++) {
         struct rank_key *key = r->found[i];
 
-        if (r->node->ttl_us > 0 && time_add(key->touched_us, r->node->ttl_us) < t->clock_us)
+        if (ttl_is_over(key->touched_us, r->node->ttl_us, t->clock_us))
             rank_forget_key(r, key);
         key->touched_us = t->clock_us;
     }
@@ -291,6 +291,36 @@ static enum op_progress rank_push(struct op *op, uint32_t port, struct batch *ba
 
 /* ---- the end of a step ---- */
 
+static bool is_empty(const void *state, const void *user)
+{
+    (void)user;
+    return ((const struct rank_key *)state)->count == 0;
+}
+
+/* Keys that no row has touched for 'table.exec.state.ttl', and that none asks for. */
+static void sweep(struct rank_op *r, const struct step_time *t)
+{
+    if (!ttl_sweeps(&r->swept_us, r->node->ttl_us, t->clock_us))
+        return;
+    for (uint32_t s = 0; s < r->scope_count; s++) {
+        struct table *table = &r->scopes[s].table;
+
+        for (uint32_t id = 0; id < table->groups; id++) {
+            struct rank_key *key = table_state(table, id);
+
+            if (ttl_is_over(key->touched_us, r->node->ttl_us, t->clock_us))
+                rank_forget_key(r, key);
+            if (key->count == 0 && key->room > 0) {
+                heap_free(r->op.heap, key->entries, key->room * sizeof *key->entries);
+                key->entries = NULL;
+                key->room = 0;
+            }
+        }
+        table_tidy(table, is_empty, NULL);
+    }
+    r->op.counters.state_rows = r->rows.rows;
+}
+
 static enum op_progress rank_turn(struct op *op, const struct step_time *t)
 {
     struct rank_op *r = (struct rank_op *)op;
@@ -311,6 +341,8 @@ static enum op_progress rank_end_step(struct op *op, const struct step_time *t)
     struct rank_op *r = (struct rank_op *)op;
 
     r->ending = !r->changelog;
+    if (r->changelog)
+        sweep(r, t);
     return rank_turn(op, t);
 }
 

@@ -75,6 +75,7 @@ struct rank_op {
     bool ignored;             /* the row took back one that is not there */
     /* firing scopes[0] */
     bool ending, sorting;
+    int64_t swept_us;
     struct sorter sorter;
     uint32_t group, entry;
     uint32_t ids[BATCH_ROWS_MAX];

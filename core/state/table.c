@@ -657,7 +657,8 @@ uint32_t table_adopt(struct table *table, const struct table *from, uint32_t id)
                                         .view = &from->group_views[id]});
 }
 
-bool table_compact(struct table *table, uint32_t empty, bool (*is_empty)(const void *state))
+static bool compact(struct table *table, uint32_t empty,
+                    bool (*gone)(const void *state, const void *user), const void *user)
 {
     struct table fresh;
     bool ok;
@@ -668,7 +669,7 @@ bool table_compact(struct table *table, uint32_t empty, bool (*is_empty)(const v
         const void *state = table_state(table, id);
         uint32_t to;
 
-        if (is_empty(state))
+        if (gone(state, user))
             continue;
         to = table_adopt(&fresh, table, id);
         ok = to != TABLE_NO_GROUP;
@@ -679,6 +680,33 @@ bool table_compact(struct table *table, uint32_t empty, bool (*is_empty)(const v
     if (ok)
         *table = fresh;
     return ok;
+}
+
+struct plain_gone {
+    bool (*is_empty)(const void *state);
+};
+
+static bool plain_gone(const void *state, const void *user)
+{
+    return ((const struct plain_gone *)user)->is_empty(state);
+}
+
+bool table_compact(struct table *table, uint32_t empty, bool (*is_empty)(const void *state))
+{
+    return compact(table, empty, plain_gone, &(struct plain_gone){is_empty});
+}
+
+void table_tidy(struct table *table, bool (*gone)(const void *state, const void *user),
+                const void *user)
+{
+    uint32_t empty = 0;
+
+    if (table->layout->count == 0)
+        return;
+    for (uint32_t id = 0; id < table->groups; id++)
+        empty += gone(table_state(table, id), user);
+    if (empty >= 1024 && empty >= table->groups / 2)
+        compact(table, empty, gone, user);
 }
 
 bool table_valid(const struct table *table)

@@ -106,6 +106,9 @@ uint32_t table_adopt(struct table *table, const struct table *from, uint32_t id)
 /* A table of the groups whose state is not @is_empty takes the place of this one: their states come along, all ids change.
  * @empty: how many go. False without memory for it: the old one serves on. */
 bool table_compact(struct table *table, uint32_t empty, bool (*is_empty)(const void *state));
+/* The same, if it is worth it: those that are @gone are many, and at least half. */
+void table_tidy(struct table *table, bool (*gone)(const void *state, const void *user),
+                const void *user);
 /* Adds the one group of a table without key columns. */
 bool table_single(struct table *table);
 bool table_valid(const struct table *table);
