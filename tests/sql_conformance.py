@@ -2,7 +2,7 @@
 """Cases taken from other engines' tests (MILL_CONFORMANCE, default ../shared/conformance): their rows, DDL, SQL and answers.
 
 Skipped when the folder is absent. A case that needs what is "not supported yet" is skipped by name. Answers are compared as multisets at
-1, 2 and 3 shards, with batches of 1, 2 and 4,096 rows, and for every instruction set the CPU has.
+1, 2, 3 and 8 shards, with batches of 1, 2 and 4,096 rows, and for every instruction set the CPU has.
 """
 import csv, glob, io, json, os, re, subprocess, sys, tempfile
 
@@ -63,8 +63,20 @@ def join_cases(name, case):
         yield name + " " + c["test"], tables, ddl, c["sql"], c["expected"]
 
 
+def feldera_cases(name, case):
+    """Steps of inserted and removed rows with the change of the answer after each, as weighted rows: (name, rows with their kinds, answer) of
+    each prefix. The end of the input closes all sessions, so the answer over a prefix is the sum of the changes up to it."""
+    rows, answer = [], {}
+    for number, step in enumerate(case["steps"], 1):
+        rows = rows + [["+I", *r] for r in step.get("insert", [])] + [["-D", *r] for r in step.get("remove", [])]
+        for *row, weight in step["expect"]:
+            answer[tuple(row)] = answer.get(tuple(row), 0) + weight
+        assert set(answer.values()) <= {0, 1}
+        yield "%s, %d steps" % (name, number), rows, [list(r) for r, weight in answer.items() if weight]
+
+
 def configurations():
-    for shards in "123":
+    for shards in "1238":
         for batch in ("1", "2", "4096"):
             yield ["--shards", shards, "--set", "batch-rows=" + batch], {}
     for isa in ("scalar", "avx2", "avx512"):
@@ -101,6 +113,60 @@ def run_case(case, directory):
         if p.returncode != 0 or got != expected:
             return "%s %s, exit %d\n  got      %s\n  expected %s\n  %s" % (" ".join(options), env, p.returncode, got, expected, p.stderr.strip())
     return None
+
+
+def fold(rows):
+    """The rows that a changelog leaves."""
+    left = []
+    for kind, *row in rows:
+        if kind in ("+I", "+U"):
+            left.append(row)
+        else:
+            left.remove(row)
+    return left
+
+
+def run_changes(rows, ddl, sql, settings, ms, expected, directory):
+    """As run_case(): the fold of what is given is @expected. A first column of kinds where the rows are not as wide as the table."""
+    path = os.path.join(directory, "t.csv")
+    with open(path, "w", newline="") as f:
+        csv.writer(f).writerows([[cell(x) for x in row] for row in rows])
+    with_ = " WITH ('connector'='filesystem','format'='csv','path'='%s','csv.null-literal'='\\N'%s);\n" % (
+        path, ", 'changelog.column'='op'" if rows[0][0] in ("+I", "-D") else "")
+    script = "".join("SET %s;\n" % s for s in settings) + "".join(
+        d + (with_ if d.startswith("CREATE") else ";\n") for d in ddl) + sql
+    expected = sorted([[plain(x) for x in r] for r in expected], key=repr)
+    for options, env in configurations():
+        p = subprocess.run([COMMAND, "run", "-c", script, "--quiet", *options], capture_output=True, text=True, timeout=60, env={**os.environ, **env})
+        if p.returncode == 78 and env and "this CPU has no" in p.stderr:
+            continue
+        got = list(csv.reader(io.StringIO(p.stdout)))
+        if got and got[0][0] == "op":
+            got = fold(got[1:])
+        else:
+            got = got[1:]
+        got = sorted([[plain(to_ms(x) if ms else x) for x in r] for r in got], key=repr)
+        if p.returncode != 0 or got != expected:
+            return "%s %s %s, exit %d\n  got      %s\n  expected %s\n  %s" % (
+                " ".join(options), settings, env, p.returncode, got, expected, p.stderr.strip())
+    return None
+
+
+STREAMING = "'execution.runtime-mode'='streaming'"
+EARLY = ["'table.exec.emit.early-fire.enabled'='true'", "'table.exec.emit.early-fire.delay'='0 s'"]
+
+
+def changing_cases(directory):
+    """(title, None or what is wrong) of the cases whose answers change: allowed lateness, rows that are taken back."""
+    for name in sorted(glob.glob(os.path.join(FOLDER, "02-*", "feldera_*.json"))):
+        case = json.load(open(name))
+        for title, rows, expected in feldera_cases(os.path.basename(name), case):
+            for settings in ([], [STREAMING], [STREAMING] + EARLY):
+                yield title, run_changes(rows, case["ddl"], case["sql"], settings, False, expected, directory)
+    for name in sorted(glob.glob(os.path.join(FOLDER, "03-*", "*.json"))):
+        case = json.load(open(name))
+        for settings in ([], [STREAMING], [STREAMING] + EARLY):
+            yield os.path.basename(name), run_changes(tables_of(case), case["ddl"], case["sql"], settings, True, case["expected"], directory)
 
 
 def run_join(tables, ddl, sql, expected, directory):
@@ -140,6 +206,10 @@ def main():
                 else:
                     failed += 1
                     print("FAILED:", title, result)
+        for title, wrong in changing_cases(directory):
+            passed, failed = passed + (wrong is None), failed + (wrong is not None)
+            if wrong is not None:
+                print("FAILED:", title, wrong)
         for name in sorted(glob.glob(os.path.join(FOLDER, "04-*", "*.json"))):
             for title, tables, ddl, sql, expected in join_cases(os.path.basename(name), json.load(open(name))):
                 wrong = run_join(tables, ddl, sql, expected, directory)

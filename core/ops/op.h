@@ -172,6 +172,9 @@ struct op *op_group_new(struct op_context *context,
                         const struct phys_node *node); /* bounded, final rows */
 struct op *op_changes_new(struct op_context *context,
                           const struct phys_node *node); /* GROUP BY as a changelog */
+struct op *op_window_changes_new(
+    struct op_context *context,
+    const struct phys_node *node); /* windows whose results are revised, or over updates */
 struct op *op_match_new(struct op_context *context, const struct phys_node *node);
 struct op *op_preagg_new(struct op_context *context,
                          const struct phys_node *node); /* front partials */

@@ -19,9 +19,12 @@ struct aggregation {
     uint32_t agg_count;
     struct expr *args[2 * AGGS_MAX + KEYS_MAX + 4096 + 8];
     uint32_t arg_count;
-    bool windowed;      /* results have window_start, window_end, window_time */
-    bool changelog;     /* results that change leave as changes */
-    bool attached;      /* over columns of the input */
+    bool windowed;  /* results have window_start, window_end, window_time */
+    bool changelog; /* results that change leave as changes */
+    bool attached;  /* over columns of the input */
+    struct window_emit emit;
+    bool revises;       /* early or late results: they change */
+    bool retracts;      /* the input's rows may be taken back */
     int32_t start, end; /* attached: input columns */
     struct window_spec window;
     struct mill_type time_type;

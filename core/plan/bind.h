@@ -214,6 +214,10 @@ void window_from_call(struct planner *p, struct relation *r, const struct ast_ex
                       struct window_spec *out);
 bool is_group_window(const struct ast_expr *x);
 
+/* bind_emit.c: what 'table.exec.emit.*' says for windows over @input at @at; *revises: results are given more than once. */
+struct window_emit plan_emit(struct planner *p, const struct window_spec *window,
+                             const struct phys_node *input, struct ast_at at, bool *revises);
+
 /* physical.c: the sink of late rows behind window @node; @at: the relation's columns among the node's input. */
 void plan_late_sink(struct planner *p, struct phys_node *node, const struct relation *r,
                     const uint32_t *at, const struct ast_name *name);

@@ -426,6 +426,8 @@ static enum node_kind node_kind_of(const struct aggregation *a)
 {
     if (!a->windowed)
         return a->changelog ? NODE_CHANGES : NODE_GROUP;
+    if ((a->revises || a->retracts) && (a->attached || a->window.kind != WINDOW_ROWS))
+        return NODE_WINDOW_CHANGES;
     if (a->attached)
         return NODE_WINDOW;
     return a->window.kind == WINDOW_SESSION ? NODE_SESSION
@@ -456,12 +458,15 @@ static const char *why_one_phase(struct planner *p, const struct aggregation *a,
     case NODE_GROUP: return "only windows have partial aggregates";
     case NODE_SESSION: return "a session needs its rows";
     case NODE_COUNT_WINDOW: return "a window by count needs its rows";
+    case NODE_WINDOW_CHANGES: return "results change with each row";
     default: break;
     }
     if (s->late_data_into != NULL)
         return "LATE DATA INTO needs the rows";
     if (a->attached)
         return "a window of windows gets few rows";
+    if (a->emit.hold_ns > 0)
+        return "allowed lateness needs the rows";
     if (calc->stage > 0)
         return "it stands behind another exchange";
     if (a->window.time < 0)
@@ -499,6 +504,11 @@ static const char *why_state(const struct aggregation *a)
         return "one state per key, as long as the query runs or 'table.exec.state.ttl' says";
     if (!a->windowed)
         return "one state per key, until the end of the bounded input";
+    if (node_kind_of(a) == NODE_WINDOW_CHANGES)
+        return a->revises
+                   ? "one state per key and window with the result that was given, until the "
+                     "watermark has passed its end and 'table.exec.emit.allow-lateness'"
+                   : "one state per key and window, dropped when it has fired";
     if (node_kind_of(a) == NODE_SESSION)
         return "one state per open session, dropped when it has fired";
     if (node_kind_of(a) == NODE_COUNT_WINDOW)
@@ -549,8 +559,17 @@ static struct phys_node *aggregate_node(struct planner *p, struct aggregation *a
                                         .aggs = specs,
                                         .agg_count = a->agg_count};
     a->changelog = !a->windowed && plan_changelog(p, calc);
+    a->retracts = calc->updating;
+    if (a->windowed && (a->attached || a->window.kind != WINDOW_ROWS))
+        aggregate.emit = a->emit = plan_emit(p, &a->window, calc, s->at, &a->revises);
     aggregate.ttl_us = a->changelog ? plan_state_ttl(p) : 0;
     check_retractions(p, a, calc, s);
+    if (calc->updating && s->late_data_into != NULL)
+        plan_fail(p, s->late_data_into->at, MILL_E_UNSUPPORTED,
+                  "LATE DATA INTO cannot tell of rows that are taken back, and %s changes rows "
+                  "that "
+                  "it has given",
+                  calc->updating_by);
     why_one = why_one_phase(p, a, calc, s);
     if (why_one == NULL) {
         partial_inputs(p, calc, &aggregate, inputs);
@@ -570,8 +589,14 @@ static struct phys_node *aggregate_node(struct planner *p, struct aggregation *a
     node->line = s->at.line;
     node->column = s->at.column;
     node->why = tell_phases(p, a, why_one);
-    node->changelog = a->changelog;
+    node->changelog = a->changelog || a->revises;
+    node->reads_clock = a->emit.early == EMIT_DELAYED || a->emit.late == EMIT_DELAYED;
     node->updating = false;
+    if (a->revises)
+        plan_updating(node, arena_format(p->arena,
+                                         "the window with early or late results "
+                                         "('table.exec.emit.*') at %u:%u",
+                                         s->at.line, s->at.column));
     if (a->changelog)
         plan_updating(node, arena_format(p->arena, "the GROUP BY without a window at %u:%u",
                                          s->at.line, s->at.column));

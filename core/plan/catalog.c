@@ -391,6 +391,11 @@ static const char *const settings[] = {zone_setting,
                                        "delivery.guarantee",
                                        "parallelism.default",
                                        "table.exec.state.ttl",
+                                       "table.exec.emit.early-fire.enabled",
+                                       "table.exec.emit.early-fire.delay",
+                                       "table.exec.emit.late-fire.enabled",
+                                       "table.exec.emit.late-fire.delay",
+                                       "table.exec.emit.allow-lateness",
                                        "table.exec.mini-batch.enabled",
                                        "table.exec.mini-batch.allow-latency",
                                        "table.exec.mini-batch.size",
@@ -418,7 +423,9 @@ static int check_choice(const struct ast_statement *s, struct mill_error *error)
           "aggregation strategy",
           {"AUTO", "ONE_PHASE", "TWO_PHASE"}},
          {"millstream.optimizer.filter-push-down", "filter push-down", {"EXACT", "ALL", "OFF"}},
-         {"millstream.optimizer.share-sub-plans", "sharing of sub-plans", {"TRUE", "FALSE", NULL}}};
+         {"millstream.optimizer.share-sub-plans", "sharing of sub-plans", {"TRUE", "FALSE", NULL}},
+         {"table.exec.emit.early-fire.enabled", "early firing", {"TRUE", "FALSE", NULL}},
+         {"table.exec.emit.late-fire.enabled", "late firing", {"TRUE", "FALSE", NULL}}};
 
     for (size_t i = 0; i < COUNT_OF(choices); i++) {
         const char *const *words = choices[i].words;

@@ -250,6 +250,7 @@ static void put_node(const struct out *o, const struct phys_node *node, uint32_t
     case NODE_SESSION:
     case NODE_COUNT_WINDOW:
     case NODE_CHANGES:
+    case NODE_WINDOW_CHANGES:
     case NODE_GROUP: put_aggregate(o, node); break;
     case NODE_JOIN:
     case NODE_INTERVAL_JOIN:
@@ -300,7 +301,8 @@ const char *node_label(const struct phys_node *node, char *to, size_t room)
 {
     const bool grouped = node->kind == NODE_PREAGG || node->kind == NODE_WINDOW ||
                          node->kind == NODE_SESSION || node->kind == NODE_COUNT_WINDOW ||
-                         node->kind == NODE_GROUP || node->kind == NODE_CHANGES;
+                         node->kind == NODE_GROUP || node->kind == NODE_CHANGES ||
+                         node->kind == NODE_WINDOW_CHANGES;
 
     snprintf(to, room, "%s[%u]", node_traits[node->kind].name, node->id);
     if (node->kind == NODE_SOURCE)

@@ -177,6 +177,7 @@ static bool filter_may_pass(const struct phys_node *node)
     case NODE_SESSION:
     case NODE_COUNT_WINDOW:
     case NODE_CHANGES:
+    case NODE_WINDOW_CHANGES:
     case NODE_GROUP: return node->late_to_count == 0;
     default: return false;
     }
@@ -192,11 +193,15 @@ static uint32_t consumers(const struct planner *p, const struct phys_node *node)
     return count;
 }
 
-static const char *const moved_below[] =
-    {[NODE_CALC] = "the projection",     [NODE_ASSIGN] = "the window function",
-     [NODE_UNION] = "UNION ALL",         [NODE_WINDOW] = "the aggregation",
-     [NODE_SESSION] = "the aggregation", [NODE_COUNT_WINDOW] = "the window by count",
-     [NODE_GROUP] = "the aggregation",   [NODE_CHANGES] = "the aggregation"};
+static const char *const moved_below[] = {[NODE_CALC] = "the projection",
+                                          [NODE_ASSIGN] = "the window function",
+                                          [NODE_UNION] = "UNION ALL",
+                                          [NODE_WINDOW] = "the aggregation",
+                                          [NODE_SESSION] = "the aggregation",
+                                          [NODE_COUNT_WINDOW] = "the window by count",
+                                          [NODE_GROUP] = "the aggregation",
+                                          [NODE_CHANGES] = "the aggregation",
+                                          [NODE_WINDOW_CHANGES] = "the aggregation"};
 
 static void move_down(struct planner *p, struct phys_node *calc);
 

@@ -12,6 +12,7 @@ static bool ends_with_sources(const struct phys_node *node)
     case NODE_PREAGG:
     case NODE_WINDOW:
     case NODE_SESSION:
+    case NODE_WINDOW_CHANGES:
     case NODE_UNION:
     case NODE_VIEW:
     case NODE_EXCHANGE: break;

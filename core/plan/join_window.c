@@ -10,6 +10,7 @@ static const struct window_spec *windows_of(const struct phys_node *node)
         case NODE_SESSION:
         case NODE_COUNT_WINDOW: return &node->aggregate.window;
         case NODE_WINDOW:
+        case NODE_WINDOW_CHANGES:
             if (!node->aggregate.window.attached)
                 return &node->aggregate.window;
             break;

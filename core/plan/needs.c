@@ -374,6 +374,7 @@ static void input_needs(struct planner *p, struct phys_node *node, uint32_t i,
     case NODE_COUNT_WINDOW:
     case NODE_GROUP:
     case NODE_CHANGES:
+    case NODE_WINDOW_CHANGES:
         if (i == 0) /* the other input brings partials: all of their columns */
             aggregate_needs(node, input);
         for (uint32_t k = 0; node->aggregate.outs == NULL && k < from->schema.field_count; k++)

@@ -380,11 +380,15 @@ static void check_overwritten(struct planner *p)
     }
 }
 
-/* The rows of an interval join lie behind the watermark of its inputs: whoever judges their lateness must know how far. */
+/* The rows of an interval join lie behind the watermark of its inputs: whoever judges their lateness must know how far. Windows
+ * that give final rows and allow lateness are held back by it, and what is behind them. */
 static void set_holds(struct planner *p, struct phys_node *node, uint32_t source_count)
 {
+    const bool windows = node->kind == NODE_WINDOW || node->kind == NODE_SESSION ||
+                         node->kind == NODE_WINDOW_CHANGES;
+    const int64_t own = windows ? node->aggregate.emit.hold_ns : 0;
     int64_t *holds;
-    bool any = false;
+    bool any = own > 0;
 
     for (uint32_t k = 0; k < node->input_count; k++)
         any = any || node->inputs[k]->holds != NULL || node->inputs[k]->hold_back > 0;
@@ -397,7 +401,7 @@ static void set_holds(struct planner *p, struct phys_node *node, uint32_t source
         for (uint32_t s = 0; s < source_count; s++)
             if ((input->sources >> s & 1) != 0)
                 holds[s] = max_i64(holds[s], time_add(input->holds != NULL ? input->holds[s] : 0,
-                                                      input->hold_back));
+                                                      time_add(input->hold_back, own)));
     }
     node->holds = holds;
 }

@@ -28,14 +28,15 @@ enum node_kind {
     NODE_VIEW,  /* the windows of one query, of a WINDOW that several share */
     NODE_EXCHANGE,
     NODE_SINK,
-    NODE_CHANGES,       /* GROUP BY without a window as a changelog */
-    NODE_JOIN,          /* regular: both sides kept */
-    NODE_INTERVAL_JOIN, /* times of both sides close to each other */
-    NODE_WINDOW_JOIN,   /* windows of both sides the same; COGROUP */
-    NODE_TEMPORAL_JOIN, /* FOR SYSTEM_TIME AS OF a row time: the version of a table */
-    NODE_LOOKUP_JOIN,   /* FOR SYSTEM_TIME AS OF processing time: a bounded table */
-    NODE_ASOF_JOIN,     /* the latest row not after a row's time */
-    NODE_RANK,          /* Top-N, deduplication */
+    NODE_CHANGES,        /* GROUP BY without a window as a changelog */
+    NODE_WINDOW_CHANGES, /* windows with early or late results, or over rows that are taken back */
+    NODE_JOIN,           /* regular: both sides kept */
+    NODE_INTERVAL_JOIN,  /* times of both sides close to each other */
+    NODE_WINDOW_JOIN,    /* windows of both sides the same; COGROUP */
+    NODE_TEMPORAL_JOIN,  /* FOR SYSTEM_TIME AS OF a row time: the version of a table */
+    NODE_LOOKUP_JOIN,    /* FOR SYSTEM_TIME AS OF processing time: a bounded table */
+    NODE_ASOF_JOIN,      /* the latest row not after a row's time */
+    NODE_RANK,           /* Top-N, deduplication */
     NODE_OVER,
     NODE_OVER_VIEW,     /* OVER, sorted: changes, or final rows */
     NODE_SET_OPERATION, /* INTERSECT, EXCEPT */
@@ -133,8 +134,18 @@ struct out_column {
     uint32_t index; /* of the key or aggregate */
 };
 
+/* 'table.exec.emit.*': when a window's results leave but on time. */
+enum emit_when { EMIT_NEVER, EMIT_ROW, EMIT_DELAYED };
+struct window_emit {
+    enum emit_when early, late;
+    int64_t early_us, late_us; /* DELAYED: the interval, of processing time */
+    int64_t lateness;          /* it stays so long behind its end; in the unit of the time column */
+    int64_t hold_ns;           /* final rows: the watermark is held back by the lateness instead */
+};
+
 struct aggregate_node {
     struct window_spec window; /* GROUP: unused */
+    struct window_emit emit;
     /* WINDOW and its PREAGG whose slices serve several window specs, TUMBLE or HOP, of one offset; view k's results go to
      * the k-th consumer, a VIEW node. 0: window alone */
     struct window_spec *views;

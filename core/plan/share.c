@@ -97,6 +97,7 @@ static bool says_the_same(const struct phys_node *a, const struct phys_node *b)
     case NODE_COUNT_WINDOW:
     case NODE_GROUP:
     case NODE_CHANGES:
+    case NODE_WINDOW_CHANGES:
         return (a->kind == NODE_PREAGG || (a->late_to_count == 0 && b->late_to_count == 0)) &&
                window_same(&a->aggregate.window, &b->aggregate.window) &&
                groups_same(&a->aggregate, &b->aggregate) && outs_same(a, b);

@@ -86,7 +86,7 @@ static bool plan_needs_clock(const struct phys_plan *plan)
             (node->kind == NODE_SOURCE && node->source.watermark.idle_timeout_ns > 0))
             return true;
         if ((node->kind == NODE_WINDOW || node->kind == NODE_SESSION ||
-             node->kind == NODE_COUNT_WINDOW) &&
+             node->kind == NODE_WINDOW_CHANGES || node->kind == NODE_COUNT_WINDOW) &&
             node->aggregate.window.processing_time)
             return true;
         if (node->kind == NODE_INTERVAL_JOIN && node->join->processing_time)

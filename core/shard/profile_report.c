@@ -76,7 +76,7 @@ static bool has_state(const struct phys_node *node)
     return node->kind == NODE_PREAGG || node->kind == NODE_WINDOW || node->kind == NODE_SESSION ||
            node->kind == NODE_COUNT_WINDOW || node->kind == NODE_GROUP || node->kind == NODE_OVER ||
            node->kind == NODE_OVER_VIEW || node->kind == NODE_SET_OPERATION ||
-           node->kind == NODE_RANK;
+           node->kind == NODE_RANK || node->kind == NODE_WINDOW_CHANGES;
 }
 
 static uint64_t bytes_read(const struct job *job, const struct phys_node *node)

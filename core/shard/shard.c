@@ -77,6 +77,7 @@ static struct op *make_op(struct shard *shard, const struct phys_node *node)
     case NODE_EXPAND: return op_expand_new(context, node);
     case NODE_UNNEST: return op_unnest_new(context, node);
     case NODE_CHANGES: return op_changes_new(context, node);
+    case NODE_WINDOW_CHANGES: return op_window_changes_new(context, node);
     case NODE_RANK: return op_rank_new(context, node);
     case NODE_OVER: return op_over_new(context, node);
     case NODE_SET_OPERATION: return op_set_operation_new(context, node);

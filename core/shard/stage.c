@@ -23,6 +23,7 @@ static bool node_nanos(const struct job *job, const struct phys_node *node)
     case NODE_PREAGG:
     case NODE_WINDOW:
     case NODE_SESSION:
+    case NODE_WINDOW_CHANGES:
     case NODE_COUNT_WINDOW: return type_is_nanos(&node->aggregate.window.time_type);
     case NODE_OVER:
         if (node->over->time >= 0)
