@@ -149,9 +149,11 @@ static bool points_merge(struct window_changes *s, struct pane *into, struct pan
     return true;
 }
 
+/* @into begins first. */
 static bool unite(struct window_changes *s, struct panes *of, struct pane *into, struct pane *from)
 {
-    if (!changes_add_waiting(s) || !pane_take_back(s, from, ROW_DELETE))
+    if (!changes_add_waiting(s) || !pane_take_back(s, into, ROW_DELETE) ||
+        !pane_take_back(s, from, ROW_DELETE))
         return false;
     if (s->keeps_points) {
         if (!points_apply(s, into, from->points, from->point_count, true) ||
@@ -191,9 +193,15 @@ static struct pane *united(struct window_changes *s, struct panes *of, int64_t t
         next = x->next;
         if (!touches(s, x, time))
             continue;
-        *failed = !pane_on_time(s, x, s->row_w) || (home != NULL && !unite(s, of, home, x));
-        if (home == NULL)
+        *failed = !pane_on_time(s, x, s->row_w);
+        if (home == NULL) {
             home = x;
+        } else if (!*failed) {
+            struct pane *first = x->start < home->start ? x : home;
+
+            *failed = !unite(s, of, first, first == home ? x : home);
+            home = first;
+        }
     }
     return home;
 }
