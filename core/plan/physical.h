@@ -174,6 +174,11 @@ struct stage_path {
      * been added to origins up to there. */
     uint32_t levels[STAGE_LEVELS_MAX], level_count;
     uint32_t number_count; /* of those, how many put a running number behind the key as well */
+    /* What firings before the stage cause in them: their ids, and the ports that it comes in at. */
+    uint32_t level_ids[STAGE_LEVELS_MAX];
+    uint8_t level_ports[STAGE_LEVELS_MAX];
+    /* It may wait, at an operator of several inputs; or one in front of all levels fires, too: how far it has come is not told. */
+    bool hides_firings, fires_first;
     uint64_t
         waits_on; /* in steps of these sources they wait until the stage's rows have ended: an earlier port has some too */
 };

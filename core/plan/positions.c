@@ -59,9 +59,15 @@ static void find_paths(struct paths *paths, const struct phys_node *node, struct
                           MILL_E_UNSUPPORTED,
                           "more than %u operators behind each other on the same keys",
                           STAGE_LEVELS_MAX);
+            way.fires_first = false;
+            way.level_ids[way.level_count] = node->id;
+            way.level_ports[way.level_count] = (uint8_t)i;
             way.levels[way.level_count++] = way.origin; /* added behind it; see add_path() */
             way.number_count += node_traits[node->kind].keys_results;
+        } else if (node_traits[node->kind].fires) {
+            way.fires_first = true;
         }
+        way.hides_firings = way.hides_firings || node->input_count > 1;
         if (node->port_origins != NULL) {
             way.origin += node->port_origins[i];
             way.waits_on |= earlier;

@@ -291,7 +291,8 @@ static void tell(struct exchange *x, uint32_t q, const struct position *position
     struct edge_out *out = &x->shard->out[x->edge];
     struct batch *marker;
 
-    if (x->open[q] != NULL || !ring_empty_to_producer(&out->rings[q]))
+    if (x->open[q] != NULL || !ring_empty_to_producer(&out->rings[q]) ||
+        x->told[q].class_ == CLASS_PASSED) /* it has all of the step */
         return;
     if (x->told[q].class_ == position->class_ && x->told[q].origin == position->origin &&
         x->told[q].place == position->place && x->told[q].of_row == position->of_row &&

@@ -207,6 +207,14 @@ static uint32_t numbers_behind(const struct exchange_node *exchange, const struc
 {
     const struct stage_path *path = NULL;
 
+    for (uint32_t i = 0; head->class_ == CLASS_FIRED && i < exchange->path_count; i++) {
+        const struct stage_path *p = &exchange->paths[i];
+
+        if (p->level_count > 0 && p->level_ids[0] == head->origin)
+            return 4 * p->number_count;
+    }
+    if (head->class_ == CLASS_FIRED)
+        return UINT32_MAX / 2; /* not caused by a row of the stage */
     for (uint32_t i = 0; i < exchange->path_count; i++) {
         const struct stage_path *p = &exchange->paths[i];
 
@@ -322,6 +330,79 @@ static bool rows_reached(struct shard *shard, struct stage *stage, const struct 
     return true;
 }
 
+/* What a firing before the stage that has come to @p may still cause behind the first @levels: its keys as core/ops/emit.c makes
+ * them. False: too long a key. */
+static bool lower_fired(struct bound *least, const struct stage_path *path,
+                        const struct position *p, uint32_t levels)
+{
+    struct position at = {.class_ = CLASS_FIRED, .origin = p->origin};
+    char key[POSITION_KEY_MAX];
+    uint32_t n = 6 * levels;
+
+    if (p->key.length + n > sizeof key)
+        return false;
+    if (p->key.length > 0)
+        memcpy(key + n, mill_view_data(&p->key), p->key.length);
+    for (uint32_t i = levels; i-- > 0;) {
+        const uint32_t origin = __builtin_bswap32(at.origin);
+
+        n -= 6;
+        key[n] = 0;
+        key[n + 1] = (char)path->level_ports[i];
+        memcpy(key + n + 2, &origin, 4);
+        at.origin = path->level_ids[i];
+    }
+    /* without a key it is before all of them, and no firing's own place */
+    at.key = view_of(key, p->key.length > 0 ? p->key.length + 6 * levels : 0);
+    lower(least, &at);
+    return true;
+}
+
+/* What may still come on @path of firings once an edge's sender has come to @p. False: not known. */
+static bool lower_on_fired(struct bound *least, const struct stage_path *path,
+                           const struct position *p)
+{
+    /* behind all that firings before the stage cause, before what the operator releases itself */
+    const struct position caused = {.class_ = CLASS_FIRED,
+                                    .origin = path->level_ids[path->level_count - 1],
+                                    .key = view_of("\0\xff", 2)};
+
+    switch (p->class_) {
+    case CLASS_FIRED: return lower_fired(least, path, p, path->level_count);
+    case CLASS_PASSED:
+        return !path->fires_first && lower_fired(least, path, &caused, path->level_count - 1);
+    default: return false;
+    }
+}
+
+/* All rows have passed: the least position of what firings may still cause for @exchange. False: not known. */
+static bool firings_reached(struct shard *shard, const struct stage *stage,
+                            const struct step_entry *entry, const struct exchange_node *exchange,
+                            struct bound *least)
+{
+    least->at = (struct position){.class_ = 255};
+    for (uint32_t i = 0; i < exchange->path_count && !stage->blocked; i++) {
+        const struct stage_path *path = &exchange->paths[i];
+        const uint32_t edge = (uint32_t)shard->job->edge_of_node[path->from];
+
+        if (goes_elsewhere(shard, edge))
+            continue;
+        if (path->hides_firings || path->level_count == 0)
+            return false;
+        for (uint32_t j = 0; j < shard->job->shard_count; j++) {
+            const struct edge_in *in = edge_in(shard, edge, j);
+            struct position p;
+
+            if (shard->job->edges[edge].from_stage == 0 && entry->cutter != j)
+                continue;
+            if (in->step != entry->step ||
+                (!in->ended && (!sender_reached(in, &p) || !lower_on_fired(least, path, &p))))
+                return false;
+        }
+    }
+    return least->at.class_ == CLASS_FIRED;
+}
+
 /* The same while rows that waited for an earlier port are being handed on. */
 static bool waiting_reached(const struct job *job, const struct step_entry *entry,
                             const struct exchange_node *exchange, struct bound *least)
@@ -343,7 +424,7 @@ static void stage_passed(struct shard *shard, struct stage *stage, const struct 
 {
     for (uint32_t i = 0; i < stage->op_count; i++) {
         const struct phys_node *node = shard->job->plan->nodes[stage->ops[i]->id];
-        struct bound least;
+        struct bound least, fired;
         bool known;
 
         if (node->kind != NODE_EXCHANGE)
@@ -351,7 +432,11 @@ static void stage_passed(struct shard *shard, struct stage *stage, const struct 
         known = stage->phase == STAGE_ENDING
                     ? waiting_reached(shard->job, entry, &node->exchange, &least)
                     : rows_reached(shard, stage, entry, &node->exchange, &least);
-        if (known || flush)
+        if (known && stage->phase == STAGE_OPEN &&
+            position_compare(&least.at, &no_more_rows) == 0 &&
+            firings_reached(shard, stage, entry, &node->exchange, &fired))
+            exchange_passed(stage->ops[i], &fired.at, entry->step);
+        else if (known || flush)
             exchange_passed(stage->ops[i], known ? &least.at : NULL, entry->step);
     }
 }
@@ -481,7 +566,7 @@ static enum edge_state receive_from_cutter(struct shard *shard, struct stage *st
 /* ---- merging ---- */
 
 /* Whether a sender that has passed what lies before @bound may still send something before @head. Not if @bound is the place of
- * the very row that made @head, which only one shard has. A shorter key is that of a row further up, of whose results others may
+ * the very row or firing that made @head, which only one shard has. A shorter key is that of a row further up, of whose results others may
  * be on their way to that sender. */
 static bool may_come_before(const struct exchange_node *exchange, const struct position *bound,
                             const struct position *head)
@@ -490,7 +575,7 @@ static bool may_come_before(const struct exchange_node *exchange, const struct p
 
     if (position_compare(bound, head) >= 0)
         return false;
-    return bound->class_ != CLASS_ROWS || head->class_ != CLASS_ROWS ||
+    return bound->class_ != head->class_ || bound->class_ > CLASS_FIRED ||
            bound->origin != head->origin || bound->place != head->place ||
            n + numbers_behind(exchange, head) != head->key.length ||
            memcmp(mill_view_data(&bound->key), mill_view_data(&head->key), n) != 0;
