@@ -15,7 +15,7 @@ Then cases by hand: processing time, upserts, what is refused.
 import collections, json, os, random, subprocess, sys
 
 import sqlkit
-from sqlkit import COMMAND, time_text
+from sqlkit import COMMAND, FIRST, time_text
 
 SEEDS = sqlkit.seed_count(40, 600)
 
@@ -325,5 +325,158 @@ def one(seed, directory):
     return None
 
 
+TABLE = "CREATE TABLE t (k STRING, v INT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts) WITH ('connector' = 'kafka');\n"
+SUMS = "SELECT k, window_start, SUM(v) FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' MINUTE)) GROUP BY window_start, window_end, k;\n"
+
+
+def sets(**settings):
+    return "SET 'execution.runtime-mode' = 'streaming';\n" + "".join(
+        "SET 'table.exec.emit.%s' = '%s';\n" % (k.replace("_", "-").replace("--", "."), v) for k, v in settings.items())
+
+
+SCENARIOS = {
+    "early, every 10 s from the window's first row on": sets(early_fire__enabled="true", early_fire__delay="10 s") + TABLE + SUMS + """
+@shards 1,2,3,8
+@clock 2024-01-01 00:00:00
+@rows t
+a, 1, 2024-01-01 00:00:10
+b, 5, 2024-01-01 00:00:11
+@expect
+@clock 2024-01-01 00:00:09
+@rows t
+a, 2, 2024-01-01 00:00:12
+@expect
+@clock 2024-01-01 00:00:10
+@expect
++I, a, 2024-01-01 00:00, 3
++I, b, 2024-01-01 00:00, 5
+@rows t
+a, 4, 2024-01-01 00:00:13
+@clock 2024-01-01 00:00:19
+@expect
+@clock 2024-01-01 00:00:20
+@expect
+-U, a, 2024-01-01 00:00, 3
++U, a, 2024-01-01 00:00, 7
+@clock 2024-01-01 00:00:40
+@expect
+@rows t
+b, 1, 2024-01-01 00:00:20
+a, 1, 2024-01-01 00:01:00
+@expect
+-U, b, 2024-01-01 00:00, 5
++U, b, 2024-01-01 00:00, 6
+@clock 2024-01-01 00:00:50
+@expect
++I, a, 2024-01-01 00:01, 1
+@end
+@expect
+""",
+    "early, processing time": sets(early_fire__enabled="true", early_fire__delay="5 s") + """
+CREATE TABLE t (k STRING, v INT, pt AS PROCTIME()) WITH ('connector' = 'kafka');
+SELECT k, window_start, SUM(v) FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(pt), INTERVAL '20' SECOND)) GROUP BY window_start, window_end, k;
+@shards 1,2,3
+@clock 2024-01-01 00:00:01
+@rows t
+a, 1
+@clock 2024-01-01 00:00:05
+@expect
+@clock 2024-01-01 00:00:06
+@expect
++I, a, 2024-01-01 00:00, 1
+@rows t
+a, 2
+@clock 2024-01-01 00:00:20
+@expect
+-U, a, 2024-01-01 00:00, 1
++U, a, 2024-01-01 00:00, 3
+@rows t
+a, 7
+@end
+@expect
++I, a, 2024-01-01 00:00:20, 7
+""",
+    "late, every 10 s, the rest when the window is dropped, into a table with a key": sets(
+        allow_lateness="1 min", late_fire__enabled="true", late_fire__delay="10 s") + TABLE + """
+CREATE TABLE o (k STRING, w TIMESTAMP(3), n BIGINT, PRIMARY KEY (k, w) NOT ENFORCED) WITH ('connector' = 'x');
+INSERT INTO o SELECT k, window_start, SUM(v) FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' MINUTE)) GROUP BY window_start, window_end, k;
+@shards 1,2,3
+@clock 2024-01-01 00:00:01
+@rows t
+a, 1, 2024-01-01 00:00:01
+a, 1, 2024-01-01 00:01:01
+@expect o
++I, a, 2024-01-01 00:00, 1
+@rows t
+a, 5, 2024-01-01 00:00:02
+@expect o
+@clock 2024-01-01 00:00:11
+@expect o
++U, a, 2024-01-01 00:00, 6
+@rows t
+a, 6, 2024-01-01 00:00:02
+a, 1, 2024-01-01 00:02:00
+@expect o
++U, a, 2024-01-01 00:00, 12
++I, a, 2024-01-01 00:01, 1
+@rows t
+a, 6, 2024-01-01 00:00:02
+@stats late=1
+@end
+@expect o
++I, a, 2024-01-01 00:02, 1
+""",
+    "lateness ends at end - u + lateness": sets(allow_lateness="1 s") + TABLE + SUMS + """
+@rows t
+a, 1, 2024-01-01 00:00:10
+a, 1, 2024-01-01 00:01:00.998
+a, 2, 2024-01-01 00:00:20
+@expect
++I, a, 2024-01-01 00:00, 1
+-U, a, 2024-01-01 00:00, 1
++U, a, 2024-01-01 00:00, 3
+@stats late=0
+@rows t
+a, 1, 2024-01-01 00:01:00.999
+a, 4, 2024-01-01 00:00:20
+@stats late=1
+@expect
+@end
+@expect
++I, a, 2024-01-01 00:01, 2
+""",
+}
+
+REFUSED = {  # name: (settings, query, texts of the error)
+    "no delay": (dict(early_fire__enabled="true"), SUMS, ["'table.exec.emit.early-fire.delay' is not set"]),
+    "no lateness": (dict(late_fire__enabled="true", late_fire__delay="0 s"), SUMS, ["no lateness is allowed", "table.exec.emit.allow-lateness"]),
+    "below zero": (dict(allow_lateness="-1 s"), SUMS, ["table.exec.emit.allow-lateness", "-1 s"]),
+    "neither": (dict(early_fire__enabled="yes"), SUMS, ["early firing 'yes'", "TRUE, FALSE"]),
+    "a word too long": (dict(early_fire__enable="true"), SUMS, ["there is no setting", "did you mean 'table.exec.emit.early-fire.enabled'"]),
+    "a sink of rows that stay": (dict(allow_lateness="1 s"), "CREATE TABLE o (k STRING, w TIMESTAMP(3), n BIGINT) WITH ('connector' = 'filesystem', 'format' = 'csv', "
+                                 "'path' = '/y');\nINSERT INTO o " + SUMS, ["table o takes rows once and for all", "early or late results", "changelog.column"]),
+}
+
+
+def by_hand(directory):
+    for name, text in SCENARIOS.items():
+        path = os.path.join(directory, "s.scenario")
+        with open(path, "w") as f:
+            f.write(text)
+        p = subprocess.run([COMMAND, "test", path], capture_output=True, text=True, timeout=sqlkit.SECONDS)
+        yield None if p.returncode == 0 else "%s: %s%s" % (name, p.stdout, p.stderr)
+    for name, (settings, query, wanted) in REFUSED.items():
+        sql = sets(**settings) + TABLE.replace("kafka", "filesystem', 'format' = 'csv', 'path' = '/x") + query
+        p = subprocess.run([COMMAND, "run", "-c", sql], capture_output=True, text=True, timeout=sqlkit.SECONDS)
+        missing = [text for text in wanted if text not in p.stderr]
+        yield None if p.returncode in (64, 78) and not missing else "%s: exit %d, %s lacks %s" % (name, p.returncode, p.stderr, missing)
+
+
+def one_or_by_hand(seed, directory):
+    if seed < FIRST + SEEDS:
+        return one(seed, directory)
+    return "\n".join(wrong for wrong in by_hand(directory) if wrong) or None
+
+
 if __name__ == "__main__":
-    sys.exit(sqlkit.main("sql_emit", SEEDS, one))
+    sys.exit(sqlkit.main("sql_emit", SEEDS + 1, one_or_by_hand))
