@@ -429,18 +429,47 @@ MILL_API const char *mill_nearest_name(const char *word, const char *const *name
 
 /* ---- user functions in C ----------------------------------------------------------------- */
 
-/* What CREATE FUNCTION ... LANGUAGE C USING LIBRARY names: a symbol of this type in a shared
- * object, MILL_E_OPTION if its types or eval are missing. eval computes rows 0 .. rows-1 of @out from @args, only rows whose value is needed (no filter or CASE has left them out); a NULL argument column's rows must be
- * looked up in its validity. It must be a pure function of its arguments. */
+enum mill_function_kind { MILL_SCALAR, MILL_TABLE, MILL_AGGREGATE };
+
+/* Where a table function's rows go: row(context, r, values) gives one more row for row r of the arguments; values[i] points to the
+ * value of column i (a mill_view for texts), NULL: NULL. Copies. r never goes back. What it returns, if not 0, the function returns. */
+struct mill_emit {
+    void *context;
+    int (*row)(void *context, uint32_t row, const void *const *values);
+};
+
+/* What CREATE FUNCTION ... LANGUAGE C USING LIBRARY names: a symbol of this type in a shared object, MILL_E_OPTION if its types or
+ * what its kind calls are missing. Arguments are columns; a NULL must be looked up in their validity. eval and rows return 0, or
+ * anything else for a failure, which ends the query. All must depend on nothing but their arguments, and may be called from several threads at a
+ * time. Arguments and results of ARRAY, MAP and MULTISET: mill_items(), mill_items_value().
+ *
+ *   MILL_SCALAR     f(x) gives a value per row: eval
+ *   MILL_TABLE      FROM t, LATERAL TABLE(f(x)): rows per row: rows. result_type: a ROW of its columns, or the type of its one column
+ *   MILL_AGGREGATE  f(x) in GROUP BY, windows and OVER: init, accumulate, merge, result over a state of state_bytes. The state is
+ *                   plain bytes, 8-byte aligned: no pointers in it, for it is copied, saved and moved. What cannot be computed is NULL */
 struct mill_function {
     uint32_t struct_bytes; /* sizeof(struct mill_function) */
     const char *name;
     uint32_t arg_count;
     const struct mill_type *arg_types;
     struct mill_type result_type;
-    /* Strings that eval makes come from alloc(context, bytes), which lives as long as the batch. */
+    /* Computes rows 0 .. rows-1 of the result from @args, only rows whose value is needed (no filter or CASE has left them out).
+     * Strings that it makes come from alloc(context, bytes), which lives as long as the batch. */
     int (*eval)(const struct mill_column *args, uint32_t rows, void *out_values,
                 uint64_t *out_validity, void *(*alloc)(void *context, size_t bytes), void *context);
+    uint32_t kind; /* enum mill_function_kind; from here on 0 where a kind does not use it */
+    /* Gives rows for rows 0 .. rows-1 of @args. */
+    int (*rows)(const struct mill_column *args, uint32_t rows, const struct mill_emit *emit);
+    uint32_t state_bytes;      /* 1 to 65536 */
+    void (*init)(void *state); /* NULL: zeros */
+    /* Row @row of @args, in the order of the rows; NULLs are shown too. */
+    void (*accumulate)(void *state, const struct mill_column *args, uint32_t row);
+    /* Takes back a row that has been accumulated; NULL: cannot, and rows that change are refused at planning. */
+    void (*retract)(void *state, const struct mill_column *args, uint32_t row);
+    void (*merge)(void *into, const void *from); /* rows of @from come behind those of @into */
+    /* Puts the value into @value (of the type's width) or sets *null; strings come from alloc(context, bytes), NULL: no memory. */
+    void (*result)(const void *state, void *value, bool *null,
+                   void *(*alloc)(void *context, size_t bytes), void *context);
 };
 
 #ifdef __cplusplus

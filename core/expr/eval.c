@@ -5,6 +5,7 @@
  */
 #include "core/expr/functions.h"
 #include "core/expr/twins.h"
+#include "core/expr/user.h"
 
 #include <stdio.h>
 
@@ -603,6 +604,10 @@ static void eval_user(struct eval *e, const struct expr *x, struct column *out)
     e->where = x;
     if (e->code != MILL_OK)
         return;
+    if (x->user->kind == MILL_TABLE) {
+        eval_table_function(e, x, args, out);
+        return;
+    }
     if (x->user->eval(args, e->count, made.values, made.validity, user_alloc, e) != 0 &&
         e->code == MILL_OK)
         e->code = mill_fail(e->error, MILL_E_DATA, x->line, x->column,

@@ -401,6 +401,10 @@ static bool add_slot(struct agg_set *set, uint32_t number, struct agg_block b)
         return add_views(set, slot, &b, column->values, number);
     case ACC_FIRST:
     case ACC_LAST: return add_placed(set, slot, &b, column, number);
+    case ACC_USER:
+        mark_seen(&b, number);
+        agg_user_add(slot, &b);
+        return true;
     case ACC_LIST: mark_seen(&b, number); return add_texts(set, slot, &b, column);
     case ACC_DISTINCT: mark_seen(&b, number); return agg_distinct_add_block(set, slot, &b, column);
     case ACC_MOMENTS:

@@ -36,6 +36,7 @@ enum acc {
     ACC_FIRST,
     ACC_LAST,    /* step, place, value of up to 16 bytes */
     ACC_LIST,    /* struct agg_list * */
+    ACC_USER,    /* the function's own */
     ACC_DISTINCT /* struct agg_distinct * */
 };
 
@@ -173,6 +174,19 @@ static inline void agg_add192(void *at, int128 value)
 
 /* aggregate.c. Bytes of a slot. */
 uint32_t agg_acc_bytes(enum acc acc, enum phys phys, uint32_t lanes);
+static inline uint32_t agg_slot_bytes(const struct agg_set *set, const struct agg_slot *slot)
+{
+    return slot->acc == ACC_USER ? ALIGN_UP(slot->spec.user->state_bytes, 8u)
+                                 : agg_acc_bytes(slot->acc, slot->phys, set->lanes);
+}
+
+/* agg_user.c: aggregates of libraries. */
+void agg_user_add(const struct agg_slot *slot, const struct agg_block *b);
+void agg_user_retract(const struct agg_slot *slot, void *at, const struct batch *batch,
+                      uint32_t row);
+/* 1: has a value, 0: NULL, -1: no memory. */
+int agg_user_value(const struct agg_slot *slot, const char *at, struct batch *batch,
+                   struct column *out, uint32_t row);
 
 /* agg_fold.c */
 bool agg_slot_folds(const struct agg_slot *slot);

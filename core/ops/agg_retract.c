@@ -1,9 +1,11 @@
 /* core/ops/agg_retract.c - rows taken back: sums go down again, sets lose a value. */
 #include "core/ops/agg_impl.h"
 
-bool agg_kind_retracts(enum agg_kind kind)
+bool agg_retracts(const struct agg_spec *spec)
 {
-    return kind != AGG_FIRST && kind != AGG_LAST && kind != AGG_LISTAGG;
+    if (spec->kind == AGG_USER)
+        return spec->user->retract != NULL;
+    return spec->kind != AGG_FIRST && spec->kind != AGG_LAST && spec->kind != AGG_LISTAGG;
 }
 
 static bool takes(const struct agg_slot *slot, const struct batch *batch, uint32_t row)
@@ -36,6 +38,12 @@ bool agg_retract(struct agg_set *set, void *state, const struct batch *batch, ui
             continue;
         if (slot->acc == ACC_COUNT) {
             --*(int64_t *)at;
+            continue;
+        }
+        if (slot->acc == ACC_USER) {
+            agg_user_retract(slot, at, batch, row);
+            if (--*agg_i64(state, slot->count_at) == 0)
+                *agg_seen(state, i) &= ~(1ull << (i & 63));
             continue;
         }
         agg_normal(slot->phys, &batch->columns[slot->spec.arg], row, normal);

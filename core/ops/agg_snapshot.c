@@ -52,7 +52,7 @@ void agg_snapshot(const struct agg_set *set, const void *state, struct snapshot_
                 break;
             }
             /* fall through */
-        default: snapshot_put(to, at, agg_acc_bytes(slot->acc, slot->phys, set->lanes));
+        default: snapshot_put(to, at, agg_slot_bytes(set, slot));
         }
         if (slot->count_at != 0)
             snapshot_put(to, (const char *)state + slot->count_at, 8);
@@ -132,7 +132,7 @@ bool agg_restore(struct agg_set *set, void *state, struct snapshot_reader *from)
                 break;
             }
             /* fall through */
-        default: snapshot_get(from, at, agg_acc_bytes(slot->acc, slot->phys, set->lanes));
+        default: snapshot_get(from, at, agg_slot_bytes(set, slot));
         }
         if (slot->count_at != 0)
             snapshot_get(from, (char *)state + slot->count_at, 8);

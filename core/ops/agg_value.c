@@ -208,6 +208,7 @@ static int put_plain(struct agg_set *set, const struct agg_slot *slot, const cha
         memcpy((char *)out->values + (size_t)row * type_width(&slot->spec.result_type), at + 16,
                type_width(&slot->spec.result_type));
         return 1;
+    case ACC_USER: return agg_user_value(slot, at, batch, out, row);
     case ACC_LIST: {
         const struct mill_view text =
             agg_list_value(set, slot, *(struct agg_list *const *)at, batch);
@@ -258,8 +259,8 @@ static bool put_slot(struct agg_set *set, uint32_t i, const void *state, struct 
 {
     const struct agg_slot *slot = &set->slots[i];
     const char *at = (const char *)state + slot->at;
-    const bool counted =
-        slot->plain == ACC_COUNT || slot->plain == ACC_MOMENTS || slot->plain == ACC_FMOMENTS;
+    const bool counted = slot->plain == ACC_COUNT || slot->plain == ACC_MOMENTS ||
+                         slot->plain == ACC_FMOMENTS || slot->plain == ACC_USER;
     int given = 0;
 
     if (slot->acc == ACC_DISTINCT)

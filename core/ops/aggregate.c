@@ -103,6 +103,7 @@ static enum acc plain_acc(const struct agg_spec *spec, enum phys phys)
     case AGG_FIRST: return ACC_FIRST;
     case AGG_LAST: return ACC_LAST;
     case AGG_LISTAGG: return ACC_LIST;
+    case AGG_USER: return ACC_USER;
     default: return real || phys == PHYS_I128 ? ACC_FMOMENTS : ACC_MOMENTS;
     }
 }
@@ -110,6 +111,8 @@ static enum acc plain_acc(const struct agg_spec *spec, enum phys phys)
 /* DISTINCT changes nothing for MIN, MAX and the others that take one value; LISTAGG looks for itself. */
 static bool needs_values(const struct agg_spec *spec, enum acc plain, bool retracts)
 {
+    if (plain == ACC_USER)
+        return false;
     if (retracts && plain != ACC_COUNT && plain != ACC_SUM64 && plain != ACC_SUM128 &&
         plain != ACC_SUM192)
         return true;
@@ -193,7 +196,7 @@ static void lay_out(struct agg_set *set, const struct agg_spec *specs)
             at += 8;
         slot->at = at;
         slot->plain_bytes = agg_acc_bytes(slot->plain, slot->phys, set->lanes) + 8;
-        at += agg_acc_bytes(slot->acc, slot->phys, set->lanes);
+        at += agg_slot_bytes(set, slot);
         if ((slot->spec.kind == AGG_AVG || (set->retracts && slot->acc != ACC_COUNT)) &&
             slot->acc != ACC_DISTINCT) {
             slot->count_at = at;
@@ -216,6 +219,7 @@ static bool is_flat(const struct agg_slot *slot)
     case ACC_MINVIEW:
     case ACC_MAXVIEW:
     case ACC_LIST:
+    case ACC_USER:
     case ACC_DISTINCT: return false;
     case ACC_FIRST:
     case ACC_LAST: return slot->phys != PHYS_VIEW;
@@ -303,18 +307,23 @@ uint64_t agg_overflows(const struct agg_set *set)
 bool agg_can_merge_partials(const struct agg_set *set)
 {
     for (uint32_t i = 0; i < set->count; i++)
-        if (set->slots[i].acc == ACC_LIST)
+        if (set->slots[i].acc == ACC_LIST || set->slots[i].acc == ACC_USER)
             return false;
     return true;
 }
 
 void agg_slot_init(const struct agg_set *set, const struct agg_slot *slot, enum acc acc, char *at)
 {
-    const uint32_t bytes = agg_acc_bytes(acc, slot->phys, set->lanes);
+    const uint32_t bytes =
+        acc == ACC_USER ? agg_slot_bytes(set, slot) : agg_acc_bytes(acc, slot->phys, set->lanes);
     double *sum = (double *)at;
 
     memset(at, 0, bytes);
     switch (acc) {
+    case ACC_USER:
+        if (slot->spec.user->init != NULL)
+            slot->spec.user->init(at);
+        break;
     case ACC_MIN64: *(int64_t *)at = INT64_MAX; break;
     case ACC_MAX64: *(int64_t *)at = INT64_MIN; break;
     case ACC_MIN128: *(int128_at8 *)at = (int128)(~(uint128)0 >> 1); break;
@@ -447,6 +456,7 @@ bool agg_slot_merge(struct agg_set *set, const struct agg_slot *slot, char *a, c
     case ACC_MAXVIEW: return merge_view(set, slot, a, b, into_seen);
     case ACC_FIRST:
     case ACC_LAST: return merge_placed(set, slot, a, b, into_seen);
+    case ACC_USER: slot->spec.user->merge(a, b); break;
     case ACC_LIST: return agg_list_merge(set, (struct agg_list **)a, *(struct agg_list *const *)b);
     case ACC_DISTINCT:
         return agg_distinct_merge(set, slot, (struct agg_distinct **)a,

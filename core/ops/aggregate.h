@@ -29,9 +29,12 @@ enum agg_kind {
     AGG_FIRST,
     AGG_LAST,
     AGG_LISTAGG,
+    AGG_USER,  /* of a library: spec->user */
     AGG_ARRAY, /* ARRAY_AGG and COLLECT: names only, planned as LISTAGG (core/plan/bind_collect.c) */
     AGG_COLLECT
 };
+
+#define AGG_USER_ARGS_MAX 64u
 
 struct agg_spec {
     enum agg_kind kind;
@@ -39,8 +42,9 @@ struct agg_spec {
     int32_t arg;    /* input column, -1: COUNT(*) */
     int32_t filter; /* BOOLEAN input column: FILTER (WHERE ...), -1: none */
     struct mill_type arg_type, result_type;
-    const char *separator; /* LISTAGG */
-    const char *name;      /* for EXPLAIN: "SUM(price)" */
+    const char *separator;            /* LISTAGG */
+    const struct mill_function *user; /* USER: arg is a ROW of its arguments */
+    const char *name;                 /* for EXPLAIN: "SUM(price)" */
 };
 
 /* Flink's result type of an aggregate; false: that argument type does not fit. */
@@ -56,7 +60,7 @@ struct agg_set *agg_set_new(struct heap *heap, const struct mk_table *kernels,
  * else keeps its values with their numbers, float sums add them in ascending order. Not for FIRST, LAST and LISTAGG. */
 struct agg_set *agg_set_new_retractable(struct heap *heap, const struct mk_table *kernels,
                                         const struct agg_spec *specs, uint32_t count);
-bool agg_kind_retracts(enum agg_kind kind);
+bool agg_retracts(const struct agg_spec *spec);
 void agg_set_free(struct agg_set *set);
 uint32_t agg_state_bytes(const struct agg_set *set);
 /* False where a front must not pre-aggregate: LISTAGG, FIRST/LAST are place bound but mergeable, see agg_merge(). */

@@ -147,7 +147,11 @@ void join_where_check(struct planner *p, struct relation *r, const struct where_
 /* The next part, from *at on, that no join has taken; NULL: none. */
 const struct ast_expr *join_where_left(const struct where_parts *parts, uint32_t *at);
 
-/* bind_collect.c: what ARRAY_AGG or COLLECT, call @x, aggregate of @arg; @spec becomes that of LISTAGG. And what they give of it. */
+/* bind_collect.c: the aggregate of a library that @x calls, or NULL; its arguments as one ROW over @r, @spec filled. */
+const struct mill_function *user_aggregate(const struct planner *p, const struct ast_expr *x);
+struct expr *user_arguments(struct planner *p, struct relation *r, const struct ast_expr *x,
+                            const struct mill_function *function, struct agg_spec *spec);
+/* What ARRAY_AGG or COLLECT, call @x, aggregate of @arg; @spec becomes that of LISTAGG. And what they give of it. */
 static inline bool agg_collects(enum agg_kind kind)
 {
     return kind == AGG_ARRAY || kind == AGG_COLLECT;

@@ -39,6 +39,11 @@ static struct mill_type call_argument(struct aggregation *a, const struct ast_ex
     char text[80];
 
     spec->separator = ",";
+    if (spec->user != NULL) {
+        arg = user_arguments(p, a->input, x, spec->user, spec);
+        spec->arg = (int32_t)argument_of(a, arg);
+        return arg->type;
+    }
     if (x->star) {
         if (spec->kind != AGG_COUNT)
             plan_fail(p, x->at, MILL_E_TYPE, "only COUNT takes *");
@@ -77,7 +82,7 @@ static struct mill_type call_argument(struct aggregation *a, const struct ast_ex
 static bool spec_same(const struct agg_spec *x, const struct agg_spec *y)
 {
     return x->kind == y->kind && x->distinct == y->distinct && x->arg == y->arg &&
-           x->filter == y->filter &&
+           x->filter == y->filter && x->user == y->user &&
            (x->kind != AGG_LISTAGG || strcmp(x->separator, y->separator) == 0);
 }
 
@@ -91,13 +96,15 @@ struct expr *aggregation_call(struct planner *p, struct aggregation *a, const st
 
     if (grouping != NULL)
         return grouping;
-    if (x->kind != AST_CALL || x->over != NULL || !has_aggregate(p, x) ||
-        (!x->star && !agg_find(x->name.parts[x->name.count - 1], &spec.kind)))
+    if (x->kind != AST_CALL || x->over != NULL || !has_aggregate(p, x))
+        return NULL;
+    spec.user = user_aggregate(p, x);
+    if (!x->star && spec.user == NULL && !agg_find(x->name.parts[x->name.count - 1], &spec.kind))
         return NULL;
     if (x->star && !agg_find(x->name.parts[x->name.count - 1], &spec.kind))
         plan_fail(p, x->at, MILL_E_TYPE, "only COUNT takes *");
     spec.distinct = x->distinct;
-    kind = spec.kind;
+    kind = spec.user != NULL ? AGG_USER : spec.kind;
     item = call_argument(a, x, &spec);
     if (x->filter != NULL || a->row_filter != NULL) {
         struct expr *filter = x->filter != NULL ? bind_expr(p, a->input, NULL, x->filter) : NULL;
@@ -472,7 +479,7 @@ static const char *why_one_phase(struct planner *p, const struct aggregation *a,
     if (a->window.time < 0)
         return "in processing time";
     for (uint32_t i = 0; i < a->agg_count; i++)
-        if (a->specs[i].kind == AGG_LISTAGG)
+        if (a->specs[i].kind == AGG_LISTAGG || a->specs[i].kind == AGG_USER)
             return arena_format(p->arena, "%s needs the rows", a->specs[i].name);
     return NULL;
 }
@@ -531,7 +538,7 @@ static void check_retractions(struct planner *p, const struct aggregation *a,
                               const struct phys_node *calc, const struct ast_select *s)
 {
     for (uint32_t i = 0; calc->updating && i < a->agg_count; i++)
-        if (!agg_kind_retracts(a->specs[i].kind))
+        if (!agg_retracts(&a->specs[i]))
             plan_fail(p, s->at, MILL_E_UNSUPPORTED,
                       "%s cannot take rows back, and %s changes rows that it has given",
                       a->specs[i].name, calc->updating_by);

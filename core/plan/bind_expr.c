@@ -345,7 +345,11 @@ static struct expr *bind_call(struct planner *p, struct relation *r, struct aggr
 
     if (x->over != NULL)
         return over_column(p, x);
-    if (x->star || (agg_find(name, &kind) && user == NULL))
+    if (user != NULL && user->function != NULL && user->function->kind == MILL_TABLE)
+        plan_fail(p, x->at, MILL_E_TYPE,
+                  "%s is a table function: it stands in FROM t, LATERAL TABLE(%s(...))", name,
+                  name);
+    if (x->star || (agg_find(name, &kind) && user == NULL) || user_aggregate(p, x) != NULL)
         plan_fail(p, x->at, MILL_E_TYPE, "the aggregate %s cannot stand here", name);
     if (is_group_window(x))
         plan_fail(p, x->at, MILL_E_TYPE,
@@ -543,8 +547,10 @@ bool has_aggregate(const struct planner *p, const struct ast_expr *x)
     enum agg_kind kind;
 
     if (x->kind == AST_CALL && x->over == NULL &&
-        (x->star || (agg_find(x->name.parts[x->name.count - 1], &kind) &&
-                     catalog_function(p->catalog, x->name.parts[x->name.count - 1]) == NULL)))
+        (x->star ||
+         (agg_find(x->name.parts[x->name.count - 1], &kind) &&
+          catalog_function(p->catalog, x->name.parts[x->name.count - 1]) == NULL) ||
+         user_aggregate(p, x) != NULL))
         return true;
     for (uint32_t i = 0; i < x->arg_count; i++)
         if (has_aggregate(p, x->args[i]))

@@ -254,7 +254,8 @@ static enum over_way way_of(const struct agg_spec *spec, bool bounded)
     case AGG_COUNT: return OVER_RETRACTS;
     case AGG_SUM:
     case AGG_AVG: return spec->distinct || !real ? OVER_RETRACTS : OVER_MERGES;
-    case AGG_LISTAGG: return OVER_AGAIN;
+    case AGG_LISTAGG:
+    case AGG_USER: return OVER_AGAIN;
     case AGG_MIN:
     case AGG_MAX:
     case AGG_FIRST:
@@ -273,15 +274,13 @@ static enum over_way view_way_of(const struct agg_spec *spec, bool bounded)
     return way;
 }
 
-static void bind_aggregate_call(struct overs *o, struct call *c, const char *name)
+/* The argument of a built-in aggregate. */
+static void bind_aggregate_argument(struct overs *o, struct call *c, const char *name)
 {
     struct planner *p = o->p;
     const struct ast_expr *x = c->x;
     char text[80];
 
-    c->spec = (struct agg_spec){.filter = -1, .arg = -1, .separator = ",", .distinct = x->distinct};
-    agg_find(name, &c->spec.kind);
-    c->spec.name = arena_format(p->arena, "%s", name);
     if (x->star && c->spec.kind != AGG_COUNT)
         plan_fail(p, x->at, MILL_E_TYPE, "only COUNT takes *");
     if (x->star)
@@ -307,6 +306,22 @@ static void bind_aggregate_call(struct overs *o, struct call *c, const char *nam
         !agg_result_type(c->spec.kind, c->arg != NULL ? &c->arg->type : NULL, &c->spec.result_type))
         plan_fail(p, x->at, MILL_E_TYPE, "%s does not take %s", name,
                   type_name(&c->arg->type, text, sizeof text));
+}
+
+static void bind_aggregate_call(struct overs *o, struct call *c, const char *name)
+{
+    struct planner *p = o->p;
+    const struct ast_expr *x = c->x;
+    const struct mill_function *user = user_aggregate(p, x);
+
+    c->spec = (struct agg_spec){.filter = -1, .arg = -1, .separator = ",", .distinct = x->distinct};
+    c->spec.name = arena_format(p->arena, "%s", name);
+    if (user != NULL) { /* rows are kept one by one, without ROWs */
+        c->arg = user_arguments(p, o->r, x, user, &c->spec);
+        c->arg = need(p, expr_call(&p->session, "ARRAY", &c->arg, 1, place(x->at), p->error));
+        c->spec.arg_type = c->arg->type;
+    } else if (agg_find(name, &c->spec.kind))
+        bind_aggregate_argument(o, c, name);
     if (x->filter != NULL) {
         c->filter = expr_fold(&p->session, bind_expr(p, o->r, NULL, x->filter));
         if (c->filter->type.kind != MILL_BOOLEAN)
@@ -383,7 +398,7 @@ static void bind_function(struct overs *o, struct call *c)
             plan_fail(p, x->at, MILL_E_TYPE, "%s() takes no arguments", name);
         c->type = type_make(c->function > OVER_NTILE ? MILL_DOUBLE : MILL_BIGINT);
         c->type.not_null = true;
-    } else if (agg_find(name, &kind)) {
+    } else if (user_aggregate(p, x) != NULL || agg_find(name, &kind)) {
         bind_aggregate_call(o, c, name);
     } else {
         plan_fail(p, x->at, MILL_E_UNSUPPORTED,

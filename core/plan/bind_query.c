@@ -333,12 +333,7 @@ struct relation bind_from(struct planner *p, const struct ast_table *t)
     case AST_TABLE_NAME: r = bind_table_name(p, t); break;
     case AST_TABLE_FILE: r = bind_file(p, t); break;
     case AST_TABLE_QUERY: r = bind_query(p, t->query); break;
-    case AST_TABLE_CALL:
-        if (t->lateral)
-            plan_fail(p, t->at, MILL_E_UNSUPPORTED,
-                      "LATERAL TABLE (a table function) is not supported yet");
-        r = bind_window_function(p, t);
-        break;
+    case AST_TABLE_CALL: r = bind_window_function(p, t); break;
     case AST_TABLE_JOIN: return bind_join(p, t);
     case AST_TABLE_MATCH: r = bind_match(p, t); break;
     default: plan_fail(p, t->at, MILL_E_UNSUPPORTED, "this is not supported in FROM yet");

@@ -1,22 +1,77 @@
 /* core/plan/bind_unnest.c - UNNEST and table functions in FROM: each row of the left with the rows that are made of it. */
-#include "core/expr/functions.h"
+#include "core/expr/user.h"
 #include "core/items.h"
 #include "core/ops/unnest.h"
 #include "core/plan/bind.h"
 
 #include <strings.h>
 
+static const struct mill_function *table_function(const struct planner *p,
+                                                  const struct ast_table *t)
+{
+    const struct ast_expr *x = t->call;
+    const struct user_function *user;
+
+    if (t->kind != AST_TABLE_CALL || x->kind != AST_CALL)
+        return NULL;
+    user = catalog_function(p->catalog, x->name.parts[x->name.count - 1]);
+    return user != NULL && user->function != NULL && user->function->kind == MILL_TABLE
+               ? user->function
+               : NULL;
+}
+
 bool is_lateral(const struct planner *p, const struct ast_table *t)
 {
-    (void)p;
-    return t->kind == AST_TABLE_UNNEST;
+    return t->kind == AST_TABLE_UNNEST || (t->kind == AST_TABLE_CALL && t->lateral) ||
+           table_function(p, t) != NULL;
+}
+
+static _Noreturn void no_table_function(struct planner *p, const struct ast_expr *x)
+{
+    const char *names[256];
+    const char *near = NULL, *name;
+    uint32_t n = 0;
+
+    if (x->kind != AST_CALL)
+        plan_fail(p, x->at, MILL_E_SYNTAX, "LATERAL TABLE(...) holds the call of a table function");
+    name = x->name.parts[x->name.count - 1];
+    for (const struct user_function *f = p->catalog->functions; f != NULL && n < 256; f = f->next)
+        if (f->function != NULL && f->function->kind == MILL_TABLE)
+            names[n++] = f->name;
+    near = nearest_name(name, names, n);
+    plan_fail(p, x->at, MILL_E_NAME,
+              "there is no table function %s%s%s%s: CREATE FUNCTION makes one of a library, UNNEST "
+              "a row for each element of an array",
+              name, near != NULL ? "; did you mean " : "", near != NULL ? near : "",
+              near != NULL ? "?" : "");
+}
+
+/* The call of a table function over @left, as an array of its rows. */
+static struct expr *bind_table_call(struct planner *p, struct relation *left,
+                                    const struct ast_table *t)
+{
+    const struct mill_function *function = table_function(p, t);
+    const struct ast_expr *x = t->call;
+    struct expr **args;
+
+    if (function == NULL)
+        no_table_function(p, x);
+    args = arena_array(p->arena, struct expr *, x->arg_count + 1);
+    for (uint32_t i = 0; i < x->arg_count; i++)
+        args[i] = expr_fold(&p->session, bind_expr(p, left, NULL, x->args[i]));
+    return expr_user_array(&p->session, need(p, expr_user(&p->session, function, args, x->arg_count,
+                                                          place(x->at), p->error)));
 }
 
 /* What @t makes of a row of @left: a nested value. */
 static struct expr *bind_nested(struct planner *p, struct relation *left, const struct ast_table *t)
 {
-    struct expr *e = expr_fold(&p->session, bind_expr(p, left, NULL, t->call));
+    struct expr *e;
     char text[100];
+
+    if (t->kind == AST_TABLE_CALL)
+        return bind_table_call(p, left, t);
+    e = expr_fold(&p->session, bind_expr(p, left, NULL, t->call));
 
     if (!type_is_nested(&e->type))
         plan_fail(p, t->call->at, MILL_E_TYPE,
@@ -133,8 +188,9 @@ struct relation bind_lateral(struct planner *p, struct relation left, const stru
     out.node->unnest = unnest;
     out.node->line = t->at.line;
     out.node->column = t->at.column;
-    out.node->why = arena_format(p->arena, "a row for each element of %s%s", text,
-                                 outer ? ", else one of NULLs" : "");
+    out.node->why = arena_format(p->arena, "a row for each %s %s%s",
+                                 t->kind == AST_TABLE_UNNEST ? "element of" : "that is given by",
+                                 text, outer ? ", else one of NULLs" : "");
     out.at = t->at;
     if (join != NULL && join->on != NULL && !outer) {
         e = expr_fold(&p->session, bind_expr(p, &out, NULL, join->on));

@@ -322,24 +322,65 @@ static int create_view(struct catalog *c, const struct ast_statement *s, struct 
 
 static bool type_whole(const struct mill_type *t)
 {
+    const uint32_t fields = t->kind == MILL_MAP ? 2 : 1;
+
+    if (t->kind >= MILL_ARRAY && t->kind <= MILL_MULTISET) {
+        for (uint32_t i = 0; i < t->field_count && t->fields != NULL; i++)
+            if (!type_whole(&t->fields[i].type))
+                return false;
+        return t->field_count == fields && t->fields != NULL;
+    }
     return t->kind > MILL_NULL && t->kind < MILL_ROW &&
            (t->kind != MILL_DECIMAL ||
             (t->precision >= 1 && t->precision <= 38 && t->scale <= t->precision)) &&
            t->precision <= (t->kind == MILL_DECIMAL ? 38 : 9);
 }
 
+/* A table function may give ROWs. */
+static bool result_whole(const struct mill_function *f)
+{
+    const struct mill_type *t = &f->result_type;
+
+    if (f->kind != MILL_TABLE || t->kind != MILL_ROW)
+        return type_whole(t);
+    for (uint32_t i = 0; i < t->field_count && t->fields != NULL; i++)
+        if (t->fields[i].name == NULL || !type_whole(&t->fields[i].type))
+            return false;
+    return t->field_count > 0 && t->field_count <= COLUMNS_MAX && t->fields != NULL;
+}
+
+/* What its kind needs and it has not; NULL: it is whole. */
+static const char *missing(const struct mill_function *f)
+{
+    if (f->arg_count > 0 && f->arg_types == NULL)
+        return "arg_types";
+    switch (f->kind) {
+    case MILL_SCALAR: return f->eval == NULL ? "eval" : NULL;
+    case MILL_TABLE: return f->rows == NULL ? "rows" : NULL;
+    case MILL_AGGREGATE:
+        return f->accumulate == NULL ? "accumulate"
+               : f->merge == NULL    ? "merge"
+               : f->result == NULL   ? "result"
+                                     : NULL;
+    default: return "kind";
+    }
+}
+
 static int check_function(const struct mill_function *f, const struct ast_statement *s,
                           struct mill_error *error)
 {
-    if (f->struct_bytes != sizeof *f)
+    if (missing(f) != NULL)
         return mill_fail(error, MILL_E_OPTION, s->at.line, s->at.column,
-                         "%s in %s was built for another version of millstream.h", s->text,
-                         s->library);
-    if (f->eval == NULL || (f->arg_count > 0 && f->arg_types == NULL))
+                         "%s in %s is not whole: %s is %s", s->text, s->library, missing(f),
+                         strcmp(missing(f), "kind") == 0 ? "none of enum mill_function_kind"
+                                                         : "NULL");
+    if (f->kind == MILL_AGGREGATE && (f->state_bytes == 0 || f->state_bytes > 65536 ||
+                                      f->arg_count == 0 || f->arg_count > AGG_USER_ARGS_MAX))
         return mill_fail(error, MILL_E_OPTION, s->at.line, s->at.column,
-                         "%s in %s is not whole: %s is NULL", s->text, s->library,
-                         f->eval == NULL ? "eval" : "arg_types");
-    if (!type_whole(&f->result_type))
+                         "%s in %s: an aggregate has 1 to %u arguments and a state of 1 to 65536 "
+                         "bytes, this one has %u and %u",
+                         s->text, s->library, AGG_USER_ARGS_MAX, f->arg_count, f->state_bytes);
+    if (!result_whole(f))
         return mill_fail(error, MILL_E_OPTION, s->at.line, s->at.column,
                          "%s in %s: its result_type is none that a function can give", s->text,
                          s->library);
@@ -351,11 +392,34 @@ static int check_function(const struct mill_function *f, const struct ast_statem
     return MILL_OK;
 }
 
+/* The symbol with zeros for what it is too old to have. NULL: @error. */
+static const struct mill_function *load_function(struct catalog *c, const struct ast_statement *s,
+                                                 struct mill_error *error)
+{
+    struct mill_function *f = arena_new(&c->arena, struct mill_function);
+    char why[200] = "";
+    const struct mill_function *symbol =
+        c->env->run.library(c->env->self, s->library, s->text, why, sizeof why);
+
+    if (symbol == NULL) {
+        mill_fail(error, MILL_E_NO_INPUT, s->at.line, s->at.column,
+                  "cannot load function %s from %s: %s", s->text, s->library, why);
+        return NULL;
+    }
+    if (symbol->struct_bytes < offsetof(struct mill_function, kind) ||
+        symbol->struct_bytes > sizeof *f) {
+        mill_fail(error, MILL_E_OPTION, s->at.line, s->at.column,
+                  "%s in %s was built for another version of millstream.h", s->text, s->library);
+        return NULL;
+    }
+    memcpy(f, symbol, symbol->struct_bytes);
+    return check_function(f, s, error) == MILL_OK ? f : NULL;
+}
+
 static int create_function(struct catalog *c, const struct ast_statement *s,
                            struct mill_error *error)
 {
     struct user_function *f;
-    char why[200] = "";
 
     if (catalog_function(c, last(&s->name)) != NULL)
         return s->if_not_exists ? MILL_OK : exists(s, "function", error);
@@ -366,12 +430,9 @@ static int create_function(struct catalog *c, const struct ast_statement *s,
             return mill_fail(error, MILL_E_UNSUPPORTED, s->at.line, s->at.column,
                              "functions in %s are not supported: LANGUAGE C USING LIBRARY '...'",
                              s->language);
-        f->function = c->env->run.library(c->env->self, s->library, s->text, why, sizeof why);
+        f->function = load_function(c, s, error);
         if (f->function == NULL)
-            return mill_fail(error, MILL_E_NO_INPUT, s->at.line, s->at.column,
-                             "cannot load function %s from %s: %s", s->text, s->library, why);
-        if (check_function(f->function, s, error) != MILL_OK)
-            return MILL_E_OPTION;
+            return error->code;
     } else {
         f->builtin = strcasecmp(f->name, "count_char") == 0 ? "COUNT_CHAR" : s->text;
     }

@@ -61,7 +61,7 @@ static bool groups_same(const struct aggregate_node *a, const struct aggregate_n
         const struct agg_spec *x = &a->aggs[i], *y = &b->aggs[i];
 
         if (x->kind != y->kind || x->distinct != y->distinct || x->arg != y->arg ||
-            x->filter != y->filter ||
+            x->filter != y->filter || x->user != y->user ||
             (x->kind == AGG_LISTAGG && strcmp(x->separator, y->separator) != 0))
             return false;
     }
