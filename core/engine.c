@@ -817,6 +817,19 @@ int mill_lend(mill_input *input, const struct mill_batch *batches, size_t count,
     return memory_input_lend(input, batches, count, repeat, error);
 }
 
+int mill_lend_replayed(mill_input *input, const struct mill_batch *batches, size_t count,
+                       uint32_t repeat, uint32_t column, int64_t advance, struct mill_error *error)
+{
+    struct mill_error local;
+
+    error = error_begin(error, &local);
+    if (input == NULL || (batches == NULL && count > 0))
+        return missing(error, "mill_lend_replayed", input == NULL ? "input" : "batches");
+    if (memory_input_advance(input, column, advance, error) != MILL_OK)
+        return error->code;
+    return memory_input_lend(input, batches, count, repeat, error);
+}
+
 int mill_input_pull(mill_input *input, void (*pull)(void *user, mill_input *input), void *user,
                     struct mill_error *error)
 {

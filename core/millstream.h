@@ -312,6 +312,11 @@ MILL_API int mill_input_watermark(mill_input *input, int64_t watermark, struct m
  * (0: not at all). The query waits for more rows until mill_input_end(). MILL_E_STATE: a second time, or after mill_input_end(). */
 MILL_API int mill_lend(mill_input *input, const struct mill_batch *batches, size_t count,
                        uint32_t repeat, struct mill_error *error);
+/* As mill_lend(), and the values of column @column (from 0, of 8 bytes: BIGINT or TIMESTAMP) are greater by @advance each time the rows are read
+ * over, so that a few rows are an endless stream. MILL_E_ARGUMENT: another column. */
+MILL_API int mill_lend_replayed(mill_input *input, const struct mill_batch *batches, size_t count,
+                                uint32_t repeat, uint32_t column, int64_t advance,
+                                struct mill_error *error);
 /* Has @pull called whenever the query finds no rows queued, on the thread of the shard that is about to read, one at a time: it pushes what
  * there is (mill_push(), mill_input_end()) and returns at once. So rows come from a queue of the caller's own without a thread between.
  * NULL: no more. Before the query runs: MILL_E_STATE afterwards. @user must outlive the query. */

@@ -74,8 +74,8 @@ static void turn_to_end(mill_query *query)
         cr_assert_eq(mill_turn(query, &work, &ended, &error), MILL_OK, "%s", error.message);
 }
 
-/* Sums of v by k over @times lots of the rows: v = k, k + 10, ... k + 990. */
-static void check_sums(mill_query *query, int64_t times)
+/* Sums of v by k over @times lots of the rows, v = k, k + 10, ... k + 990, and @more. */
+static void check_sums_and(mill_query *query, int64_t times, int64_t more)
 {
     const struct mill_batch *batch;
     int64_t k = 0;
@@ -83,10 +83,16 @@ static void check_sums(mill_query *query, int64_t times)
     while ((batch = mill_poll(query)) != NULL)
         for (uint32_t i = 0; i < batch->rows; i++, k++) {
             cr_assert_eq(((const int64_t *)batch->columns[0].values)[i], k);
-            cr_assert_eq(((const int64_t *)batch->columns[1].values)[i], times * (100 * k + 49500));
+            cr_assert_eq(((const int64_t *)batch->columns[1].values)[i],
+                         times * (100 * k + 49500) + more);
             cr_assert_eq(((const int64_t *)batch->columns[2].values)[i], times * 100);
         }
     cr_assert_eq(k, 10);
+}
+
+static void check_sums(mill_query *query, int64_t times)
+{
+    check_sums_and(query, times, 0);
 }
 
 Test(api, turns_and_polling)
@@ -125,6 +131,27 @@ Test(api, lends_without_a_copy)
     cr_assert_eq(mill_run(query, NULL), MILL_OK);
     check_sums(query, 7);
     mill_engine_close(engine); /* closes what is still open */
+}
+
+/* The values of a column are greater each time the rows are read over. */
+Test(api, lends_again_with_times_moved_on)
+{
+    for (uint32_t shards = 1; shards <= 3; shards++) {
+        mill_engine *engine = engine_new(shards, 0);
+        mill_input *input = memory_table(engine);
+        mill_query *query = prepare(engine, SUMS, NULL);
+        struct mill_error error;
+        struct rows r;
+
+        rows_make(&r);
+        cr_assert_eq(mill_lend_replayed(input, &r.batch, 1, 7, 99, 5, &error), MILL_E_ARGUMENT);
+        cr_assert_neq(strstr(error.message, "99"), NULL, "%s", error.message);
+        cr_assert_eq(mill_lend_replayed(input, &r.batch, 1, 7, 1, 1000, NULL), MILL_OK);
+        mill_input_end(input);
+        cr_assert_eq(mill_run(query, NULL), MILL_OK);
+        check_sums_and(query, 7, 100 * 1000 * (0 + 1 + 2 + 3 + 4 + 5 + 6));
+        mill_engine_close(engine);
+    }
 }
 
 static void *push_all(void *arg)

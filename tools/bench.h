@@ -75,6 +75,8 @@ struct bench_table {
     const char *name, *columns;
     char kinds[BENCH_COLUMNS_MAX + 1];
     uint32_t rows, column_count, batch_count, repeat;
+    uint32_t time_column; /* whose values are greater by advance each time the rows are read over */
+    int64_t advance;
     struct mill_column *column_list;
     struct mill_batch *batches;
     void *memory[BENCH_COLUMNS_MAX];
@@ -100,6 +102,12 @@ struct bench_table *bench_table_add(struct bench_data *data, const char *name, c
                                     const char *kinds, uint32_t rows);
 /* int32_t, int64_t, double, float, uint8_t or struct mill_view [rows] of column @index. */
 void *bench_column(struct bench_table *table, uint32_t index);
+/* The rows are read again and again until data->rows have come (which becomes a whole number of times), the values of @column, of 8
+ * bytes, greater by @advance each time. */
+void bench_table_replay(struct bench_data *data, struct bench_table *table, uint32_t column,
+                        int64_t advance);
+/* Column @column of row @row of all rows that come: rows that are read over have times of their own. */
+int64_t bench_time(const struct bench_table *table, uint32_t column, uint64_t row);
 /* For peers: the number of the text in each row of a column of kind s. */
 uint32_t *bench_codes(struct bench_table *table, uint32_t index);
 /* @text must outlive the data. */
@@ -165,8 +173,8 @@ struct bench_workload {
 /* All tables of entries, ended by NULL; each ends with an entry without a name. */
 extern const struct bench_workload *const bench_tables[];
 extern const struct bench_workload bench_memory_workloads[], bench_join_workloads[],
-    bench_input_workloads[], bench_lightsaber_workloads[], bench_start_workloads[],
-    bench_nexmark_workloads[];
+    bench_ysb_workloads[], bench_enrich_workloads[], bench_input_workloads[],
+    bench_lightsaber_workloads[], bench_start_workloads[], bench_nexmark_workloads[];
 
 /* Rows and digest of the query of bench/queries/@query.sql over @rows events (bench/results/nexmark_answers.txt), *source what worked them
  * out. False: they are not recorded. */

@@ -135,6 +135,21 @@ void *bench_column(struct bench_table *table, uint32_t index)
     return table->memory[index];
 }
 
+void bench_table_replay(struct bench_data *data, struct bench_table *table, uint32_t column,
+                        int64_t advance)
+{
+    table->repeat = (uint32_t)(data->rows / table->rows);
+    table->time_column = column;
+    table->advance = advance;
+    data->rows = (uint64_t)table->repeat * table->rows;
+}
+
+int64_t bench_time(const struct bench_table *table, uint32_t column, uint64_t row)
+{
+    return ((const int64_t *)table->memory[column])[row % table->rows] +
+           (int64_t)(row / table->rows) * table->advance;
+}
+
 uint32_t *bench_codes(struct bench_table *table, uint32_t index)
 {
     return table->codes[index];

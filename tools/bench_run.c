@@ -98,8 +98,10 @@ static int lend(mill_engine *engine, const struct bench_table *t, struct mill_er
     free(ddl);
     if (code == MILL_OK) {
         input = mill_input_open(engine, t->name, error);
-        code = input == NULL ? error->code
-                             : mill_lend(input, t->batches, t->batch_count, t->repeat, error);
+        code = input == NULL     ? error->code
+               : t->advance != 0 ? mill_lend_replayed(input, t->batches, t->batch_count, t->repeat,
+                                                      t->time_column, t->advance, error)
+                                 : mill_lend(input, t->batches, t->batch_count, t->repeat, error);
     }
     if (code == MILL_OK)
         mill_input_end(input);

@@ -408,6 +408,8 @@ int memory_input_push(struct mill_input *input, const struct mill_batch *batch,
                       struct mill_error *error);
 int memory_input_lend(struct mill_input *input, const struct mill_batch *batches, size_t count,
                       uint32_t repeat, struct mill_error *error);
+int memory_input_advance(struct mill_input *input, uint32_t column, int64_t advance,
+                         struct mill_error *error);
 int memory_input_pull(struct mill_input *input, void (*pull)(void *, struct mill_input *),
                       void *user, struct mill_error *error);
 void memory_input_end(struct mill_input *input);

@@ -350,6 +350,25 @@ int memory_input_lend(struct mill_input *input, const struct mill_batch *batches
     return MILL_OK;
 }
 
+int memory_input_advance(struct mill_input *input, uint32_t column, int64_t advance,
+                         struct mill_error *error)
+{
+    const struct mill_schema *schema = input->schema;
+
+    if (at_load_relaxed(&input->lending) != 0)
+        return mill_fail(error, MILL_E_STATE, 0, 0, "a table has already been lent to this input");
+    if (column >= schema->field_count)
+        return mill_fail(error, MILL_E_ARGUMENT, 0, 0, "column is %u, the table has %u", column,
+                         schema->field_count);
+    if (type_phys(&schema->fields[column].type) != PHYS_I64)
+        return mill_fail(error, MILL_E_ARGUMENT, 0, 0,
+                         "column %s cannot be advanced: need a BIGINT or a TIMESTAMP",
+                         schema->fields[column].name);
+    input->advance_column = column;
+    input->advance = advance;
+    return MILL_OK;
+}
+
 int memory_input_pull(struct mill_input *input, void (*pull)(void *, struct mill_input *),
                       void *user, struct mill_error *error)
 {

@@ -37,7 +37,10 @@ struct mill_input {
     const struct mill_batch *lent;
     size_t lent_count;
     uint32_t lent_repeat;
-    at_u32 lending; /* lent, lent_count, lent_repeat are set */
+    uint32_t
+        advance_column; /* whose values are greater by advance each time the rows are read over */
+    int64_t advance;
+    at_u32 lending; /* what stands above is set */
 
     /* asked for rows when none are queued, under the cursor token; set before the query runs */
     void (*pull)(void *user, struct mill_input *input);

@@ -26,7 +26,8 @@ struct memory_decoder {
     struct block *block;           /* of a piece of pushed rows */
     const struct mill_batch *lent; /* of a piece of lent rows: first batch */
     size_t lent_left;
-    uint32_t row; /* next row of the block or lent batch */
+    uint32_t row;    /* next row of the block or lent batch */
+    int64_t advance; /* of the values of a lent column */
     uint64_t left;
 };
 
@@ -84,6 +85,7 @@ static bool cut_lent(struct memory_run *run, struct piece *piece)
         if (rows == 0) {
             piece->extra[0] = run->lent_index;
             piece->extra[1] = run->lent_row;
+            piece->extra[3] = run->lent_round;
         }
         rows += n;
         run->lent_row += (uint32_t)n;
@@ -173,6 +175,7 @@ static void memory_begin(struct decoder *decoder, const struct piece *piece)
     }
     d->lent = &input->lent[piece->extra[0]];
     d->row = (uint32_t)piece->extra[1];
+    d->advance = (int64_t)((uint64_t)input->advance * piece->extra[3]);
 }
 
 /* Points @out at rows first.. of @in; bits that do not begin a word are copied. */
@@ -208,6 +211,24 @@ static bool lend_column(struct batch *batch, struct column *out, const void *val
             return false;
     }
     return out->children != NULL;
+}
+
+/* The rows are read over again. */
+static bool advance_column(struct batch *out, uint32_t index, const struct mill_schema *schema,
+                           int64_t advance, uint32_t rows)
+{
+    struct column *column = &out->columns[index];
+    const struct column lent = *column;
+    const int64_t *from = lent.values;
+    int64_t *to;
+
+    if (!column_own(out, column, &schema->fields[index].type))
+        return false;
+    to = column->values;
+    for (uint32_t i = 0; i < rows; i++)
+        to[i] = (int64_t)((uint64_t)from[i] + (uint64_t)advance);
+    column->validity = lent.validity;
+    return true;
 }
 
 /* Pushes of a few rows each that have queued up become one batch. */
@@ -254,6 +275,9 @@ static int memory_decode(struct decoder *decoder, struct batch *out, struct mill
                          &schema->fields[i].type, d->row, rows))
             return -mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory to read a memory table");
     }
+    if (d->block == NULL && d->advance != 0 &&
+        !advance_column(out, d->node->source.memory->advance_column, schema, d->advance, rows))
+        return -mill_fail(error, MILL_E_MEMORY, 0, 0, "no memory to read a memory table");
     out->rows = out->live = rows;
     d->row += rows;
     d->left -= rows;
