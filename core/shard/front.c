@@ -167,13 +167,17 @@ static bool take_running(struct source_op *s, struct batch *batch, const int64_t
 
     if (before == NULL)
         return false;
-    *g_step = s->op.context->kernels->running_max_i64(marks, batch->rows,
-                                                      mark_delay == 0 ? g : TIME_MIN, before);
-    if (mark_delay != 0) {
-        for (uint32_t i = 0; i < batch->rows; i++)
-            before[i] = max_i64(g, time_add(before[i], -mark_delay));
-        *g_step = max_i64(g, time_add(*g_step, -mark_delay));
-    }
+    /* max(g, mark - delay) = max(g + delay, mark) - delay, unless g says nothing or lies at the end */
+    const int64_t least = time_add(g, mark_delay);
+    const bool moved = least != TIME_MIN && least != TIME_MAX;
+
+    *g_step = s->op.context->kernels->running_max_i64(marks, batch->rows, moved ? least : TIME_MIN,
+                                                      before);
+    for (uint32_t i = 0; moved && mark_delay != 0 && i < batch->rows; i++)
+        before[i] -= mark_delay;
+    for (uint32_t i = 0; !moved && i < batch->rows; i++)
+        before[i] = max_i64(g, time_add(before[i], -mark_delay));
+    *g_step = moved ? *g_step - mark_delay : max_i64(g, time_add(*g_step, -mark_delay));
     while (row < batch->rows && times[row] > time_add(before[row], s->slack))
         row++;
     if (row == batch->rows)

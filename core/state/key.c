@@ -382,6 +382,13 @@ static void prepare_narrow(const struct key_layout *layout, const struct column 
                 mk_ahead(values + rows[i]);
                 keys->own_words[i] = values[rows[i]];
             }
+    } else if (layout->phys == PHYS_I32 && !c->constant) {
+        const int32_t *values = c->values;
+
+        for (uint32_t i = 0; rows == NULL && i < count; i++)
+            keys->own_words[i] = values[i];
+        for (uint32_t i = 0; rows != NULL && i < count; i++)
+            keys->own_words[i] = values[rows[i]];
     } else {
         for (uint32_t i = 0; i < count; i++)
             keys->own_words[i] = word_at(layout->phys, c->values,
