@@ -216,7 +216,8 @@ def lookup(r, directory, seed):
     open(paths[0], "w").write("".join("%s,%s,%d\n" % (time_text(x[0]), cell(x[1]), x[2]) for x in left))
     open(paths[1], "w").write("".join("%s%s,%s,%d\n" % (k + "," if changes else "", time_text(x[0]), cell(x[1]), x[2]) for x, k in kinds))
     end = "WITH ('connector' = 'filesystem', 'format' = 'csv', 'path' = '%s', 'csv.null-literal' = '\\N'%s);\n"
-    sql = "CREATE TABLE l (ts TIMESTAMP(3), k STRING, v INT, p AS PROCTIME()) " + end % (paths[0], "")
+    sql = "SET 'table.optimizer.join.broadcast-threshold' = '%d';\n" % r.choice([-1, 0, 1 << 20])  # the table by key, or whole in every shard
+    sql += "CREATE TABLE l (ts TIMESTAMP(3), k STRING, v INT, p AS PROCTIME()) " + end % (paths[0], "")
     sql += "CREATE TABLE r (ts TIMESTAMP(3), k STRING, v INT%s) " % (", PRIMARY KEY (k) NOT ENFORCED" if keyed else "") + end % (
         paths[1], ", 'changelog.column' = 'op'" if changes else "")
     sql += "SELECT l.ts, l.k, l.v, r.ts, r.v FROM l %sJOIN r FOR SYSTEM_TIME AS OF l.p ON l.k = r.k%s%s;" % (

@@ -15,12 +15,12 @@
 
 #include "core/ops/emit.h"
 #include "core/ops/join_condition.h"
+#include "core/ops/join_plain.h"
 #include "core/ops/ports.h"
 #include "core/plan/physical.h"
 #include "core/state/rows.h"
 #include "core/state/sorter.h"
 #include "core/state/table.h"
-#include "core/state/unique.h"
 
 #define JOIN_CANDIDATES 1024u
 
@@ -84,10 +84,7 @@ struct join_op {
     uint64_t removed;   /* rows taken out since the table was last tidied */
     int64_t swept_us;
     bool ending;
-    /* of the plain side, once more rows have been looked up than it has: its ids, or the values of its only column */
-    struct unique unique;
-    bool unique_tried, unique_values;
-    uint64_t probed;
+    struct join_plain plain; /* rows of the other side than the plain one, once that has ended */
 
     /* the batch that is being taken; NULL: none */
     struct batch *batch;
@@ -138,10 +135,6 @@ static inline bool join_left_out(const struct join_op *j, uint32_t side, uint32_
     *into = (struct column){0};
     return true;
 }
-
-/* join_plain.c: a batch whose rows have one partner at most, without copying its columns. False: not of that kind; nothing is done. */
-bool join_plain(struct join_op *j, struct batch *batch, uint32_t port, const struct step_time *t,
-                enum op_progress *progress);
 
 /* join_rest.c */
 bool rest_open(struct join_op *j);

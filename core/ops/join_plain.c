@@ -1,32 +1,39 @@
-/* core/ops/join_plain.c - the regular join where rows have one partner at most: results show the batch's columns without a copy.
- *
- * The other side has ended and no key of it stands twice, so that a group's only row has the group's number (side.plain): the looked up
- * numbers are what its columns are gathered by, each to the place of its row.
- */
-#include "core/ops/join_impl.h"
+/* core/ops/join_plain.c - see join_plain.h. */
+#include "core/ops/join_plain.h"
 
-static bool is_plain(const struct join_op *j, const struct batch *batch, uint32_t port)
+void join_plain_open(struct join_plain *p, struct op *op, const struct phys_node *plan,
+                     const struct table *table, const char *advice)
 {
-    const struct join_side *other = &j->side[!port];
+    p->op = op;
+    p->plan = plan;
+    p->join = plan->join;
+    p->table = table;
+    p->advice = advice;
+}
 
-    return j->pairs && j->residual.program == NULL && j->all_inserts && j->node->ttl_us == 0 &&
-           !other->marks && other->ended && other->plain && other->rows.rows == j->table.groups &&
-           other->rows.rows > 0 && j->out.out == NULL && batch->class_ == CLASS_ROWS &&
-           batch->row_kinds == NULL && batch->order_keys == NULL;
+void join_plain_reset(struct join_plain *p)
+{
+    unique_close(&p->index);
+    p->tried = p->values = false;
+    p->probed = 0;
+}
+
+void join_plain_close(struct join_plain *p)
+{
+    unique_close(&p->index);
 }
 
 /* ---- the index ---- */
 
-#define INDEX_ROWS 65536u /* fewer lie in the caches anyway */
+#define INDEX_ROWS 65536u /* look-ups before one pays */
 
 /* The only column of the side, if its values fit into words and none is NULL. */
-static const struct rows_cell *only_cell(const struct join_side *side)
+static const struct rows_cell *only_cell(const struct row_store *rows)
 {
-    const struct rows_cell *cell = side->rows.cells;
+    const struct rows_cell *cell = rows->cells;
 
-    return side->rows.cell_count == 1 && cell->width <= 8 && cell->width > 0 && !cell->any_null
-               ? cell
-               : NULL;
+    return rows->cell_count == 1 && cell->width <= 8 && cell->width > 0 && !cell->any_null ? cell
+                                                                                           : NULL;
 }
 
 static uint64_t word_of(const struct row_store *rows, const struct rows_cell *cell, uint32_t id)
@@ -50,168 +57,235 @@ static int64_t absent_key(const struct table *table)
 }
 
 /* Without memory, or for keys that meet too often, there is none. */
-static void make_index(struct join_op *j, uint32_t side)
+static void make_index(struct join_plain *p, const struct row_store *rows)
 {
-    const struct join_side *s = &j->side[side];
-    const struct rows_cell *cell = only_cell(s);
-    const uint32_t rows = j->table.groups;
+    const struct rows_cell *cell = only_cell(rows);
+    const uint32_t count = p->table->groups;
     uint64_t values[BATCH_ROWS_MAX];
     bool ok;
 
-    j->unique_tried = true;
-    j->unique_values = cell != NULL;
-    ok = unique_open(&j->unique, j->op.heap, rows, j->op.context->seed, absent_key(&j->table));
-    for (uint32_t first = 0; ok && first < rows; first += BATCH_ROWS_MAX) {
-        const uint32_t n = min_u32(BATCH_ROWS_MAX, rows - first);
+    p->tried = true;
+    p->values = cell != NULL;
+    ok = unique_open(&p->index, p->op->heap, count, p->op->context->seed, absent_key(p->table));
+    for (uint32_t first = 0; ok && first < count; first += BATCH_ROWS_MAX) {
+        const uint32_t n = min_u32(BATCH_ROWS_MAX, count - first);
 
         for (uint32_t i = 0; i < n; i++)
-            values[i] = cell != NULL ? word_of(&s->rows, cell, first + i) : first + i;
-        ok = unique_add(&j->unique, j->table.group_words + first, values, n);
+            values[i] = cell != NULL ? word_of(rows, cell, first + i) : first + i;
+        ok = unique_add(&p->index, p->table->group_words + first, values, n);
     }
     if (ok)
-        unique_seal(&j->unique);
+        unique_seal(&p->index);
     else
-        unique_close(&j->unique);
+        unique_close(&p->index);
 }
 
-/* Ids of the batch's rows, by live row; with an index of values these, and 0 as the id of who has one. */
-static bool look_up(struct join_op *j, const struct key_batch *keys, uint32_t port, uint32_t count,
-                    uint64_t *values)
+/* Ids of the batch's rows, by live row, ROW_NONE: it has no partner; with an index of values these, and 0 as the id of who has
+ * one. Returns whether it has; *all: every row has a partner. */
+static bool look_up(struct join_plain *p, const struct plain_sides *s, uint32_t count,
+                    uint64_t *values, bool *all)
 {
+    const struct key_batch *keys = s->keys;
+    const struct table *table = p->table;
     bool found[BATCH_ROWS_MAX];
+    uint32_t missing = 0;
 
-    j->probed += count;
-    if (!j->unique_tried && j->table.layout->narrow && j->table.index == NULL &&
-        j->table.groups >= INDEX_ROWS && j->table.null_group == TABLE_NO_GROUP &&
-        j->probed > j->table.groups)
-        make_index(j, !port);
-    if (j->unique.lines == NULL || !unique_find(&j->unique, keys->words, count, values, found)) {
-        table_find(&j->table, keys, NULL, count, j->ids);
+    p->probed += count;
+    if (!p->tried && table->layout->narrow && table->index == NULL &&
+        table->null_group == TABLE_NO_GROUP && p->probed > max_u32(table->groups, INDEX_ROWS))
+        make_index(p, s->rows);
+    if (p->index.lines == NULL || !unique_find(&p->index, keys->words, count, values, found)) {
+        table_find(table, keys, NULL, count, p->ids);
+        for (uint32_t i = 0; i < count; i++)
+            missing += p->ids[i] == ROW_NONE;
+        *all = missing == 0;
         return false;
     }
-    for (uint32_t i = 0; i < count; i++)
-        j->ids[i] = !found[i] ? ROW_NONE : j->unique_values ? 0 : (uint32_t)values[i];
     for (uint32_t i = 0; keys->any_null && i < count; i++)
-        if (keys->nulls[i])
-            j->ids[i] = ROW_NONE;
-    return j->unique_values;
+        found[i] = found[i] && !keys->nulls[i];
+    for (uint32_t i = 0; i < count; i++)
+        missing += !found[i];
+    *all = missing == 0;
+    for (uint32_t i = 0; !p->values && i < count; i++)
+        p->ids[i] = found[i] ? (uint32_t)values[i] : ROW_NONE;
+    for (uint32_t i = 0; p->values && missing > 0 && i < count; i++)
+        p->ids[i] = found[i] ? 0 : ROW_NONE;
+    return p->values;
 }
 
 /* ---- results ---- */
 
-static bool has_texts(const struct row_store *rows)
-{
-    for (uint32_t c = 0; c < rows->cell_count; c++)
-        if (type_phys(&rows->cells[c].type) == PHYS_VIEW)
-            return true;
-    return false;
-}
+/* What a batch is put together from: by live row i its number rows[i], ids[i], values[i]. */
+struct found {
+    uint32_t count;
+    const uint16_t *rows; /* NULL: i */
+    const uint32_t *ids;
+    const uint64_t *values; /* NULL: by ids */
+    bool all, pads;         /* every row has a partner; a row without one has NULLs */
+};
 
-/* From ids by live row to ids by row; without NULLs for rows that have no partner those leave the selection. */
-static void select_rows(struct join_op *j, const struct batch *batch, struct batch *out,
-                        uint32_t *ids, uint32_t port, uint64_t *values)
+/* Rows without a partner leave the selection, unless they get NULLs. */
+static void select_rows(const struct found *f, const struct batch *batch, struct batch *out)
 {
-    /* what stands in rows that are not selected does not matter, but texts would be copied */
-    const uint32_t dead = has_texts(&j->side[!port].rows) ? ROW_NONE : 0;
-    const bool pads = join_pads(j->node->type, port);
     uint32_t n = 0;
 
-    if (batch->selection != NULL)
-        for (uint32_t r = 0; r < batch->rows; r++)
-            ids[r] = dead;
-    for (uint32_t i = batch->selection != NULL && values != NULL ? batch->live : 0; i-- > 0;)
-        values[batch->selection[i]] =
-            values[i]; /* ascending: none is overwritten before it is read */
+    if (f->all || f->pads) { /* the batch's own, which the shell has */
+        out->live = batch->live;
+        return;
+    }
     for (uint32_t i = 0; i < batch->live; i++) {
-        const uint32_t row = batch_row(batch, i), id = j->ids[i];
-
-        ids[row] = id == ROW_NONE && !pads ? dead : id;
-        out->selection_store[n] = (uint16_t)row;
-        n += id != ROW_NONE || pads;
+        out->selection_store[n] = f->rows != NULL ? f->rows[i] : (uint16_t)i;
+        n += f->ids[i] != ROW_NONE;
     }
     out->live = n;
     out->selection = n < batch->rows ? out->selection_store : NULL;
 }
 
-/* The words of an index of values, as the column's type. */
-static bool put_words(struct batch *out, struct column *into, const struct mill_type *type,
-                      const uint64_t *values, const uint32_t *ids, uint32_t count)
-{
-    const uint32_t width = type_width(type);
+/* The words of an index of values, as the column's type; what stands in rows that are not selected does not matter. */
+#define PUT_WORDS(type)                                                                            \
+    for (uint32_t i = 0; i < f->count; i++)                                                        \
+        ((type *)into->values)[f->rows != NULL ? f->rows[i] : i] = (type)f->values[i];
 
+static bool put_words(const struct found *f, struct batch *out, struct column *into,
+                      const struct mill_type *type)
+{
     if (!column_own(out, into, type))
         return false;
-    switch (width) {
-    case 8: memcpy(into->values, values, count * sizeof *values); break;
-    case 4:
-        for (uint32_t i = 0; i < count; i++)
-            ((uint32_t *)into->values)[i] = (uint32_t)values[i];
+    switch (type_width(type)) {
+    case 8:
+        if (f->rows == NULL)
+            memcpy(into->values, f->values, f->count * sizeof *f->values);
+        else
+            PUT_WORDS(uint64_t)
         break;
-    default:
-        for (uint32_t i = 0; i < count; i++)
-            memcpy((char *)into->values + (size_t)i * width, &values[i], width);
+    case 4: PUT_WORDS(uint32_t) break;
+    case 2: PUT_WORDS(uint16_t) break;
+    default: PUT_WORDS(uint8_t)
     }
-    for (uint32_t i = 0; i < count; i++)
-        if (ids[i] == ROW_NONE && !column_put_null(out, into, i))
+    for (uint32_t i = 0; !f->all && f->pads && i < f->count; i++)
+        if (f->ids[i] == ROW_NONE && !column_put_null(out, into, f->rows != NULL ? f->rows[i] : i))
             return false;
     return true;
 }
 
-static bool put_columns(struct join_op *j, const struct batch *batch, struct batch *out,
-                        const uint32_t *ids, uint32_t port, const uint64_t *values)
+/* Values of kept column @column of few selected rows of a batch, each in the place of its row. */
+#define PUT_SELECTED(type)                                                                         \
+    for (uint32_t i = 0; i < f->count; i++) {                                                      \
+        const uint32_t id = f->ids[i] != ROW_NONE ? f->ids[i] : 0;                                 \
+                                                                                                   \
+        ((type *)into->values)[f->rows[i]] = *(const type *)rows_value(rows, id, column);          \
+    }
+
+static bool put_selected(const struct found *f, const struct row_store *rows, uint32_t column,
+                         struct column *into)
 {
-    const struct mill_schema *schema = &j->plan->schema;
+    const struct rows_cell *cell = &rows->cells[rows->first_cell[column]];
+
+    if (f->rows == NULL || cell->any_null || (f->pads && !f->all) ||
+        type_phys(&cell->type) == PHYS_VIEW)
+        return false;
+    switch (cell->width) {
+    case 8: PUT_SELECTED(uint64_t) return true;
+    case 4: PUT_SELECTED(uint32_t) return true;
+    default: return false;
+    }
+}
+
+/* Ids by row; texts of rows that are not selected would be copied, so those have none. */
+static const uint32_t *ids_by_row(const struct found *f, const struct row_store *rows,
+                                  uint32_t count, uint32_t *ids)
+{
+    uint32_t dead = 0;
+
+    for (uint32_t c = 0; c < rows->cell_count; c++)
+        if (type_phys(&rows->cells[c].type) == PHYS_VIEW)
+            dead = ROW_NONE;
+    if (f->rows == NULL && (f->all || f->pads))
+        return f->ids;
+    for (uint32_t r = 0; f->rows != NULL && r < count; r++)
+        ids[r] = dead;
+    for (uint32_t i = 0; i < f->count; i++)
+        ids[f->rows != NULL ? f->rows[i] : i] =
+            f->ids[i] == ROW_NONE && !f->pads ? dead : f->ids[i];
+    return ids;
+}
+
+static bool put_columns(struct join_plain *p, const struct plain_sides *s, const struct found *f,
+                        const struct batch *batch, struct batch *out)
+{
+    const struct mill_schema *schema = &p->plan->schema;
     struct column *columns = arena_array(&out->bytes, struct column, schema->field_count);
-    uint32_t to = 0;
+    uint32_t to = 0, ids[BATCH_ROWS_MAX];
+    const uint32_t *by_row = NULL;
 
     out->columns = columns;
     out->column_count = (uint16_t)schema->field_count;
     for (uint32_t side = 0; columns != NULL && side < 2; side++)
-        for (uint32_t c = 0; c < j->node->own[side]; c++, to++) {
-            const int32_t kept = j->side[side].kept[c];
+        for (uint32_t c = 0; c < p->join->own[side]; c++, to++) {
+            const int32_t kept = side != s->port ? s->kept[c] : -1;
 
-            if (side == port)
+            if (side == s->port)
                 columns[to] = batch->columns[c];
-            else if (kept >= 0 && values != NULL) {
-                if (!put_words(out, &columns[to], &schema->fields[to].type, values, ids,
-                               batch->rows))
+            if (kept < 0)
+                continue;
+            if (f->values != NULL) {
+                if (!put_words(f, out, &columns[to], &schema->fields[to].type))
                     return false;
-            } else if (kept >= 0 && (!column_own(out, &columns[to], &schema->fields[to].type) ||
-                                     !rows_gather(&j->side[side].rows, ids, batch->rows,
-                                                  (uint32_t)kept, out, &columns[to], 0)))
+                continue;
+            }
+            if (!column_own(out, &columns[to], &schema->fields[to].type))
+                return false;
+            if (put_selected(f, s->rows, (uint32_t)kept, &columns[to]))
+                continue;
+            if (by_row == NULL)
+                by_row = ids_by_row(f, s->rows, batch->rows, ids);
+            if (!rows_gather(s->rows, by_row, batch->rows, (uint32_t)kept, out, &columns[to], 0))
                 return false;
         }
     return columns != NULL;
 }
 
 /* Their places are the rows' own, with the port's origin; with several shards as emit_row() has it. */
-static bool put_position(struct join_op *j, struct batch *out, uint32_t port)
+static bool put_position(const struct join_plain *p, struct batch *out, uint32_t port)
 {
     uint32_t key[2] = {0, 0};
+    struct mill_view view;
 
-    out->origin += j->plan->port_origins != NULL ? j->plan->port_origins[port] : 0;
-    out->behind = NULL;
+    out->origin += p->plan->port_origins != NULL ? p->plan->port_origins[port] : 0;
+    if (p->plan->rowtime < 0)
+        out->behind = NULL;
     out->hashes = NULL;
-    if (!j->out.keyed)
+    if (p->op->context->shard_count == 1)
         return true;
     out->order_keys = arena_alloc(&out->bytes, out->rows * sizeof *out->order_keys);
     key[0] = __builtin_bswap32(out->origin);
+    view = view_of((const char *)key, sizeof key);
     for (uint32_t i = 0; out->order_keys != NULL && i < out->rows; i++)
-        out->order_keys[i] = view_of((const char *)key, sizeof key);
+        out->order_keys[i] = view;
     return out->order_keys != NULL;
 }
 
-bool join_plain(struct join_op *j, struct batch *batch, uint32_t port, const struct step_time *t,
-                enum op_progress *progress)
+static bool put(struct join_plain *p, const struct plain_sides *s, const struct batch *batch,
+                struct batch *out)
 {
-    struct op_context *context = j->op.context;
-    struct key_batch *keys = &j->side[port].keys;
-    uint32_t ids[BATCH_ROWS_MAX];
-    uint64_t values[BATCH_ROWS_MAX], *words;
+    uint64_t values[BATCH_ROWS_MAX];
+    struct found f = {.count = batch->live, .rows = batch->selection, .ids = p->ids};
+
+    f.pads = join_pads(p->join->type, s->port);
+    f.values = look_up(p, s, batch->live, values, &f.all) ? values : NULL;
+    select_rows(&f, batch, out);
+    return out->live == 0 || (put_columns(p, s, &f, batch, out) && put_position(p, out, s->port));
+}
+
+bool join_plain_push(struct join_plain *p, const struct plain_sides *sides, struct batch *batch,
+                     const struct step_time *t, enum op_progress *progress)
+{
+    struct op_context *context = p->op->context;
     struct batch *out;
     bool ok;
 
-    if (!is_plain(j, batch, port))
+    if (batch->class_ != CLASS_ROWS || batch->row_kinds != NULL || batch->order_keys != NULL ||
+        sides->rows->rows != p->table->groups || sides->rows->rows == 0)
         return false;
     out = context->take_batch(context, batch->column_count);
     if (out != NULL && out->capacity < batch->rows) {
@@ -219,17 +293,14 @@ bool join_plain(struct join_op *j, struct batch *batch, uint32_t port, const str
         return false;
     }
     ok = out != NULL &&
-         keys_prepare(&j->side[port].layout, batch, batch->selection, batch->live, keys) &&
-         batch_borrow(out, batch);
-    if (ok) {
-        words = look_up(j, keys, port, batch->live, values) ? values : NULL;
-        select_rows(j, batch, out, ids, port, words);
-        ok = out->live == 0 ||
-             (put_columns(j, batch, out, ids, port, words) && put_position(j, out, port));
-    }
+         keys_prepare(sides->layout, batch, batch->selection, batch->live, sides->keys) &&
+         batch_borrow(out, batch) && put(p, sides, batch, out);
     batch_release(batch); /* ours; the shell keeps its share */
-    *progress = ok ? op_emit(&j->op, out, t) : join_no_memory(j);
-    if (!ok)
-        batch_release(out);
+    if (ok) {
+        *progress = op_emit(p->op, out, t);
+        return true;
+    }
+    batch_release(out);
+    *progress = context->error->code != MILL_OK ? OP_FAILED : op_no_memory(p->op, p->advice);
     return true;
 }

@@ -6,11 +6,12 @@
  */
 #include "core/ops/join_impl.h"
 
+static const char *const advice = "it keeps the rows of both sides: SET 'table.exec.state.ttl', "
+                                  "join by time or windows, or";
+
 enum op_progress join_no_memory(struct join_op *j)
 {
-    return op_no_memory(&j->op,
-                        "it keeps the rows of both sides: SET 'table.exec.state.ttl', join by "
-                        "time or windows, or");
+    return op_no_memory(&j->op, advice);
 }
 
 static void count(struct join_op *j)
@@ -238,6 +239,22 @@ static enum op_progress go_on(struct join_op *j, const struct step_time *t)
     }
 }
 
+/* The other side has ended and no key of it stands twice. */
+static bool take_plain(struct join_op *j, uint32_t port, struct batch *batch,
+                       const struct step_time *t, enum op_progress *p)
+{
+    struct join_side *other = &j->side[!port];
+    const struct plain_sides sides = {.port = port,
+                                      .layout = &j->side[port].layout,
+                                      .keys = &j->side[port].keys,
+                                      .rows = &other->rows,
+                                      .kept = other->kept};
+
+    return j->pairs && j->residual.program == NULL && j->all_inserts && j->node->ttl_us == 0 &&
+           !other->marks && other->ended && other->plain && j->out.out == NULL &&
+           join_plain_push(&j->plain, &sides, batch, t, p);
+}
+
 static enum op_progress join_take(struct op *op, uint32_t port, struct batch *batch,
                                   const struct step_time *t)
 {
@@ -250,7 +267,7 @@ static enum op_progress join_take(struct op *op, uint32_t port, struct batch *ba
         return OP_READY;
     }
     op->counters.in += batch->live;
-    if (join_plain(j, batch, port, t, &p)) {
+    if (take_plain(j, port, batch, t, &p)) {
         count(j);
         return p;
     }
@@ -430,7 +447,7 @@ static void join_close(struct op *op)
     emit_close(&j->out);
     ports_close(&j->ports);
     rest_close(j);
-    unique_close(&j->unique);
+    join_plain_close(&j->plain);
     table_close(&j->table);
     for (uint32_t side = 0; side < 2; side++) {
         rows_close(&j->side[side].rows);
@@ -501,6 +518,7 @@ struct op *op_join_new(struct op_context *context, const struct phys_node *node)
         goto fail;
     table_open(&j->table, context->heap, &j->side[0].layout, sizeof(struct join_state),
                context->seed);
+    join_plain_open(&j->plain, &j->op, node, &j->table, advice);
     return &j->op;
 fail:
     if (context->error->code == MILL_OK)

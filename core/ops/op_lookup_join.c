@@ -4,13 +4,15 @@
  * whole when the first row of the left comes, and again whenever it is read anew; one that changes is as all its steps before
  * the row's have left it.
  * Where the join's keys are the PRIMARY KEY a row takes the place of the one before it and -U is no news; else each row
- * that is taken back removes one that is the same.
+ * that is taken back removes one that is the same. Where the whole table has come and each key has one row, the left's batches
+ * are shown with its columns beside theirs (join_plain.h).
  *
  *   right: in = kept (held) + replaced, removed (consumed) + -U, without a key, not there (filtered)      left: in = consumed
  *
  * Threads: one shard.   Errors: MILL_E_MEMORY.
  */
 #include "core/ops/join_base.h"
+#include "core/ops/join_plain.h"
 #include "core/plan/physical.h"
 
 struct lookup_op {
@@ -29,6 +31,10 @@ struct lookup_op {
     uint16_t keyed[BATCH_ROWS_MAX], keyed_rows[BATCH_ROWS_MAX];
     uint32_t ids[BATCH_ROWS_MAX];
     struct row_chain *chains[BATCH_ROWS_MAX];
+
+    /* once the table is complete: each key has one row of it, whose id is its group's */
+    struct join_plain plain;
+    bool ended, one_each;
 };
 
 static struct row_store *store_of(struct lookup_op *j)
@@ -222,6 +228,35 @@ static enum op_progress join_rows(struct lookup_op *j, const struct step_time *t
     return OP_READY;
 }
 
+/* Of a table that has all come: whether each group has one row, under its own number. */
+static void see_end(struct lookup_op *j, const struct step_time *t)
+{
+    const struct row_store *store = store_of(j);
+
+    if (j->ended || !j->base.join->ends[1] || (j->right & ~t->ended) != 0)
+        return;
+    j->ended = true;
+    j->one_each = j->base.pairs.residual.program == NULL && store->rows == j->base.table.groups;
+    for (uint32_t id = 0; j->one_each && id < j->base.table.groups; id++) {
+        const struct row_chain *chain = table_state(&j->base.table, id);
+
+        j->one_each = chain->count == 1 && chain->head == id;
+    }
+}
+
+static bool take_plain(struct lookup_op *j, struct batch *in, const struct step_time *t,
+                       enum op_progress *p)
+{
+    const struct plain_sides sides = {.port = 0,
+                                      .layout = &j->base.keys[0],
+                                      .keys = &j->base.batch_keys,
+                                      .rows = store_of(j),
+                                      .kept = j->base.pairs.side[1].kept_at};
+
+    see_end(j, t);
+    return j->one_each && join_plain_push(&j->plain, &sides, in, t, p);
+}
+
 static enum op_progress take_left(struct lookup_op *j, struct batch *in, const struct step_time *t)
 {
     enum op_progress p;
@@ -231,11 +266,13 @@ static enum op_progress take_left(struct lookup_op *j, struct batch *in, const s
         batch_release(in);
         return OP_READY;
     }
+    j->base.op.counters.consumed += in->live;
+    if (take_plain(j, in, t, &p))
+        return p;
     j->in = j->base.pairs.cause = in;
     j->base.pairs.cause_side = 0;
     j->at = j->base.found = j->base.handed = 0;
     j->started = false;
-    j->base.op.counters.consumed += in->live;
     for (uint32_t i = 0; i < in->live; i++) {
         j->rows[i] = (uint16_t)batch_row(in, i);
         j->groups[i] = TABLE_NO_GROUP;
@@ -279,6 +316,8 @@ static enum op_progress lookup_begin_step(struct op *op, const struct step_time 
     if (t->source < 64 && (t->ended & j->right) >> t->source & 1) {
         forget(j);
         table_reset(&j->base.table);
+        join_plain_reset(&j->plain);
+        j->ended = j->one_each = false;
     }
     return join_base_begin_step(op, t);
 }
@@ -357,6 +396,7 @@ static void lookup_close(struct op *op)
     struct lookup_op *j = (struct lookup_op *)op;
 
     batch_release(j->in);
+    join_plain_close(&j->plain);
     join_base_close(&j->base);
     heap_free(op->heap, j, sizeof *j);
 }
@@ -375,6 +415,8 @@ static const struct op_vtable lookup_vtable = {.name = "lookup join",
 
 struct op *op_lookup_join_new(struct op_context *context, const struct phys_node *node)
 {
+    static const char *const advice =
+        "it keeps the whole table that rows are looked up in: select fewer of its columns, or";
     static const bool in_time_order[2] = {false, false};
     struct lookup_op *j = heap_zalloc(context->heap, sizeof *j);
     const struct join_node *join = node->join;
@@ -382,14 +424,13 @@ struct op *op_lookup_join_new(struct op_context *context, const struct phys_node
     if (j == NULL)
         goto fail;
     j->right = node->inputs[1]->sources;
-    join_base_init(&j->base, &lookup_vtable, context, node,
-                   "it keeps the whole table that rows are looked up in: select fewer of its "
-                   "columns, or");
+    join_base_init(&j->base, &lookup_vtable, context, node, advice);
     if (!join_base_open(&j->base, node, lookup_take, join->keys, join->key_count) ||
         !pairs_open(&j->base.pairs, &j->base.op, node, in_time_order, 0))
         goto fail;
     table_open(&j->base.table, context->heap, &j->base.keys[1], sizeof(struct row_chain),
                context->seed);
+    join_plain_open(&j->plain, &j->base.op, node, &j->base.table, advice);
     return &j->base.op;
 fail:
     if (context->error->code == MILL_OK)

@@ -4,6 +4,7 @@
 #include "core/zone.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <strings.h>
 
 struct catalog *catalog_new(struct heap *heap, const struct env *env)
@@ -461,6 +462,7 @@ static const char *const settings[] = {zone_setting,
                                        "table.exec.mini-batch.allow-latency",
                                        "table.exec.mini-batch.size",
                                        "table.optimizer.agg-phase-strategy",
+                                       BROADCAST_SETTING,
                                        "millstream.optimizer.filter-push-down",
                                        "millstream.optimizer.share-sub-plans",
                                        "millstream.match.partial-matches",
@@ -503,6 +505,26 @@ static int check_choice(const struct ast_statement *s, struct mill_error *error)
     return MILL_OK;
 }
 
+bool broadcast_bytes(const char *text, int64_t *bytes)
+{
+    char *end;
+
+    *bytes = strtoll(text, &end, 10);
+    return end != text && *end == '\0' && *bytes >= -1;
+}
+
+static int check_broadcast(const struct ast_statement *s, struct mill_error *error)
+{
+    int64_t bytes;
+
+    if (strcmp(s->key, BROADCAST_SETTING) != 0 || broadcast_bytes(s->value, &bytes))
+        return MILL_OK;
+    return mill_fail(error, MILL_E_OPTION, s->at.line, s->at.column,
+                     "the size up to which a joined table is copied to every shard is '%s', need "
+                     "bytes, or -1 for never",
+                     s->value);
+}
+
 static const struct {
     const char *key, *why;
 } refused[] = {{"delivery.guarantee",
@@ -538,7 +560,7 @@ static int set(struct catalog *c, const struct ast_statement *s, struct mill_err
                          "changelog) or "
                          "automatic (by the input)",
                          s->value);
-    if (check_choice(s, error) != MILL_OK)
+    if (check_choice(s, error) != MILL_OK || check_broadcast(s, error) != MILL_OK)
         return error->code;
     for (size_t i = 0; i < COUNT_OF(refused); i++)
         if (strcmp(s->key, refused[i].key) == 0)

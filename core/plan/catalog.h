@@ -45,6 +45,12 @@ struct catalog {
     const struct zone *zone; /* table.local-time-zone; NULL: UTC */
 };
 
+/* A table of no more bytes is copied to every shard by joins that look up in it (Flink's name and default). */
+#define BROADCAST_SETTING "table.optimizer.join.broadcast-threshold"
+#define BROADCAST_BYTES ((int64_t)1 << 20)
+/* Its value. False: it is no number from -1 on. */
+bool broadcast_bytes(const char *text, int64_t *bytes);
+
 struct table *catalog_table(const struct catalog *catalog, const char *name);
 struct view *catalog_view(const struct catalog *catalog, const char *name);
 struct user_function *catalog_function(const struct catalog *catalog, const char *name);

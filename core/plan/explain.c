@@ -263,6 +263,10 @@ static void put_node(const struct out *o, const struct phys_node *node, uint32_t
     case NODE_EXCHANGE:
         if (node->inputs[0]->kind == NODE_PREAGG)
             put(o, " of %s", takes_partials(node) ? "partials" : "rows");
+        if (node->exchange.stays || node->exchange.copies) {
+            put(o, node->exchange.stays ? " within its shard" : " to every shard");
+            break;
+        }
         if (node->exchange.key_count == 0)
             put(o, " to one shard");
         for (uint32_t i = 0; i < node->exchange.key_count; i++)

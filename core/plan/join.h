@@ -41,6 +41,11 @@ void join_keep_bounds(struct planner *p, struct join_parts *j);
 struct phys_node *join_make(struct planner *p, struct join_parts *j, enum node_kind kind,
                             struct join_node **join, struct relation *out);
 
+/* Whether all rows of @node have come when its sources have ended: nothing waits for the end of the run. */
+bool join_ends_with_sources(const struct phys_node *node);
+/* Bytes of the files below @node; -1: not known. */
+int64_t join_bytes_below(const struct planner *p, const struct phys_node *node);
+
 /* One file each: core/plan/join_<kind>.c */
 struct relation plan_regular_join(struct planner *p, struct join_parts *j);
 struct relation plan_interval_join(struct planner *p, struct join_parts *j);

@@ -67,6 +67,16 @@ static void set_reload(struct planner *p, struct phys_node *source)
     source->reads_clock = true;
 }
 
+/* A small table is copied to every shard, so that the rows that look up in it need not go elsewhere. */
+static bool is_copied(const struct planner *p, const struct phys_node *table)
+{
+    const char *text = catalog_setting(p->catalog, BROADCAST_SETTING);
+    const int64_t bytes = join_bytes_below(p, table);
+    int64_t most = BROADCAST_BYTES;
+
+    return (text == NULL || broadcast_bytes(text, &most)) && bytes >= 0 && bytes <= most;
+}
+
 struct relation plan_lookup_join(struct planner *p, struct join_parts *j)
 {
     const struct phys_node *left = j->side[0].node;
@@ -85,9 +95,14 @@ struct relation plan_lookup_join(struct planner *p, struct join_parts *j)
     lookup_key(j);
     node = join_make(p, j, NODE_LOOKUP_JOIN, &join, &out);
     join->processing_time = true;
+    join->ends[1] = join_ends_with_sources(node->inputs[1]);
     join->upserts = j->unique_count > 0 && j->key_count == j->unique_count;
     for (uint32_t i = 0; i < j->unique_count; i++)
         join->upserts = join->upserts && reads_key(j, j->unique[i]);
+    if (is_copied(p, j->side[1].node)) {
+        node->inputs[0]->exchange.stays = true;
+        node->inputs[1]->exchange.copies = true;
+    }
     node->rowtime = left->rowtime;
     node->updating = false;
     if (table != NULL)

@@ -2,7 +2,7 @@
 #include "core/plan/join.h"
 
 /* Whether all its rows have come when its sources have ended: nothing waits for the end of the run. */
-static bool ends_with_sources(const struct phys_node *node)
+bool join_ends_with_sources(const struct phys_node *node)
 {
     switch (node->kind) {
     case NODE_SOURCE:
@@ -24,7 +24,7 @@ static bool ends_with_sources(const struct phys_node *node)
     default: return false;
     }
     for (uint32_t i = 0; i < node->input_count; i++)
-        if (!ends_with_sources(node->inputs[i]))
+        if (!join_ends_with_sources(node->inputs[i]))
             return false;
     return true;
 }
@@ -53,7 +53,7 @@ struct relation plan_regular_join(struct planner *p, struct join_parts *j)
     node->changelog = changelog;
     join->ttl_us = changelog ? plan_state_ttl(p) : 0;
     for (uint32_t s = 0; s < 2; s++)
-        join->ends[s] = ends_with_sources(node->inputs[s]);
+        join->ends[s] = join_ends_with_sources(node->inputs[s]);
     if (changelog && (join_pads(j->type, 0) || join_pads(j->type, 1) || j->type == JOIN_TYPE_ANTI))
         plan_updating(node, join_text(p, j, "regular "));
     node->why = why_kept(node, changelog);
@@ -70,7 +70,7 @@ struct relation plan_regular_join(struct planner *p, struct join_parts *j)
 /* ---- what is read first ---- */
 
 /* Bytes of the files below @node; -1: not known. */
-static int64_t bytes_below(const struct planner *p, const struct phys_node *node)
+int64_t join_bytes_below(const struct planner *p, const struct phys_node *node)
 {
     const struct env *env = p->catalog->env;
     struct env_stat about;
@@ -87,7 +87,7 @@ static int64_t bytes_below(const struct planner *p, const struct phys_node *node
         return -1;
     }
     for (uint32_t i = 0; i < node->input_count; i++) {
-        const int64_t bytes = bytes_below(p, node->inputs[i]);
+        const int64_t bytes = join_bytes_below(p, node->inputs[i]);
 
         if (bytes < 0)
             return -1;
@@ -107,8 +107,8 @@ static uint32_t first_side(const struct planner *p, const struct phys_node *node
         return 0;
     if (type != JOIN_TYPE_INNER && type != JOIN_TYPE_FULL)
         return 1;
-    left = bytes_below(p, node->inputs[0]);
-    right = bytes_below(p, node->inputs[1]);
+    left = join_bytes_below(p, node->inputs[0]);
+    right = join_bytes_below(p, node->inputs[1]);
     return left >= 0 && right >= 0 && left < right ? 0 : 1;
 }
 

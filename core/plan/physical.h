@@ -189,6 +189,8 @@ struct exchange_node {
     uint32_t level;                 /* 0 = first exchange; own rings and pools per level */
     bool merge;                     /* consumer cares about order */
     bool sink;                      /* gather to one shard */
+    bool stays;                     /* each row stays in its shard, whatever the keys */
+    bool copies;                    /* every shard gets all rows, whatever the keys */
     const struct stage_path *paths; /* of rows to it through its stage */
     uint32_t path_count;
 };

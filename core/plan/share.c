@@ -79,7 +79,8 @@ static bool outs_same(const struct phys_node *a, const struct phys_node *b)
 
 static bool exchange_same(const struct exchange_node *a, const struct exchange_node *b)
 {
-    bool same = a->key_count == b->key_count && a->merge == b->merge && !a->sink && !b->sink;
+    bool same = a->key_count == b->key_count && a->merge == b->merge && !a->sink && !b->sink &&
+                a->stays == b->stays && a->copies == b->copies;
 
     for (uint32_t i = 0; same && i < a->key_count; i++)
         same = a->keys[i] == b->keys[i];

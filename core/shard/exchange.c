@@ -3,6 +3,7 @@
  * A batch is scattered by key group into one open batch per receiver. Without a free batch or a free slot the
  * exchange sends what is partly filled, keeps the rest of its input, answers OP_BUSY, and says to every receiver
  * whose ring is empty which position it has reached, so that a merge there need not wait for it.
+ * An exchange of a table that joins look up in gives every receiver all rows; that of the rows that look up leaves them where they are.
  * With one shard nothing is copied: batches go straight to the consumers.
  */
 #include "core/keys.h"
@@ -85,15 +86,30 @@ const struct step_time *exchange_time(const struct op *op)
 
 /* ---- scattering ---- */
 
+/* All rows to every receiver. */
+static void group_copies(struct exchange *x)
+{
+    const uint32_t live = x->in->live;
+
+    for (uint32_t q = 0; q <= x->shard_count; q++)
+        x->begin[q] = q * live;
+    for (uint32_t i = 0; i < x->shard_count * live; i++)
+        x->rows[i] = (uint16_t)batch_row(x->in, i % live);
+}
+
 static void group_rows(struct exchange *x)
 {
     const struct batch *in = x->in;
     const struct mk_table *kernels = x->shard->context.kernels;
     uint32_t count[SHARDS_MAX] = {0};
 
-    if (x->to_shard != UINT32_MAX) {
+    if (x->node->exchange.copies) {
+        group_copies(x);
+    } else if (x->to_shard != UINT32_MAX || x->node->exchange.stays) {
+        const uint32_t to = x->to_shard != UINT32_MAX ? x->to_shard : x->shard->index;
+
         for (uint32_t q = 0; q <= x->shard_count; q++)
-            x->begin[q] = q <= x->to_shard ? 0 : in->live;
+            x->begin[q] = q <= to ? 0 : in->live;
         for (uint32_t i = 0; i < in->live; i++)
             x->rows[i] = (uint16_t)batch_row(in, i);
     } else {
@@ -217,7 +233,8 @@ static bool can_lend(const struct exchange *x)
 
     return x->node->stage == 0 && in->class_ == CLASS_ROWS && in->row_kinds == NULL &&
            in->live >= x->lend_rows &&
-           (x->to_shard != UINT32_MAX || x->shard_count <= LEND_SHARDS_MAX);
+           (x->to_shard != UINT32_MAX || x->node->exchange.stays ||
+            x->shard_count <= LEND_SHARDS_MAX);
 }
 
 /* All rows of receiver @q in place. As scatter_to(). */
@@ -474,6 +491,11 @@ static enum op_progress exchange_resume(struct op *op, const struct step_time *t
     return x->flushing ? exchange_flush(op, t) : exchange_go_on(op, t);
 }
 
+static size_t rows_room(const struct exchange *x)
+{
+    return (size_t)BATCH_ROWS_MAX * (x->node->exchange.copies ? x->shard_count : 1) + 64;
+}
+
 static void exchange_close(struct op *op)
 {
     struct exchange *x = (struct exchange *)op;
@@ -482,7 +504,7 @@ static void exchange_close(struct op *op)
     batch_release(x->in);
     for (uint32_t q = 0; q < x->shard_count; q++)
         batch_release(x->open[q]);
-    heap_free(heap, x->rows, (BATCH_ROWS_MAX + 64) * sizeof *x->rows);
+    heap_free(heap, x->rows, rows_room(x) * sizeof *x->rows);
     heap_free(heap, x->hashes, BATCH_ROWS_MAX * sizeof *x->hashes);
     heap_free(heap, x, sizeof *x);
 }
@@ -517,7 +539,7 @@ struct op *op_exchange_new(struct shard *shard, const struct phys_node *node)
     x->edge = (uint32_t)job->edge_of_node[node->id];
     x->to_shard = job->edges[x->edge].to_shard;
     x->lend_rows = (job->config.batch_rows + 1) / 2;
-    x->rows = heap_alloc(heap, (BATCH_ROWS_MAX + 64) * sizeof *x->rows);
+    x->rows = heap_alloc(heap, rows_room(x) * sizeof *x->rows);
     x->hashes = heap_alloc(heap, BATCH_ROWS_MAX * sizeof *x->hashes);
     if (x->rows != NULL && x->hashes != NULL)
         return &x->op;

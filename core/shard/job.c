@@ -30,7 +30,7 @@ static bool job_make_edges(struct job *job)
         if (node->kind != NODE_EXCHANGE)
             continue;
         *edge = (struct edge_plan){.node = node, .from_stage = node->stage, .to_shard = UINT32_MAX};
-        if (node->exchange.key_count == 0)
+        if (node->exchange.key_count == 0 && !node->exchange.stays && !node->exchange.copies)
             edge->to_shard = 0;
         for (uint32_t c = 0; c < plan->node_count; c++)
             for (uint32_t i = 0; i < plan->nodes[c]->input_count; i++)

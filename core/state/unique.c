@@ -3,7 +3,7 @@
 
 #include "kernels/kernels.h"
 
-#define AHEAD 24u
+#define AHEAD 32u
 #define LINES_MAX 64u /* that a key may stand behind its own */
 
 static inline uint64_t line_of(const struct unique *u, int64_t key)
@@ -95,22 +95,27 @@ static bool find_behind(const struct unique *u, uint64_t at, int64_t key, uint64
 bool unique_find(const struct unique *u, const int64_t *keys, uint32_t count, uint64_t *values,
                  bool *found)
 {
+    const struct unique_line *const lines = u->lines;
+    const int64_t absent = u->absent;
+    uint64_t ahead[AHEAD]; /* lines of the next keys */
     bool odd = false;
 
+    for (uint32_t i = 0; i < AHEAD && i < count; i++)
+        __builtin_prefetch(&lines[ahead[i] = line_of(u, keys[i])]);
     for (uint32_t i = 0; i < count; i++) {
         const int64_t key = keys[i];
-        const uint64_t at = line_of(u, key);
-        const struct unique_line *line = &u->lines[at];
+        const uint64_t at = ahead[i % AHEAD];
+        const struct unique_line *line = &lines[at];
         uint32_t s;
 
         if (i + AHEAD < count)
-            __builtin_prefetch(&u->lines[line_of(u, keys[i + AHEAD])]);
+            __builtin_prefetch(&lines[ahead[i % AHEAD] = line_of(u, keys[i + AHEAD])]);
         s = line->keys[1] == key ? 1 : 0;
         s = line->keys[2] == key ? 2 : s;
         s = line->keys[3] == key ? 3 : s;
         values[i] = line->values[s];
         found[i] = line->keys[s] == key;
-        odd |= key == u->absent;
+        odd |= key == absent;
         if (UNLIKELY(!found[i]) && line->keys[3] != line->keys[0])
             found[i] = find_behind(u, (at + 1) & (u->count - 1), key, &values[i]);
     }
