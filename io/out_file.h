@@ -19,7 +19,7 @@ struct out_file {
     const char *path, *hidden, *folder;
     bool direct; /* a device or pipe */
     bool begun, closed;
-    int handle; /* -1: not open at the moment */
+    int handle; /* -1: not open; the next write opens it again */
     struct format_writer *writer;
     struct text_buffer text; /* not yet flushed */
     struct text_buffer packed;
@@ -31,7 +31,7 @@ struct out_file {
 struct out_file *out_new(const struct sink_config *config, const struct format_vtable *format,
                          const char *path, struct mill_error *error);
 int out_flush(struct out_file *out, struct mill_error *error);
-/* Flushes and closes the handle for now: many files are written at once. */
+/* Flushes, and closes the handle until the next write: many files are written at once. */
 int out_rest(struct out_file *out, struct mill_error *error);
 int out_close(struct out_file *out, struct mill_error *error);
 int out_publish(struct out_file *out, struct mill_error *error);

@@ -5,9 +5,10 @@
  * tells it from the others at its place, so that the pieces of a step that shards make side by side merge the same way
  * for any number of them (docs/ARCHITECTURE.md, "Positions of results"):
  *
- *   caused by a row      class ROWS,  origin = that of the port + the row's    place, then: origin, key of the row, number
- *   caused by a firing   class FIRED, origin = this operator                   00, port, origin, key of the row, number
- *   released             class FIRED, origin = this operator                   01, the key given
+ *   result of            class   origin                                          place        order key
+ *   a row                ROWS    the row's + the first of its port               the row's    origin, key of the row, number
+ *   a row of a firing    FIRED   this operator                                   none         00, port, its origin, its key, number
+ *   the watermark        FIRED   this operator                                   none         01, the key given
  *
  * where the number counts the results of one row from 0. With one shard nothing is merged and no keys are made.
  *

@@ -30,7 +30,8 @@ struct ports {
     const struct phys_node *node;
     ports_take take;
     uint32_t count;
-    uint32_t silent; /* the ports below get no rows in this step */
+    /* Ports 0 .. silent - 1 get no rows in this step: those of port silent pass at once. */
+    uint32_t silent;
     enum { PORTS_OPEN, PORTS_ROWS_ENDED, PORTS_ENDING } phase;
     struct ports_queue *rows, *fired; /* by port */
 };
