@@ -32,6 +32,7 @@ static bool parse_integer(const char *text, int64_t least, int64_t most, int64_t
 static bool parse_number(const char *text, size_t n, const struct mill_type *type, union value *out)
 {
     int64_t i;
+    double d;
 
     switch (type->kind) {
     case MILL_TINYINT:
@@ -54,9 +55,9 @@ static bool parse_number(const char *text, size_t n, const struct mill_type *typ
     case MILL_DOUBLE: return double_parse(text, n, &out->f64);
     default: break;
     }
-    if (!double_parse(text, n, &out->f64))
+    if (!double_parse(text, n, &d))
         return false;
-    out->f32 = (float)out->f64;
+    out->f32 = (float)d;
     return true;
 }
 

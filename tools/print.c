@@ -284,7 +284,8 @@ static char *cell_text(const mill_query *query, const struct mill_type *type,
     return made.bytes;
 }
 
-static void keep_cell(struct printer *p, char *cell)
+/* Room for one more cell, which is freed with the others. */
+static char **next_cell(struct printer *p)
 {
     if (p->cell_count == p->cell_room) {
         p->cell_room = p->cell_room == 0 ? 256 : p->cell_room * 2;
@@ -292,7 +293,7 @@ static void keep_cell(struct printer *p, char *cell)
         if (p->cells == NULL)
             abort();
     }
-    p->cells[p->cell_count++] = cell;
+    return &p->cells[p->cell_count++];
 }
 
 /* ---- the printer ---- */
@@ -349,15 +350,15 @@ void printer_names(struct printer *p)
     if (p->format == PRINT_CSV)
         csv_names(p);
     if (p->format == PRINT_TABLE && p->changes)
-        keep_cell(p, strdup("op"));
+        *next_cell(p) = strdup("op");
     for (uint32_t i = 0; p->format == PRINT_TABLE && i < p->schema->field_count; i++)
-        keep_cell(p, strdup(p->schema->fields[i].name));
+        *next_cell(p) = strdup(p->schema->fields[i].name);
 }
 
 static void print_kind(struct printer *p, const char *kind)
 {
     if (p->format == PRINT_TABLE)
-        keep_cell(p, strdup(kind));
+        *next_cell(p) = strdup(kind);
     else if (p->format == PRINT_CSV)
         text_add(&p->out, kind, 2);
     if (p->format == PRINT_CSV)
@@ -377,7 +378,7 @@ static void print_row(struct printer *p, const struct mill_batch *batch, uint32_
         const struct mill_type *type = &p->schema->fields[i].type;
 
         if (p->format == PRINT_TABLE) {
-            keep_cell(p, cell_text(p->query, type, &batch->columns[i], row));
+            *next_cell(p) = cell_text(p->query, type, &batch->columns[i], row);
         } else if (p->format == PRINT_JSON) {
             text_char(&p->out, i == 0 && !p->changes ? '{' : ',');
             json_text(&p->out, p->schema->fields[i].name, strlen(p->schema->fields[i].name));

@@ -138,7 +138,7 @@ static void swap(uint32_t *a, uint32_t *b)
 static struct ast_pattern *permutations(struct compiler *c, const struct ast_pattern *x)
 {
     struct ast_pattern *all = arena_new(c->arena, struct ast_pattern);
-    uint32_t order[MATCH_PERMUTE_MAX], total = 1;
+    uint32_t order[MATCH_PERMUTE_MAX] = {0}, total = 1;
 
     for (uint32_t i = 0; i < x->part_count; i++) {
         order[i] = i;
