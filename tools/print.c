@@ -284,14 +284,26 @@ static char *cell_text(const mill_query *query, const struct mill_type *type,
     return made.bytes;
 }
 
+static char *word(const char *text, size_t length)
+{
+    struct text made = {0};
+
+    text_add(&made, text, length);
+    text_char(&made, '\0');
+    return made.bytes;
+}
+
 /* Room for one more cell, which is freed with the others. */
 static char **next_cell(struct printer *p)
 {
     if (p->cell_count == p->cell_room) {
-        p->cell_room = p->cell_room == 0 ? 256 : p->cell_room * 2;
-        p->cells = realloc(p->cells, p->cell_room * sizeof *p->cells);
-        if (p->cells == NULL)
+        const size_t room = p->cell_room == 0 ? 256 : p->cell_room * 2;
+        char **more = realloc(p->cells, room * sizeof *more);
+
+        if (more == NULL)
             abort();
+        p->cells = more;
+        p->cell_room = room;
     }
     return &p->cells[p->cell_count++];
 }
@@ -358,7 +370,7 @@ void printer_names(struct printer *p)
 static void print_kind(struct printer *p, const char *kind)
 {
     if (p->format == PRINT_TABLE)
-        *next_cell(p) = strdup(kind);
+        *next_cell(p) = word(kind, 2);
     else if (p->format == PRINT_CSV)
         text_add(&p->out, kind, 2);
     if (p->format == PRINT_CSV)
