@@ -53,10 +53,10 @@ static bool put_cells(const struct mill_type *type, const struct cell *cells, ui
         return false;
     memset(values, 0, (size_t)count * width);
     for (uint32_t i = 0; i < count; i++) {
-        const struct mill_view view = cells[i].null || type_phys(type) != PHYS_VIEW
-                                          ? (struct mill_view){0}
-                                          : view_of(cells[i].bytes, cells[i].length);
+        struct mill_view view = {0};
 
+        if (!cells[i].null && type_phys(type) == PHYS_VIEW)
+            view = view_of(cells[i].bytes, cells[i].length);
         if (type_phys(type) == PHYS_VIEW)
             memcpy(values + (size_t)i * width, &view, width);
         else if (!cells[i].null)

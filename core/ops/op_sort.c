@@ -164,7 +164,7 @@ static bool emit_rows(struct sort_op *s, const struct step_time *t)
     for (; s->next < s->count && s->items[s->next].rows == from && n < BATCH_ROWS_MAX &&
            !emit_full(&s->emit);
          s->next++, n++) {
-        char key[8];
+        char key[8] = {0};
         struct mill_view place = view_of(key, key_put_i64(key, (int64_t)s->given++));
         const int32_t row = emit_fired(&s->emit, t, &place, ROW_INSERT);
 
