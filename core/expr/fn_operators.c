@@ -743,6 +743,19 @@ static void is_distinct(struct eval *e, const struct column *args, uint32_t coun
 }
 
 #define COMPARISON "comparison"
+/* Of a sub-query as a value: how many rows it has given. */
+static void eval_one_row(struct eval *e, const struct column *args, uint32_t count,
+                         struct column *out)
+{
+    (void)count;
+    FOR_ROWS(e, row)
+    {
+        RESULT(uint8_t, out)[row] = VALUE(int64_t, &args[0], row) <= 1;
+        if (VALUE(int64_t, &args[0], row) > 1)
+            eval_bad(e, row, "a sub-query as a value gives more than one row");
+    }
+}
+
 #define ARITHMETIC "arithmetic"
 #define LOGIC "logic"
 
@@ -753,6 +766,7 @@ const struct function functions_operators[] =
      {"<=", "a <= b", "less or equal", COMPARISON, 2, 2, 0, resolve_compare, compare_le},
      {">", "a > b", "greater", COMPARISON, 2, 2, 0, resolve_compare, compare_gt},
      {">=", "a >= b", "greater or equal", COMPARISON, 2, 2, 0, resolve_compare, compare_ge},
+     {"$ONE_ROW", NULL, NULL, NULL, 1, 1, 0, resolve_any, eval_one_row},
      {"IS NULL", "a IS NULL", "TRUE if a is NULL", COMPARISON, 1, 1, FN_NULLS, resolve_any,
       is_null},
      {"IS NOT NULL", "a IS NOT NULL", "TRUE if a is not NULL", COMPARISON, 1, 1, FN_NULLS,

@@ -64,6 +64,13 @@ struct over_bound {
     struct mill_type item;
 };
 
+/* A sub-query as a value in the SELECT at hand, and its value over the columns of FROM. */
+struct scalar_bound {
+    struct scalar_bound *next;
+    const struct ast_expr *query;
+    struct expr *value;
+};
+
 struct planner {
     struct catalog *catalog;
     const struct plan_config *config;
@@ -76,8 +83,9 @@ struct planner {
     struct source_made *sources;
     struct with_made *with;
     uint32_t sink_count, depth;
-    uint32_t query;           /* which INSERT is being planned */
-    struct over_bound *overs; /* of the SELECT list that is being bound */
+    uint32_t query;               /* which INSERT is being planned */
+    struct over_bound *overs;     /* of the SELECT list that is being bound */
+    struct scalar_bound *scalars; /* of the SELECT that is being bound */
     struct where_parts *
         where_parts; /* of the SELECT whose FROM is being bound: joins take what is theirs; or NULL */
 };
@@ -138,6 +146,19 @@ struct relation bind_join(struct planner *p, const struct ast_table *t);
 struct relation join_semi(struct planner *p, const struct relation *left,
                           const struct relation *right, bool anti, struct expr *const *conditions,
                           uint32_t count, struct ast_at at);
+/* LEFT JOIN, likewise. */
+struct relation join_left(struct planner *p, const struct relation *left,
+                          const struct relation *right, struct expr *const *conditions,
+                          uint32_t count, struct ast_at at);
+/* bind_scalar.c: sub-queries as values. */
+bool has_scalar(const struct ast_expr *x);
+/* Those in @x are joined to @r as columns that neither names nor * see: planner.scalars while what they stand in is bound. */
+void bind_scalars(struct planner *p, struct relation *r, const struct ast_expr *x);
+/* The value of such a sub-query. Over groups: of any row, for all rows of a group have the same. */
+struct expr *scalar_value(struct planner *p, struct aggregation *agg, const struct ast_expr *x);
+/* bind_aggregate.c: the greatest value of @e in the group. */
+struct expr *aggregation_greatest(struct planner *p, struct aggregation *a, struct expr *e,
+                                  struct ast_at at);
 /* bind_subquery.c: whether a part of WHERE is [NOT] EXISTS or [NOT] IN (query), and the rows that it keeps. */
 bool is_sub_query(const struct ast_expr *part);
 struct relation bind_sub_query(struct planner *p, struct relation r, const struct ast_expr *part);

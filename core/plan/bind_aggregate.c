@@ -130,6 +130,26 @@ struct expr *aggregation_call(struct planner *p, struct aggregation *a, const st
     return agg_collects(kind) ? collect_unpack(p, kind, &item, e, x->at) : e;
 }
 
+struct expr *aggregation_greatest(struct planner *p, struct aggregation *a, struct expr *e,
+                                  struct ast_at at)
+{
+    struct agg_spec spec = {.kind = AGG_MAX, .filter = -1, .name = "MAX", .separator = ","};
+    uint32_t i = 0;
+
+    spec.arg_type = e->type;
+    if (!agg_result_type(AGG_MAX, &e->type, &spec.result_type))
+        plan_fail(p, at, MILL_E_UNSUPPORTED,
+                  "this sub-query as a value cannot stand in an aggregation: group in a sub-query");
+    spec.arg = (int32_t)argument_of(a, e);
+    while (i < a->agg_count && !spec_same(&a->specs[i], &spec))
+        i++;
+    if (i == AGGS_MAX)
+        plan_fail(p, at, MILL_E_UNSUPPORTED, "more than %u aggregates in one query", AGGS_MAX);
+    if (i == a->agg_count)
+        a->specs[a->agg_count++] = spec;
+    return expr_column(&p->session, a->key_count + i, &spec.result_type, place(at));
+}
+
 /* ---- keys and window columns ---- */
 
 static struct mill_type window_column_type(const struct aggregation *a, enum column_role role)

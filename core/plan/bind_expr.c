@@ -371,11 +371,6 @@ static struct expr *bind_call(struct planner *p, struct relation *r, struct aggr
     return call(p, user != NULL ? user->builtin : name, args, x->arg_count, x->at);
 }
 
-static _Noreturn void unsupported(struct planner *p, const struct ast_expr *x, const char *what)
-{
-    plan_fail(p, x->at, MILL_E_UNSUPPORTED, "%s is not supported yet", what);
-}
-
 static struct expr *bind_trim(struct planner *p, struct relation *r, struct aggregation *agg,
                               const struct ast_expr *x)
 {
@@ -499,7 +494,7 @@ static struct expr *bind_node(struct planner *p, struct relation *r, struct aggr
     case AST_EXISTS:
         plan_fail(p, x->at, MILL_E_UNSUPPORTED,
                   "EXISTS is supported as a condition of WHERE by itself or between ANDs");
-    case AST_QUERY: unsupported(p, x, "a sub-query as a value");
+    case AST_QUERY: return scalar_value(p, agg, x);
     case AST_ROW:
         return need(p, expr_row(&p->session, bind_args(p, r, agg, x), x->arg_count, place(x->at),
                                 p->error));

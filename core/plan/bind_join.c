@@ -577,9 +577,9 @@ static struct relation plan_by_condition(struct planner *p, struct join_parts *j
 
 /* ---- FROM a JOIN b ---- */
 
-struct relation join_semi(struct planner *p, const struct relation *left,
-                          const struct relation *right, bool anti, struct expr *const *conditions,
-                          uint32_t count, struct ast_at at)
+static struct relation join_made(struct planner *p, const struct relation *left,
+                                 const struct relation *right, enum join_type type,
+                                 struct expr *const *conditions, uint32_t count, struct ast_at at)
 {
     struct computed_keys *computed = arena_new(p->arena, struct computed_keys);
     struct join_parts *j = arena_new(p->arena, struct join_parts);
@@ -588,7 +588,7 @@ struct relation join_semi(struct planner *p, const struct relation *left,
 
     table->at = at;
     *j = (struct join_parts){.table = table,
-                             .type = anti ? JOIN_TYPE_ANTI : JOIN_TYPE_SEMI,
+                             .type = type,
                              .side = {*left, *right},
                              .time = {-1, -1}};
     set_both(p, j);
@@ -600,6 +600,20 @@ struct relation join_semi(struct planner *p, const struct relation *left,
     out = plan_by_condition(p, j);
     out.at = left->at;
     return out;
+}
+
+struct relation join_semi(struct planner *p, const struct relation *left,
+                          const struct relation *right, bool anti, struct expr *const *conditions,
+                          uint32_t count, struct ast_at at)
+{
+    return join_made(p, left, right, anti ? JOIN_TYPE_ANTI : JOIN_TYPE_SEMI, conditions, count, at);
+}
+
+struct relation join_left(struct planner *p, const struct relation *left,
+                          const struct relation *right, struct expr *const *conditions,
+                          uint32_t count, struct ast_at at)
+{
+    return join_made(p, left, right, JOIN_TYPE_LEFT, conditions, count, at);
 }
 
 static enum join_type type_of(enum ast_join join)

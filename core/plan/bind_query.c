@@ -635,23 +635,52 @@ static struct relation project_over(struct planner *p, struct relation *r,
     return out;
 }
 
+/* Filters first, then semi joins; then what sub-queries as values are joined for. */
+static void bind_where_parts(struct planner *p, struct relation *r, const struct where_parts *where)
+{
+    const struct ast_expr *part;
+    uint32_t at;
+
+    for (at = 0; (part = join_where_left(where, &at)) != NULL;)
+        if (!is_sub_query(part) && !has_scalar(part))
+            bind_where(p, r, part, "WHERE");
+    for (at = 0; (part = join_where_left(where, &at)) != NULL;) {
+        if (!is_sub_query(part))
+            continue;
+        bind_scalars(p, r, part);
+        *r = bind_sub_query(p, *r, part);
+    }
+    for (at = 0; (part = join_where_left(where, &at)) != NULL;) {
+        if (is_sub_query(part) || !has_scalar(part))
+            continue;
+        bind_scalars(p, r, part);
+        bind_where(p, r, part, "WHERE");
+    }
+}
+
+static void bind_other_scalars(struct planner *p, struct relation *r, const struct ast_select *s)
+{
+    for (uint32_t i = 0; i < s->item_count; i++)
+        bind_scalars(p, r, s->items[i].expr);
+    if (s->having != NULL)
+        bind_scalars(p, r, s->having);
+    if (s->qualify != NULL)
+        bind_scalars(p, r, s->qualify);
+}
+
 struct relation bind_select(struct planner *p, const struct ast_select *s)
 {
     struct where_parts *outer = p->where_parts, *where = join_where(p, s->where);
-    const struct ast_expr *part;
+    struct scalar_bound *scalars = p->scalars;
     struct relation r;
-    uint32_t at = 0;
 
     p->where_parts = s->from != NULL && s->from->kind == AST_TABLE_JOIN ? where : NULL;
     r = s->from != NULL ? bind_from(p, s->from) : one_row(p, s->at);
     p->where_parts = outer;
     join_where_check(p, &r, where);
-    while ((part = join_where_left(where, &at)) != NULL)
-        if (!is_sub_query(part))
-            bind_where(p, &r, part, "WHERE");
-    for (at = 0; (part = join_where_left(where, &at)) != NULL;)
-        if (is_sub_query(part))
-            r = bind_sub_query(p, r, part);
+    p->scalars = NULL;
+    bind_where_parts(p, &r, where);
+    bind_other_scalars(p, &r, s);
     if (is_aggregated(p, s) && (select_has_over(s) || s->qualify != NULL))
         plan_fail(p, s->at, MILL_E_UNSUPPORTED,
                   "%s and GROUP BY in one SELECT are not supported yet: group in a sub-query",
@@ -666,6 +695,7 @@ struct relation bind_select(struct planner *p, const struct ast_select *s)
             materialize_window(p, &r);
         r = project_over(p, &r, s);
     }
+    p->scalars = scalars;
     return s->distinct ? bind_distinct(p, r, s->at) : r;
 }
 
