@@ -35,7 +35,6 @@ struct join_node {
     uint32_t own[2];       /* columns of each side that are given on */
     /* What else must be true of a pair: over the left's input columns followed by the right's; NULL: nothing. */
     struct expr *residual;
-    bool cogroup; /* COGROUP */
     /* Columns of the result that somebody reads, set with what sources must decode; NULL: all. The others have no values. */
     const bool *wanted;
 

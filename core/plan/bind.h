@@ -141,6 +141,8 @@ struct relation one_row(struct planner *p, struct ast_at at);
 
 /* bind_join.c */
 struct relation bind_join(struct planner *p, const struct ast_table *t);
+/* l COGROUP JOIN r: core/plan/join_cogroup.c */
+struct relation bind_cogroup(struct planner *p, const struct ast_table *t);
 /* Rows of @left with (@anti: without) a partner in @right, for which all conditions over the columns of both are TRUE. Neither has a
  * filter or a pending window. */
 struct relation join_semi(struct planner *p, const struct relation *left,

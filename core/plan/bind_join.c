@@ -5,7 +5,7 @@
  * the join does not keep its rows without a partner.
  *
  *   FOR SYSTEM_TIME AS OF      temporal or lookup join           ASOF JOIN      asof join
- *   keys with both bounds of the same windows, COGROUP           window join
+ *   keys with both bounds of the same windows                    window join
  *   bounds on the times of both sides, above and below           interval join
  *   else                                                         regular join
  */
@@ -565,7 +565,7 @@ static struct relation using_first(struct planner *p, const struct join_parts *j
 /* The kind of join that its condition makes it. */
 static struct relation plan_by_condition(struct planner *p, struct join_parts *j)
 {
-    if (j->windows || j->table->join == JOIN_COGROUP) {
+    if (j->windows) {
         join_keep_bounds(p, j);
         return plan_window_join(p, j);
     }
@@ -622,8 +622,7 @@ static enum join_type type_of(enum ast_join join)
     case JOIN_LEFT:
     case JOIN_ASOF_LEFT: return JOIN_TYPE_LEFT;
     case JOIN_RIGHT: return JOIN_TYPE_RIGHT;
-    case JOIN_FULL:
-    case JOIN_COGROUP: return JOIN_TYPE_FULL;
+    case JOIN_FULL: return JOIN_TYPE_FULL;
     default: return JOIN_TYPE_INNER;
     }
 }

@@ -334,7 +334,8 @@ struct relation bind_from(struct planner *p, const struct ast_table *t)
     case AST_TABLE_FILE: r = bind_file(p, t); break;
     case AST_TABLE_QUERY: r = bind_query(p, t->query); break;
     case AST_TABLE_CALL: r = bind_window_function(p, t); break;
-    case AST_TABLE_JOIN: return bind_join(p, t);
+    case AST_TABLE_JOIN: return t->join == JOIN_COGROUP ? bind_cogroup(p, t) : bind_join(p, t);
+    case AST_TABLE_BOUND: return *(const struct relation *)t->bound;
     case AST_TABLE_MATCH: r = bind_match(p, t); break;
     default: plan_fail(p, t->at, MILL_E_UNSUPPORTED, "this is not supported in FROM yet");
     }

@@ -84,10 +84,6 @@ struct relation plan_window_join(struct planner *p, struct join_parts *j)
     struct join_node *join;
     struct phys_node *node;
 
-    if (j->table->join == JOIN_COGROUP)
-        plan_fail(p, j->table->at, MILL_E_UNSUPPORTED,
-                  "COGROUP is not supported yet: a FULL JOIN of the same windows gives the pairs, "
-                  "and ARRAY_AGG of each side its rows");
     node = join_make(p, j, NODE_WINDOW_JOIN, &join, &out);
     set_bounds(p, j, join);
     node->why = "state: rows of both sides until the watermark closes their window";

@@ -32,7 +32,7 @@ enum node_kind {
     NODE_WINDOW_CHANGES, /* windows with early or late results, or over rows that are taken back */
     NODE_JOIN,           /* regular: both sides kept */
     NODE_INTERVAL_JOIN,  /* times of both sides close to each other */
-    NODE_WINDOW_JOIN,    /* windows of both sides the same; COGROUP */
+    NODE_WINDOW_JOIN,    /* windows of both sides the same */
     NODE_TEMPORAL_JOIN,  /* FOR SYSTEM_TIME AS OF a row time: the version of a table */
     NODE_LOOKUP_JOIN,    /* FOR SYSTEM_TIME AS OF processing time: a bounded table */
     NODE_ASOF_JOIN,      /* the latest row not after a row's time */

@@ -133,7 +133,8 @@ enum ast_table_kind {
     AST_TABLE_JOIN,   /* left, right */
     AST_TABLE_UNNEST, /* UNNEST(expr) [WITH ORDINALITY] */
     AST_TABLE_MATCH,  /* left MATCH_RECOGNIZE (match) */
-    AST_TABLE_VALUES
+    AST_TABLE_VALUES,
+    AST_TABLE_BOUND /* the planner's own: a relation that it has */
 };
 enum ast_join {
     JOIN_INNER,
@@ -163,6 +164,7 @@ struct ast_table {
     const char **using_columns;
     uint32_t using_count;
     struct ast_match *match;
+    const void *bound;           /* BOUND: struct relation */
     struct ast_expr **partition; /* TABLE t PARTITION BY ... as an argument */
     uint32_t partition_count;
     struct ast_order *order;
