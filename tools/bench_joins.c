@@ -64,7 +64,7 @@ const struct bench_workload bench_join_workloads[] =
     {{.name = "join1m",
       .group = "joins",
       .what = "inner join, 1,000,000 rows to look up in, random 64-bit keys",
-      .rows = 20000000,
+      .rows = 100000000,
       .sql = "SELECT COUNT(*), SUM(v), SUM(w) FROM t JOIN d ON t.k = d.id;",
       .fill = fill,
       .answer = answer,
