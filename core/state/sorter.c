@@ -50,7 +50,8 @@ bool sorter_open(struct sorter *s, const struct table *table)
     s->to = s->memory + s->room;
     s->counts = (uint32_t *)(s->memory + 2 * (size_t)s->room);
     s->order = (uint32_t *)((char *)s->counts + count_bytes(s->room));
-    s->phase = table->layout->narrow ? SORTER_BOUNDS : SORTER_RANK;
+    s->phase = SORTER_BOUNDS;
+    memset(s->differ, 0, sizeof s->differ);
     s->count = s->before = s->at = 0;
     s->least = INT64_MAX;
     s->greatest = INT64_MIN;
@@ -76,18 +77,56 @@ void sorter_close(struct sorter *s)
     s->phase = SORTER_DONE;
 }
 
-static uint64_t prefix_of(const struct mill_view *view)
-{
-    uint64_t word = 0;
-
-    memcpy(&word, mill_view_data(view), min_u32(view->length, 8));
-    return __builtin_bswap64(word);
-}
-
 /* End of what a turn may do from s->at on. */
 static uint32_t stop_at(const struct sorter *s, uint32_t end, const int64_t *budget)
 {
     return (uint32_t)min_i64(end, s->at + max_i64(*budget, 0));
+}
+
+/* ---- wide keys: the bytes that differ ----
+ *
+ * All keys agree in the bytes that are left out before the last chosen one, so the chosen ones order keys as the whole ones do, or not at all.
+ */
+
+static void first_words(const struct mill_view *view, uint64_t words[SORTER_WORDS])
+{
+    memset(words, 0, SORTER_WORDS * sizeof *words);
+    memcpy(words, mill_view_data(view), min_u32(view->length, SORTER_WORDS * 8));
+}
+
+static void find_bytes(struct sorter *s, int64_t *budget)
+{
+    const struct mill_view *views = s->table->group_views;
+    const uint32_t end = stop_at(s, s->table->groups, budget);
+    uint64_t first[SORTER_WORDS], words[SORTER_WORDS];
+    const uint8_t *differ = (const uint8_t *)s->differ;
+
+    first_words(&views[0], first);
+    *budget -= end - s->at;
+    for (uint32_t i = s->at; i < end; i++) {
+        first_words(&views[i], words);
+        for (uint32_t w = 0; w < SORTER_WORDS; w++)
+            s->differ[w] |= words[w] ^ first[w];
+    }
+    s->at = end;
+    if (end < s->table->groups)
+        return;
+    s->place_count = 0;
+    for (uint32_t b = 0; b < SORTER_WORDS * 8 && s->place_count < COUNT_OF(s->places); b++)
+        if (differ[b] != 0)
+            s->places[s->place_count++] = (uint8_t)b;
+    s->at = 0;
+    s->phase = SORTER_RANK;
+}
+
+static uint64_t rank_of(const struct sorter *s, const struct mill_view *view)
+{
+    const uint8_t *bytes = (const uint8_t *)mill_view_data(view);
+    uint64_t rank = 0;
+
+    for (uint32_t k = 0; k < s->place_count; k++)
+        rank = rank << 8 | (s->places[k] < view->length ? bytes[s->places[k]] : 0);
+    return rank;
 }
 
 /* ---- by rank ---- */
@@ -194,7 +233,7 @@ static void rank_groups(struct sorter *s, int64_t *budget)
     else if (narrow)
         rank_words(s, end, s->passes);
     for (uint32_t i = s->at; !narrow && i < end; i++)
-        s->from[s->count++] = (struct ranked){prefix_of(&table->group_views[i]), i};
+        s->from[s->count++] = (struct ranked){rank_of(s, &table->group_views[i]), i};
     s->at = end;
     if (end < table->groups)
         return;
@@ -346,7 +385,12 @@ bool sorter_turn(struct sorter *s, int64_t *budget)
 {
     while (s->phase != SORTER_DONE && *budget > 0)
         switch (s->phase) {
-        case SORTER_BOUNDS: find_bounds(s, budget); break;
+        case SORTER_BOUNDS:
+            if (s->table->layout->narrow)
+                find_bounds(s, budget);
+            else
+                find_bytes(s, budget);
+            break;
         case SORTER_RANK: rank_groups(s, budget); break;
         case SORTER_RADIX: radix_pass(s, budget); break;
         case SORTER_TIDY: tidy(s, budget); break;

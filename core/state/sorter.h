@@ -2,7 +2,8 @@
  *
  * Narrow keys: radix sort, least significant digit first, by the distance from the least key: over its first bits, as many as tell most of that
  * many random keys apart, in digits of up to 12 bits. Insertion puts right what they left; where that moves too much, all bits are sorted by
- * after all. Wide keys: runs of 16 by insertion, then merged in pairs, by the first eight bytes of the encoded key where they differ.
+ * after all. Wide keys: runs of 16 by insertion, then merged in pairs, by the first eight bytes of the encoded key (of its first 40)
+ * that are not the same in all keys: of two numbers these are mostly all that differs; else by the whole keys.
  *
  *   a turn moves at most *budget entries and may stop anywhere; the table must not change in between
  *   the memory, 36 bytes a group, stays for the next sort until sorter_close()
@@ -13,6 +14,8 @@
 #define MILL_SORTER_H
 
 #include "core/state/table.h"
+
+#define SORTER_WORDS 5u /* that are looked at of wide keys */
 
 struct ranked {
     uint64_t key;
@@ -38,7 +41,11 @@ struct sorter {
     uint32_t before; /* 1: that NULL */
     uint32_t at;     /* next entry of the phase */
     struct ranked *from, *to;
-    int64_t least, greatest;      /* narrow: bounds of the keys, NULL left out */
+    int64_t least, greatest; /* narrow: bounds of the keys, NULL left out */
+    uint64_t differ
+        [SORTER_WORDS]; /* wide: the bits in which some key is not as the first; zeros behind a key's end */
+    uint8_t places[8]; /* wide: the bytes that they are ranked by */
+    uint32_t place_count;
     uint32_t shift, bits, passes; /* radix: by key >> shift, so many bits in each pass */
     uint32_t pass;
     bool whole;           /* by all bits */
