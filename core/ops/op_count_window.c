@@ -605,6 +605,7 @@ struct op *op_count_window_new(struct op_context *context, const struct phys_nod
     if (!key_layout_open(&c->keys, context->heap, &c->input, a->keys, a->key_count) ||
         !key_batch_open(&c->batch_keys, context->heap))
         goto fail;
+    c->keys.kernels = context->kernels;
     if (a->outs != NULL) {
         c->set = agg_set_new(context->heap, context->kernels, a->aggs, a->agg_count, false);
         if (c->set == NULL)

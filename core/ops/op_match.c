@@ -726,6 +726,7 @@ static bool match_open(struct match_op *m, struct op_context *context, const str
         !key_layout_open(&m->keys, heap, &m->input, m->node->keys, m->node->key_count) ||
         !key_batch_open(&m->batch_keys, heap))
         return false;
+    m->keys.kernels = m->op.context->kernels;
     m->records = heap_alloc(heap, MATCH_CHUNK * (size_t)m->layout.bytes);
     if (m->records == NULL)
         return false;

@@ -671,6 +671,7 @@ struct op *op_session_new(struct op_context *context, const struct phys_node *no
                          a->key_count) ||
         !key_batch_open(&s->batch_keys, context->heap))
         goto fail;
+    s->keys.kernels = context->kernels;
     s->set = agg_set_new(context->heap, context->kernels, a->aggs, a->agg_count, false);
     if (s->set == NULL)
         goto fail;
