@@ -266,7 +266,7 @@ def large():
                     sql = ddl + "SELECT i%s FROM t %s d ON t.k = d.id%s;" % (", " + columns if columns else "", kind, where)
                     looked_up = sql.replace("i BIGINT)", "i BIGINT, p AS PROCTIME())").replace("%s d ON" % kind, "%s d FOR SYSTEM_TIME AS OF t.p ON" % kind)
                     copied = "SET 'table.optimizer.join.broadcast-threshold' = '100000000';\n" + looked_up
-                    for sql, shards in ((sql, 1), (sql, 3), (looked_up, 1 if where else 3), (copied, 3)):
+                    for sql, shards in ((sql, 1), (sql, 3), (copied if where else looked_up, 3)):
                         p = subprocess.run([COMMAND, "run", "-c", sql, "--quiet", "--format", "json", "--shards", str(shards)], capture_output=True, text=True)
                         if p.returncode != 0 or [tuple(json.loads(x).values()) for x in p.stdout.splitlines()] != want:
                             wrong.append("%d shards: %s%s" % (shards, sql, p.stderr))

@@ -30,8 +30,8 @@ static const struct bench_workload check_workloads[] =
 
 const struct bench_workload *const bench_tables[] = {bench_memory_workloads,
                                                      bench_join_workloads,
-                                                     bench_ysb_workloads,
                                                      bench_enrich_workloads,
+                                                     bench_ysb_workloads,
                                                      bench_input_workloads,
                                                      bench_nexmark_workloads,
                                                      bench_lightsaber_workloads,
