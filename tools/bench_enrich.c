@@ -92,6 +92,11 @@ static FILE *create(const struct bench_data *data, const char *name)
     return to;
 }
 
+static bool close_file(FILE *file)
+{
+    return file != NULL && fclose(file) == 0;
+}
+
 static int fill(struct bench_data *data)
 {
     const uint64_t changes = data->rows < (uint64_t)DAY_US / 1000 ? data->rows : DAY_US / 1000;
@@ -118,8 +123,8 @@ static int fill(struct bench_data *data)
         put_changes(to[0], k, last);
         put_orders(to[1], k);
     }
-    for (int i = 0; i < 2; i++)
-        ok = to[i] != NULL && fclose(to[i]) == 0 && ok;
+    ok = close_file(to[0]) && ok;
+    ok = close_file(to[1]) && ok;
     free(versions);
     free(last);
     return ok ? 0 : BENCH_EXIT_OUTPUT;
@@ -133,9 +138,11 @@ static int answer(const struct bench_data *data, struct bench_answer *a)
     int64_t *version = malloc(customers * sizeof *version);
     uint64_t changed = 0;
 
-    for (uint32_t c = 0; version != NULL && c < customers; c++)
+    if (version == NULL)
+        abort();
+    for (uint32_t c = 0; c < customers; c++)
         version[c] = -1;
-    for (uint64_t i = 0; version != NULL && i < k->orders; i++) {
+    for (uint64_t i = 0; i < k->orders; i++) {
         const uint32_t c = k->order_of[i];
         struct bench_value v[5] = {{.kind = BENCH_WHOLE, .whole = (int64_t)i},
                                    {.kind = BENCH_WHOLE, .whole = (int64_t)(i % 997)}};
