@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Random plans of one to four operators against a naive evaluation of the same plan over lists of rows.
 
-Operators: filter, projection, GROUP BY, DISTINCT, UNION ALL, inner and outer, semi and anti joins, Top-N; all of rows (k, v, n). Checked are the final rows
+Operators: filter, projection, GROUP BY, DISTINCT, UNION ALL, inner and outer, semi and anti joins, Top-N, over tables
+and tumbling windows; all of rows (k, v, n). Checked are the final rows
 ('execution.runtime-mode' = 'batch') and the changelog ('streaming'), which must fold to the same and never take back a row that is not
 there; each must be the same bytes for several shard counts, batch and step sizes and state round trips. What is not supported yet is counted as skipped.
 """
@@ -41,7 +42,16 @@ class Maker:
 
     def base(self):
         t = self.r.choice(["t", "u"])
+        if self.r.random() < 0.25:
+            return self.window(t)
         return Plan("SELECT k, v, n FROM " + t, list(self.tables[t]), 0)
+
+    def window(self, t):
+        size, groups = self.r.choice([3, 10, 1000]), collections.OrderedDict()
+        for k, v, n in self.tables[t]:
+            groups.setdefault((n // size, k), []).append((v, n))
+        return Plan("SELECT k, COUNT(v) AS v, MAX(n) AS n FROM TABLE(TUMBLE(TABLE %s, DESCRIPTOR(ts), INTERVAL '%.3f' SECOND)) GROUP BY k, window_start, window_end"
+                    % (t, size / 1000), [(k, sum(v is not None for v, _ in g), max(n for _, n in g)) for (_, k), g in groups.items()], 0)
 
     def make(self, depth):
         if depth == 0:
@@ -153,7 +163,7 @@ def one(seed):
             with open(path, "w") as f:
                 for t in rows:
                     f.write(",".join("~" if c is None else str(c) for c in t) + "\n")
-            ddl += ("CREATE TABLE %s (k STRING, v BIGINT, n BIGINT) WITH ('connector' = 'filesystem', 'format' = 'csv', 'csv.null-literal' = '~', 'path' = '%s');\n"
+            ddl += ("CREATE TABLE %s (k STRING, v BIGINT, n BIGINT, ts AS TO_TIMESTAMP_LTZ(n, 3), WATERMARK FOR ts AS ts) WITH ('connector' = 'filesystem', 'format' = 'csv', 'csv.null-literal' = '~', 'path' = '%s');\n"
                     % (name, path))
         for mode in ("batch", "streaming"):
             first = None
