@@ -20,6 +20,9 @@ struct assign {
     uint32_t next_row;
     int64_t next_start;
     bool started; /* next_start belongs to next_row */
+    bool keyed;   /* copies of a row get keys that tell them apart, as core/ops/emit.h makes them */
+    uint32_t copy; /* of next_row */
+    uint32_t copies[BATCH_ROWS_MAX];
     /* of its live rows: local time, and greatest window start up to it; any where the time is NULL */
     int64_t times[BATCH_ROWS_MAX], starts[BATCH_ROWS_MAX];
 };
@@ -88,11 +91,13 @@ static uint32_t collect(struct assign *a, uint16_t *rows, int64_t *starts, int64
         if (!a->started) {
             a->next_start = first_cursor(&a->window, time, start);
             a->started = true;
+            a->copy = 0;
         }
         while (cursor_valid(&a->window, time, start, a->next_start)) {
             if (n == capacity)
                 return n;
             rows[n] = (uint16_t)row;
+            a->copies[n] = a->copy++;
             cursor_bounds(&a->window, start, a->next_start, &starts[n], &ends[n]);
             n++;
             a->next_start = time_add(a->next_start, a->window.slide);
@@ -122,6 +127,41 @@ static bool add_bounds(struct assign *a, struct batch *out, const int64_t *start
     return true;
 }
 
+static uint32_t put_u32(char *to, uint32_t value)
+{
+    const uint32_t be = __builtin_bswap32(value);
+
+    memcpy(to, &be, 4);
+    return 4;
+}
+
+static bool add_keys(struct assign *a, struct batch *out, const uint16_t *rows, uint32_t count)
+{
+    const struct batch *in = a->pending;
+
+    out->order_keys = arena_alloc(&out->bytes, out->capacity * sizeof *out->order_keys);
+    for (uint32_t i = 0; out->order_keys != NULL && i < count; i++) {
+        const struct mill_view *of = in->order_keys != NULL ? &in->order_keys[rows[i]] : NULL;
+        const uint32_t length = of != NULL ? of->length : 0;
+        char *key = arena_alloc(&out->bytes, length + 10u);
+        uint32_t n = 0;
+
+        if (key == NULL)
+            return false;
+        if (in->class_ != CLASS_ROWS) {
+            key[n++] = 0;
+            key[n++] = 0;
+        }
+        n += put_u32(key + n, in->origin);
+        if (length > 0)
+            memcpy(key + n, mill_view_data(of), length);
+        n += length;
+        n += put_u32(key + n, a->copies[i]);
+        out->order_keys[i] = view_of(key, n);
+    }
+    return out->order_keys != NULL;
+}
+
 static enum op_progress assign_go_on(struct op *op, const struct step_time *t)
 {
     struct assign *a = (struct assign *)op;
@@ -146,7 +186,7 @@ static enum op_progress assign_go_on(struct op *op, const struct step_time *t)
         out = op->context->take_batch(op->context, a->input.field_count + 3);
         if (out == NULL || !batch_own_columns(out, &a->input) ||
             batch_append(out, a->pending, rows, n, &a->input) != (int)n ||
-            !add_bounds(a, out, starts, ends, n)) {
+            !add_bounds(a, out, starts, ends, n) || (a->keyed && !add_keys(a, out, rows, n))) {
             mill_fail(op->context->error, MILL_E_MEMORY, 0, 0, "no memory to assign windows");
             batch_release(out);
             return OP_FAILED;
@@ -154,7 +194,7 @@ static enum op_progress assign_go_on(struct op *op, const struct step_time *t)
         out->step = a->pending->step;
         out->split = a->pending->split;
         out->class_ = a->pending->class_;
-        out->origin = a->pending->origin;
+        out->origin = a->keyed && out->class_ != CLASS_ROWS ? op->id : a->pending->origin;
         p = op_emit(op, out, t);
         if (p != OP_READY)
             return p;
@@ -205,6 +245,7 @@ struct op *op_assign_new(struct op_context *context, const struct phys_node *nod
     a->window = node->aggregate.window;
     a->zone = a->window.local_zone ? context->zone : NULL;
     a->nanos = type_is_nanos(&a->window.time_type);
+    a->keyed = node->keys_rows && context->shard_count > 1;
     a->input = node->inputs[0]->schema;
     return &a->op;
 }

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #define SWEEP_GROUPS 1024u
-#define TURN_PANES 16384u
+#define TURN_PANES 4096u
 
 static int by_order(const void *a, const void *b)
 {
@@ -142,6 +142,8 @@ static enum op_progress fire_end(struct window_changes *s, const struct step_tim
 
 enum op_progress changes_fire_on(struct window_changes *s, const struct step_time *t)
 {
+    if (s->pending_count == 0 && !scratch_begin(s)) /* texts add up in it */
+        return changes_no_memory(s);
     for (uint32_t i = 0; i < TURN_PANES; i++) {
         const enum op_progress p = give_pending(s, t);
 
@@ -169,7 +171,7 @@ enum op_progress changes_fire(struct window_changes *s, const struct step_time *
         return OP_READY;
     arena_open(&s->order_bytes, s->op.heap);
     s->firing = true;
-    if (!scratch_begin(s) || !collect_closing(s) || !collect_timers(s, t->clock_us))
+    if (!collect_closing(s) || !collect_timers(s, t->clock_us))
         return changes_no_memory(s);
     if (s->fired_count > 0)
         qsort(s->fired, s->fired_count, sizeof *s->fired, by_order);

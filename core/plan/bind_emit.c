@@ -93,9 +93,10 @@ struct window_emit plan_emit(struct planner *p, const struct window_spec *window
         emit.late = EMIT_ROW;
     *revises = changelog && (emit.early != EMIT_NEVER || ns > 0);
     if (!changelog) {
-        emit = (struct window_emit){.hold_ns = is_held(input) ? 0 : ns};
+        emit = (struct window_emit){.lateness_ns = ns, .hold_ns = is_held(input) ? 0 : ns};
         return emit;
     }
+    emit.lateness_ns = ns;
     emit.lateness = type_is_nanos(&window->time_type) ? ns : ns / 1000 + (ns % 1000 != 0);
     return emit;
 }

@@ -114,6 +114,24 @@ static void put_window(const struct out *o, const struct window_spec *w)
         (long long)w->size, (long long)w->slide);
 }
 
+static void put_when(const struct out *o, const char *what, enum emit_when when,
+                     int64_t interval_us)
+{
+    if (when == EMIT_ROW)
+        put(o, ", %s results with each row", what);
+    else if (when == EMIT_DELAYED)
+        put(o, ", %s results every %.9g s", what, (double)interval_us / 1e6);
+}
+
+/* 'table.exec.emit.*' */
+static void put_emit(const struct out *o, const struct window_emit *emit)
+{
+    put_when(o, "early", emit->early, emit->early_us);
+    put_when(o, "late", emit->late, emit->late_us);
+    if (emit->lateness_ns > 0)
+        put(o, ", lateness %.9g s", (double)emit->lateness_ns / 1e9);
+}
+
 static void put_aggregate(const struct out *o, const struct phys_node *node)
 {
     const struct aggregate_node *a = &node->aggregate;
@@ -136,6 +154,7 @@ static void put_aggregate(const struct out *o, const struct phys_node *node)
         put_rows_window(o, &a->window);
     else if (node->kind != NODE_GROUP && node->kind != NODE_CHANGES)
         put_window(o, &a->window);
+    put_emit(o, &a->emit);
     if (node->why != NULL)
         put(o, "; state: %s", node->why);
 }

@@ -5,7 +5,7 @@ const struct node_traits node_traits[NODE_KIND_COUNT] = {
     [NODE_SOURCE] = {.name = "Source", .takes_updates = true},
     [NODE_VALUES] = {.name = "Values", .takes_updates = true},
     [NODE_CALC] = {.name = "Calc", .takes_updates = true},
-    [NODE_ASSIGN] = {.name = "AssignWindow", .keeps_rows = true},
+    [NODE_ASSIGN] = {.name = "AssignWindow", .keeps_rows = true, .takes_updates = true},
     [NODE_PREAGG] = {.name = "PartialAggregate"},
     [NODE_WINDOW] = {.name = "WindowAggregate", .fires = true, .keeps_rows = true},
     [NODE_SESSION] = {.name = "SessionAggregate", .fires = true, .keeps_rows = true},

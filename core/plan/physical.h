@@ -140,7 +140,8 @@ struct window_emit {
     enum emit_when early, late;
     int64_t early_us, late_us; /* DELAYED: the interval, of processing time */
     int64_t lateness;          /* it stays so long behind its end; in the unit of the time column */
-    int64_t hold_ns;           /* final rows: the watermark is held back by the lateness instead */
+    int64_t lateness_ns;
+    int64_t hold_ns; /* final rows: the watermark is held back by the lateness instead */
 };
 
 struct aggregate_node {
@@ -239,7 +240,8 @@ struct phys_node {
     /* Origins that its row results have, 1 of most; several inputs: of each port the first (else NULL). */
     uint32_t origins;
     const uint32_t *port_origins;
-    bool keys_rows; /* UNION of several shards: rows get keys that tell its ports apart */
+    /* Of several shards: rows of UNION get keys that tell its ports apart, those of ASSIGN the copies of a row */
+    bool keys_rows;
     union {
         struct source_node source;
         struct calc_node calc;

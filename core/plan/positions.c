@@ -63,7 +63,7 @@ static void find_paths(struct paths *paths, const struct phys_node *node, struct
             way.level_ids[way.level_count] = node->id;
             way.level_ports[way.level_count] = (uint8_t)i;
             way.levels[way.level_count++] = way.origin; /* added behind it; see add_path() */
-            way.number_count += node_traits[node->kind].keys_results;
+            way.number_count += node_traits[node->kind].keys_results || node->kind == NODE_ASSIGN;
         } else if (node_traits[node->kind].fires) {
             way.fires_first = true;
         }
@@ -81,17 +81,26 @@ static void find_paths(struct paths *paths, const struct phys_node *node, struct
     }
 }
 
+/* Whether rows need keys that tell those of one place apart: rows of several ports, where ties are broken by keys; copies of a row in
+ * several windows, where results of rows are told apart. */
+static bool keys_rows(const struct phys_node *node, bool in_time_order, bool keyed)
+{
+    if (node->kind == NODE_ASSIGN)
+        return (in_time_order || keyed) && node->aggregate.window.kind != WINDOW_TUMBLE;
+    return node->kind == NODE_UNION && node->input_count > 1 && in_time_order;
+}
+
 void plan_positions(struct planner *p)
 {
-    bool in_time_order = false;
+    bool in_time_order = false, keyed = false;
 
     for (uint32_t i = 0; i < p->count; i++) {
         set_origins(p, p->nodes[i]);
         in_time_order = in_time_order || node_traits[p->nodes[i]->kind].in_time_order;
+        keyed = keyed || node_traits[p->nodes[i]->kind].keys_results;
     }
     for (uint32_t i = 0; i < p->count; i++)
-        p->nodes[i]->keys_rows =
-            p->nodes[i]->kind == NODE_UNION && p->nodes[i]->input_count > 1 && in_time_order;
+        p->nodes[i]->keys_rows = keys_rows(p->nodes[i], in_time_order, keyed);
     for (uint32_t i = 0; i < p->count; i++) {
         struct phys_node *node = p->nodes[i];
 
