@@ -1,6 +1,7 @@
 /* tests/fuzz_json.c - libFuzzer: any bytes decode as JSON lines into rows or bad rows, and never crash. The first byte chooses
  * format (lines, Debezium's or Canal's changes), columns and options. Small batches, a cut between lines, another instruction set and bytes that end exactly at the end of
  * their memory change nothing; rows and bad rows together are the lines that are not blank. */
+#include "core/items.h"
 #include "io/format.h"
 #include "kernels/kernels.h"
 
@@ -45,6 +46,8 @@ static uint64_t digest_column(const struct column *c, const struct mill_type *ty
 
         n = v->length;
         bytes = mill_view_data(v);
+        if (type_is_nested(type) && !items_valid(type, bytes, n))
+            __builtin_trap();
     }
     for (size_t i = 0; i < n; i++)
         h = h * 1099511628211u + (uint8_t)bytes[i];
@@ -91,6 +94,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const struct mill_field inner[] = {{"x", {.kind = MILL_INT}},
                                               {"y",
                                                {.kind = MILL_VARCHAR, .length = MILL_LENGTH_MAX}}};
+    static const struct mill_field number = {"element", {.kind = MILL_INT}};
+    static const struct mill_field rows = {"element",
+                                           {.kind = MILL_ROW, .field_count = 2, .fields = inner}};
+    static const struct mill_field pairs[] =
+        {{"key", {.kind = MILL_VARCHAR, .length = MILL_LENGTH_MAX}},
+         {"value", {.kind = MILL_ARRAY, .field_count = 1, .fields = &number}}};
     static const struct mill_field fields[] =
         {{"a", {.kind = MILL_BIGINT}},
          {"s", {.kind = MILL_VARCHAR, .length = MILL_LENGTH_MAX}},
@@ -101,7 +110,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
          {"b", {.kind = MILL_BOOLEAN}},
          {"y", {.kind = MILL_VARBINARY, .length = MILL_LENGTH_MAX}},
          {"c", {.kind = MILL_TIME, .precision = 9}},
-         {"e", {.kind = MILL_DATE}}};
+         {"e", {.kind = MILL_DATE}},
+         {"l", {.kind = MILL_ARRAY, .field_count = 1, .fields = &rows}},
+         {"m", {.kind = MILL_MAP, .field_count = 2, .fields = pairs}}};
     static const struct mill_schema schema = {COUNT_OF(fields), fields};
     static const struct format_vtable *const formats[] = {&format_json, &format_json,
                                                           &format_debezium, &format_canal};

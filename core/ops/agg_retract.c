@@ -5,7 +5,8 @@ bool agg_retracts(const struct agg_spec *spec)
 {
     if (spec->kind == AGG_USER)
         return spec->user->retract != NULL;
-    return spec->kind != AGG_FIRST && spec->kind != AGG_LAST && spec->kind != AGG_LISTAGG;
+    return spec->kind != AGG_FIRST && spec->kind != AGG_LAST &&
+           (spec->kind != AGG_LISTAGG || spec->unordered);
 }
 
 static bool takes(const struct agg_slot *slot, const struct batch *batch, uint32_t row)

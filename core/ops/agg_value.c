@@ -222,6 +222,28 @@ static int put_plain(struct agg_set *set, const struct agg_slot *slot, const cha
     }
 }
 
+/* The texts of COLLECT, each as often as it stands, one behind the other. 1, or -1: no memory. */
+static int put_texts(const struct agg_distinct *d, bool each, struct batch *batch,
+                     struct column *out, uint32_t row)
+{
+    const struct mill_view *texts = (const struct mill_view *)d->elements;
+    uint64_t bytes = 0;
+    char *to, *next;
+
+    for (uint32_t i = 0; i < d->count; i++)
+        bytes += (uint64_t)texts[i].length * (each ? (uint64_t)d->numbers[i] : 1);
+    to = next = bytes < UINT32_MAX ? arena_alloc(&batch->bytes, bytes + 1) : NULL;
+    if (to == NULL)
+        return -1;
+    for (uint32_t i = 0; i < d->count; i++)
+        for (int64_t k = each ? d->numbers[i] : 1; k > 0; k--) {
+            memcpy(next, mill_view_data(&texts[i]), texts[i].length);
+            next += texts[i].length;
+        }
+    ((struct mill_view *)out->values)[row] = view_of(to, (uint32_t)bytes);
+    return 1;
+}
+
 /* Aggregates a set of values: floats in ascending order, the rest adds up exactly in any. */
 static int put_distinct(struct agg_set *set, const struct agg_slot *slot, struct agg_distinct *d,
                         struct batch *batch, struct column *out, uint32_t row)
@@ -237,6 +259,8 @@ static int put_distinct(struct agg_set *set, const struct agg_slot *slot, struct
     }
     if (n == 0)
         return 0;
+    if (slot->plain == ACC_LIST)
+        return put_texts(d, each, batch, out, row);
     if (slot->spec.kind == AGG_MIN || slot->spec.kind == AGG_MAX)
         return put_plain(set, slot, agg_distinct_extreme(slot, d, slot->spec.kind == AGG_MAX), 0,
                          batch, out, row);

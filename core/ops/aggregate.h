@@ -43,6 +43,7 @@ struct agg_spec {
     int32_t filter; /* BOOLEAN input column: FILTER (WHERE ...), -1: none */
     struct mill_type arg_type, result_type;
     const char *separator;            /* LISTAGG */
+    bool unordered;                   /* LISTAGG for COLLECT: texts may come in any order */
     const struct mill_function *user; /* USER: arg is a ROW of its arguments */
     const char *name;                 /* for EXPLAIN: "SUM(price)" */
 };

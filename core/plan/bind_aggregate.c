@@ -82,7 +82,7 @@ static struct mill_type call_argument(struct aggregation *a, const struct ast_ex
 static bool spec_same(const struct agg_spec *x, const struct agg_spec *y)
 {
     return x->kind == y->kind && x->distinct == y->distinct && x->arg == y->arg &&
-           x->filter == y->filter && x->user == y->user &&
+           x->filter == y->filter && x->user == y->user && x->unordered == y->unordered &&
            (x->kind != AGG_LISTAGG || strcmp(x->separator, y->separator) == 0);
 }
 

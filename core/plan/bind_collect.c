@@ -16,6 +16,7 @@ struct expr *collect_pack(struct planner *p, struct expr *arg, const struct ast_
                   x->name.parts[x->name.count - 1]);
     packed = need(p, expr_call(&p->session, nulls ? "$PACK" : "$PACK_VALUE", &arg, 1, place(x->at),
                                p->error));
+    spec->unordered = spec->kind == AGG_COLLECT;
     spec->kind = AGG_LISTAGG;
     spec->separator = "";
     spec->arg_type = packed->type;
