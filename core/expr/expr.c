@@ -291,6 +291,22 @@ static struct expr_place place_of(const struct expr *e)
     return (struct expr_place){e->line, e->column};
 }
 
+/* The same of what an ARRAY, MAP or MULTISET holds. */
+static bool items_coerce(const struct mill_type *from, const struct mill_type *to)
+{
+    bool same = type_same(from, to) || (type_is_numeric(from) && type_is_numeric(to)) ||
+                (type_is_text(from) && type_is_text(to)) ||
+                (type_is_binary(from) && type_is_binary(to));
+
+    if (same || from->kind != to->kind || from->kind < MILL_ROW ||
+        from->field_count != to->field_count)
+        return same;
+    same = true;
+    for (uint32_t i = 0; same && i < from->field_count; i++)
+        same = items_coerce(&from->fields[i].type, &to->fields[i].type);
+    return same;
+}
+
 /* What Flink does without being asked: wider numbers, any text into text, finer times, text into times. */
 static bool coerces(const struct expr *arg, const struct mill_type *to)
 {
@@ -308,6 +324,8 @@ static bool coerces(const struct expr *arg, const struct mill_type *to)
         return true;
     if (from->kind == to->kind && from->kind == MILL_ROW)
         return from->field_count == to->field_count;
+    if (type_is_nested(from))
+        return items_coerce(from, to);
     return type_common(from, to, &common) &&
            (type_is_time(to) || to->kind == MILL_TIME || to->kind == from->kind);
 }

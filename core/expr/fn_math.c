@@ -308,7 +308,7 @@ EVAL(coalesce)
 
 static bool resolve_extreme(struct call *c)
 {
-    return all_common(c, 0) && type_phys(&c->result) != PHYS_BOOL;
+    return all_common(c, 0) && type_phys(&c->result) != PHYS_BOOL && type_orders(&c->result);
 }
 
 static int compare_values(const struct eval *e, const struct column *a, const struct column *b,
