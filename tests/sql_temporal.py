@@ -154,8 +154,11 @@ def two_files(r, directory, seed, delay, asof):
         step.append((1, x, kind, min(w, g)))
         w = max(w, x[0] - delay)
     sql = "CREATE TABLE l " + TABLE % ("", "", delay // 1000, delay % 1000, "", paths[0], "")
-    sql += "CREATE TABLE r " + TABLE % ("", "", delay // 1000, delay % 1000, ", PRIMARY KEY (k) NOT ENFORCED", paths[1],
+    view = not changes and not asof and random.Random(len(kinds) + delay).random() < 0.4  # the last row of each key of a table without one
+    sql += "CREATE TABLE %s " % ("r_" if view else "r") + TABLE % ("", "", delay // 1000, delay % 1000, "" if view else ", PRIMARY KEY (k) NOT ENFORCED", paths[1],
                                         ", 'changelog.column' = 'op'" if changes else "")
+    if view:
+        sql += "CREATE VIEW r AS SELECT k, v, ts FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY k ORDER BY ts DESC) AS n FROM r_) WHERE n = 1;\n"
     return sql, [([(0, x, "+I", NEVER) for x in left], NEVER), (step, min(w, g)), ([], OPEN)], paths, left, right
 
 

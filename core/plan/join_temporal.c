@@ -1,4 +1,5 @@
 /* core/plan/join_temporal.c - planning of a temporal join (FOR SYSTEM_TIME AS OF a row time). */
+#include "core/ops/rank.h"
 #include "core/plan/join.h"
 
 /* Columns of @node that tell its rows apart, from below calcs that pass them. False: none are known. */
@@ -57,11 +58,86 @@ static void check_filters(struct planner *p, const struct join_parts *j)
                       right_name(j), n->updating_by);
 }
 
+/* ---- versioned views: the last row of each key, in event time ---- */
+
+/* ROW_NUMBER() OVER (PARTITION BY k ORDER BY t DESC) = 1 below projections, or NULL. */
+static struct phys_node *last_rows_below(struct phys_node *node)
+{
+    while (node->kind == NODE_CALC)
+        node = node->inputs[0];
+    return node->kind == NODE_RANK && node->rank->how == RANK_TOP && node->rank->limit == 1 &&
+                   node->rank->function == RANK_ROW_NUMBER && node->rank->later_wins &&
+                   node->rank->event_time && node->rank->order_count == 1 &&
+                   !node->inputs[0]->updating
+               ? node
+               : NULL;
+}
+
+/* The column of @node that is column @below of @rank; -1: none is. */
+static int32_t column_above(const struct phys_node *node, const struct phys_node *rank,
+                            uint32_t below)
+{
+    int32_t c;
+
+    if (node == rank)
+        return (int32_t)below;
+    c = column_above(node->inputs[0], rank, below);
+    if (c < 0 || node->calc.project == NULL)
+        return c;
+    for (uint32_t i = 0; i < node->calc.project_count; i++)
+        if (node->calc.project[i]->kind == EXPR_COLUMN &&
+            node->calc.project[i]->index == (uint32_t)c)
+            return (int32_t)i;
+    return -1;
+}
+
+/* Each row of its input is a version of its key, from its time on: the join needs no deduplication below it. */
+static void take_versions(struct planner *p, struct join_parts *j, struct phys_node *rank)
+{
+    const struct rank_node spec = *rank->rank;
+    struct relation *right = &j->side[1];
+    const int32_t time = column_above(right->node, rank, spec.order[0].column);
+    const struct mill_type bigint = {.kind = MILL_BIGINT, .not_null = true};
+    struct expr **project = arena_array(p->arena, struct expr *, spec.given + 1);
+    uint32_t *unique = arena_array(p->arena, uint32_t, spec.key_count + 1);
+
+    if (time < 0)
+        plan_fail(p, j->table->at, MILL_E_TYPE,
+                  "a temporal join with the last row of each key needs the time that it is "
+                  "ordered by among the columns of %s",
+                  right_name(j));
+    for (uint32_t i = 0; i < spec.given; i++)
+        project[i] = expr_column(&p->session, i, &rank->schema.fields[i].type,
+                                 (struct expr_place){rank->line, rank->column});
+    project[spec.given] =
+        expr_i64(&p->session, 1, &bigint, (struct expr_place){rank->line, rank->column});
+    memcpy(unique, spec.keys, spec.key_count * sizeof *unique);
+    rank->updating = false;
+    for (struct phys_node *n = right->node; n != rank; n = n->inputs[0]) {
+        if (n->calc.filter != NULL)
+            plan_fail(p, j->table->at, MILL_E_UNSUPPORTED,
+                      "%s filters the last rows of keys: join all of them and put the condition "
+                      "behind the join",
+                      right_name(j));
+        n->updating = false;
+    }
+    rank->kind = NODE_CALC;
+    rank->calc = (struct calc_node){.project = project, .project_count = spec.given + 1};
+    rank->unique = unique;
+    rank->unique_count = spec.key_count;
+    rank->changelog = rank->reads_clock = false;
+    rank->why = "each row is a version of its key";
+    right->columns[time].rowtime = true;
+}
+
 void temporal_key(struct planner *p, struct join_parts *j)
 {
     const struct relation *right = &j->side[1];
+    struct phys_node *last = last_rows_below(right->node);
 
     j->time[1] = -1;
+    if (last != NULL)
+        take_versions(p, j, last);
     for (uint32_t i = 0; i < right->count; i++)
         if (right->columns[i].rowtime)
             j->time[1] = (int32_t)i;
