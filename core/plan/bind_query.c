@@ -277,6 +277,14 @@ static struct relation bind_file(struct planner *p, const struct ast_table *t)
     return r;
 }
 
+static bool names_query(const struct planner *p, const char *name)
+{
+    for (const struct with_made *w = p->with; w != NULL; w = w->next)
+        if (strcmp(w->with->name, name) == 0)
+            return true;
+    return false;
+}
+
 static struct relation bind_table_name(struct planner *p, const struct ast_table *t)
 {
     const char *name = t->name.parts[t->name.count - 1];
@@ -285,6 +293,10 @@ static struct relation bind_table_name(struct planner *p, const struct ast_table
                                            "zst", "pcap", "pcapng", "txt",  "tsv"};
     const struct view *view;
 
+    table = catalog_table(p->catalog, name);
+    if (t->option_count > 0 && (table == NULL || names_query(p, name)))
+        plan_fail(p, t->at, MILL_E_UNSUPPORTED,
+                  "the hint OPTIONS needs a table of CREATE TABLE, and %s is none", name);
     for (struct with_made *w = p->with; w != NULL; w = w->next)
         if (strcmp(w->with->name, name) == 0) {
             struct with_made *all = p->with;
@@ -297,7 +309,8 @@ static struct relation bind_table_name(struct planner *p, const struct ast_table
                 r.columns[i].name = w->with->columns[i];
             return r;
         }
-    table = catalog_table(p->catalog, name);
+    if (table != NULL && t->option_count > 0)
+        table = table_with_options(p->arena, table, t->options, t->option_count);
     if (table != NULL)
         return bind_source(p, table, t->at);
     view = catalog_view(p->catalog, name);

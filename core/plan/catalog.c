@@ -213,6 +213,33 @@ static void table_options(struct catalog *c, struct table *t, const struct ast_s
         (struct options){items, s->property_count, s->name.at.line, s->name.at.column, t->name};
 }
 
+const struct table *table_with_options(struct arena *arena, const struct table *table,
+                                       const struct ast_property *properties, uint32_t count)
+{
+    struct table *t = arena_new(arena, struct table);
+    struct option *items = arena_array(arena, struct option, table->options.count + count + 1);
+    bool *used = arena_array(arena, bool, count + 1);
+    uint32_t n = 0;
+
+    *t = *table;
+    for (uint32_t i = 0; i < table->options.count; i++) {
+        bool replaced = false;
+
+        for (uint32_t k = 0; k < count; k++)
+            replaced = replaced ||
+                       strcmp(key_of_today(properties[k].key), table->options.items[i].key) == 0;
+        if (!replaced)
+            items[n++] = table->options.items[i];
+    }
+    for (uint32_t k = 0; k < count; k++)
+        items[n++] =
+            (struct option){key_of_today(properties[k].key), properties[k].value,
+                            properties[k].value_at.line, properties[k].value_at.column, &used[k]};
+    t->options.items = items;
+    t->options.count = n;
+    return t;
+}
+
 const char *column_metadata(const struct ast_column *column)
 {
     if (column->kind != COLUMN_METADATA)

@@ -64,6 +64,9 @@ const struct ast_statement *table_like(struct catalog *catalog, const struct ast
                                        struct mill_error *error);
 /* Options as the connector sees them: without those the planner reads. */
 const struct connector *table_connector(const struct table *table, struct mill_error *error);
+/* The table as the hint OPTIONS has it: these options before its own. Lives in @arena. */
+const struct table *table_with_options(struct arena *arena, const struct table *table,
+                                       const struct ast_property *properties, uint32_t count);
 const char *table_option(const struct table *table, const char *key);
 /* DESCRIBE, SHOW and SET without a key (show.c). */
 int catalog_show(struct catalog *catalog, const struct ast_statement *statement, plan_text text,

@@ -126,7 +126,7 @@ struct ast_window {
 /* ---- queries ------------------------------------------------------------------------------ */
 
 enum ast_table_kind {
-    AST_TABLE_NAME,   /* name [hints ignored] [FOR SYSTEM_TIME AS OF expr] */
+    AST_TABLE_NAME,   /* name [OPTIONS hint] [FOR SYSTEM_TIME AS OF expr] */
     AST_TABLE_FILE,   /* 'path' */
     AST_TABLE_QUERY,  /* (query) */
     AST_TABLE_CALL,   /* TABLE(call) or LATERAL TABLE(call): window functions, table functions */
@@ -151,9 +151,11 @@ struct ast_table {
     enum ast_table_kind kind;
     struct ast_at at;
     struct ast_name name;
-    const char *text;     /* FILE: path */
-    const char *alias;    /* or NULL */
-    const char **columns; /* alias column list */
+    const char *text;             /* FILE: path */
+    const char *alias;            /* or NULL */
+    const char **columns;         /* alias column list */
+    struct ast_property *options; /* of the hint OPTIONS */
+    uint32_t option_count;
     uint32_t column_count;
     struct ast_query *query;
     struct ast_expr *call, *as_of;

@@ -32,6 +32,7 @@ struct lexer {
     const char *next, *end; /* *end == '\0' */
     const char *line_start;
     uint32_t line;
+    bool hint; /* between slash star plus and its end, which are symbols */
 };
 
 struct token lexer_next(struct lexer *lexer);

@@ -1,9 +1,6 @@
 /* core/sql/lexer.re - SQL text to tokens. The text ends with a NUL that is not part of it. */
 #include "core/sql/lexer.h"
 
-#include <string.h>
-#include <strings.h>
-
 /* Characters, not bytes: continuation bytes of UTF-8 do not count. */
 static uint32_t column_of(const struct lexer *l, const char *at)
 {
@@ -21,23 +18,6 @@ static void count_lines(struct lexer *l, const char *from, const char *to)
             l->line++;
             l->line_start = c + 1;
         }
-}
-
-/* A hint that would change what the query does, or NULL: other hints, and comments, do not. */
-static const char *refused_hint(const char *from, const char *to)
-{
-    static const char *const names[] = {"OPTIONS", "STATE_TTL"};
-
-    if (from[2] != '+')
-        return NULL;
-    for (from += 3; from < to; from++)
-        for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-            if (strncasecmp(from, names[i], strlen(names[i])) == 0)
-                return i == 0 ? "the hint OPTIONS: it is not supported, write the options into "
-                                "WITH (...) of the table, or of a CREATE TABLE ... LIKE"
-                              : "the hint STATE_TTL: it is not supported, SET "
-                                "'table.exec.state.ttl'";
-    return NULL;
 }
 
 struct token lexer_next(struct lexer *l)
@@ -86,8 +66,11 @@ again:
     "--" [^\n\x00]*             { l->next = YYCURSOR; goto again; }
     "//" [^\n\x00]*             { l->next = YYCURSOR; goto again; }
     "/*" ([^*\x00] | "*"+ [^*/\x00])* "*"+ "/"
-                                { const char *hint = refused_hint(start, YYCURSOR);
-                                  if (hint != NULL) BAD(hint);
+                                { if (start[2] == '+') { /* what stands in a hint are tokens */
+                                      YYCURSOR = start + 3;
+                                      l->hint = true;
+                                      GIVE(TOKEN_SYMBOL, 0, 0);
+                                  }
                                   count_lines(l, start, YYCURSOR); l->next = YYCURSOR; goto again; }
     "/*"                        { BAD("a comment /* that is never closed with */"); }
     [xX] string                 { GIVE(TOKEN_BYTES, 2, 1); }
@@ -99,6 +82,9 @@ again:
     number [A-Za-z_]            { BAD("a number that runs into a letter"); }
     "<=" | ">=" | "<>" | "!=" | "||" | "=>" | "{-" | "-}" | "??"
                                 { GIVE(TOKEN_SYMBOL, 0, 0); }
+    "*/"                        { if (!l->hint) YYCURSOR = start + 1;
+                                  l->hint = false;
+                                  GIVE(TOKEN_SYMBOL, 0, 0); }
     [-+*/%<>=(),.;:?{}^$|] | "[" | "]"
                                 { GIVE(TOKEN_SYMBOL, 0, 0); }
     "'"                         { BAD("a string that is never closed with '"); }

@@ -648,7 +648,7 @@ static void parse_text(struct parser *p, const char *sql, size_t bytes, ast_vari
     if (setjmp(p->failed) != 0)
         return;
     text = substitute(p, sql, bytes, variable, user, &length);
-    p->lexer = (struct lexer){text, text + length, text, 1};
+    p->lexer = (struct lexer){.next = text, .end = text + length, .line_start = text, .line = 1};
     for (uint32_t i = 0; i < AHEAD; i++)
         p->ahead[i] = lexer_next(&p->lexer);
     parse_script(p, out);

@@ -197,6 +197,61 @@ static struct ast_table *parse_table_parenthesis(struct parser *p, struct ast_ta
     return t;
 }
 
+/* ---- hints ---- */
+
+static void skip_hint_arguments(struct parser *p)
+{
+    if (!accept(p, "("))
+        return;
+    while (!is(p, ")") && !is(p, "*/") && p->ahead[0].kind != TOKEN_END)
+        advance(p);
+    expect(p, ")");
+}
+
+/* A hint that changes no answer is left out, one that would is refused. */
+static void check_hint(struct parser *p, const char *name, struct ast_at at)
+{
+    static const char *const names[] = {"BROADCAST", "SHUFFLE_HASH", "SHUFFLE_MERGE",
+                                        "NEST_LOOP", "MULTI_JOIN",   "NO_MULTI_JOIN",
+                                        "STATE_TTL", "LOOKUP",       "OPTIONS"};
+    const char *near;
+
+    if (strcasecmp(name, "STATE_TTL") == 0)
+        fail_at(p, at, MILL_E_UNSUPPORTED,
+                "the hint STATE_TTL is not supported: SET 'table.exec.state.ttl'");
+    if (strcasecmp(name, "LOOKUP") == 0)
+        fail_at(p, at, MILL_E_UNSUPPORTED,
+                "the hint LOOKUP is not supported: a lookup table is read before its first row");
+    if (strcasecmp(name, "OPTIONS") == 0)
+        fail_at(p, at, MILL_E_UNSUPPORTED, "the hint OPTIONS stands behind the name of a table");
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        if (strcasecmp(name, names[i]) == 0)
+            return;
+    near = nearest_name(name, names, COUNT_OF(names));
+    fail_at(p, at, MILL_E_NAME, "there is no hint %s%s%s%s", name,
+            near != NULL ? "; did you mean " : "", near != NULL ? near : "",
+            near != NULL ? "?" : "");
+}
+
+/* Hints, if there are any; OPTIONS go to @t (NULL: they cannot stand here). */
+static void parse_hints(struct parser *p, struct ast_table *t)
+{
+    while (accept(p, "/*+")) {
+        while (!accept(p, "*/")) {
+            const struct ast_at at = here(p);
+            const char *name = parse_identifier(p, "a hint");
+
+            if (t != NULL && strcasecmp(name, "OPTIONS") == 0) {
+                t->options = parse_properties(p, &t->option_count);
+            } else {
+                check_hint(p, name, at);
+                skip_hint_arguments(p);
+            }
+            accept(p, ",");
+        }
+    }
+}
+
 static struct ast_table *parse_table_named(struct parser *p, struct ast_table *t)
 {
     if (p->ahead[0].kind == TOKEN_STRING) {
@@ -214,12 +269,14 @@ static struct ast_table *parse_table_named(struct parser *p, struct ast_table *t
         return t;
     }
     t->name = parse_name(p, "a table");
+    parse_hints(p, t);
     if (is(p, "FOR") && is_ahead(p, 1, "SYSTEM_TIME")) {
         advance(p);
         advance(p);
         expect(p, "AS");
         expect(p, "OF");
         t->as_of = parse_expr(p);
+        parse_hints(p, t);
     }
     parse_alias(p, t);
     return t;
@@ -258,6 +315,7 @@ static struct ast_table *parse_table(struct parser *p)
 
     enter(p);
     t = parse_table_primary(p);
+    parse_hints(p, NULL);
     while (is(p, "MATCH_RECOGNIZE")) {
         struct ast_table *m = table_new(p, AST_TABLE_MATCH);
 
@@ -452,6 +510,7 @@ static struct ast_select *parse_select(struct parser *p)
 
     s->at = here(p);
     expect(p, "SELECT");
+    parse_hints(p, NULL);
     if (accept(p, "DISTINCT"))
         s->distinct = true;
     else

@@ -23,8 +23,7 @@ static const char **parse_names(struct parser *p, uint32_t *count)
     return names.items;
 }
 
-/* ('key' = 'value', ...) */
-static struct ast_property *parse_properties(struct parser *p, uint32_t *count)
+struct ast_property *parse_properties(struct parser *p, uint32_t *count)
 {
     struct list items = {0};
 

@@ -55,6 +55,8 @@ struct ast_expr *parse_expr(struct parser *p);
 struct ast_expr **parse_expr_list(struct parser *p, uint32_t *count);
 struct ast_order *parse_order_items(struct parser *p);
 struct ast_window *parse_window_body(struct parser *p);
+/* ('key' = 'value', ...) */
+struct ast_property *parse_properties(struct parser *p, uint32_t *count);
 struct ast_query *parse_query(struct parser *p);
 struct ast_table *parse_table_argument(struct parser *p);
 struct ast_match *parse_match(struct parser *p);
