@@ -161,12 +161,12 @@ static void make_value(struct json_reader *r, struct json_member *m, uint32_t fi
 {
     const bool pairs = items_lists(m->type) == 2;
     uint32_t n = (r->cell_count - first) / (pairs ? 2 : 1);
-    struct cell *keys = r->cells + first, *values = NULL;
+    struct cell *keys = n > 0 ? r->cells + first : NULL, *values = NULL;
     struct mill_view *to = (struct mill_view *)m->column->values + row;
 
     if (pairs) {
         keys = arena_alloc(&r->item_bytes, 2 * ((size_t)n + 1) * sizeof *keys);
-        values = keys + n;
+        values = keys != NULL ? keys + n : NULL;
         for (uint32_t i = 0; keys != NULL && i < n; i++) {
             keys[i] = r->cells[first + 2 * i];
             values[i] = r->cells[first + 2 * i + 1];
