@@ -121,7 +121,7 @@ CREATE TABLE all_ (side INT, k STRING, v INT) WITH ('connector' = 'filesystem', 
 CREATE VIEW t AS SELECT k, v FROM all_ WHERE side = 0;
 CREATE VIEW u AS SELECT k, v AS w FROM all_ WHERE side = 1;
 %s;""" % ("streaming" if streaming else "batch", path, text)
-    code, out, err = sqlkit.run(sql, shards, r, 200, ("--format", "json"), sqlkit.round_trip(r, seed) if shards != 1 else {}, batches=(7, 4096), rings=(64,))
+    code, out, err = sqlkit.run(sql, shards, r, 200, ("--format", "json"), sqlkit.round_trip(r, seed) if shards != 1 else {})
     return (out, None) if code == 0 else (None, "exit %d %s\n%s" % (code, err.strip()[:600], sql))
 
 

@@ -90,8 +90,7 @@ def run(directory, seed, shards, changes, changing, streaming, text, r):
     sql = """SET 'execution.runtime-mode' = '%s';
 CREATE TABLE t (side INT, k STRING, v INT) WITH ('connector' = 'filesystem', 'format' = 'csv', 'path' = '%s', 'csv.null-literal' = '\\N'%s);
 %s;""" % ("streaming" if streaming else "batch", path, ", 'changelog.column' = 'op'" if changing else "", text)
-    code, out, err = sqlkit.run(sql, shards, r, 300, ("--format", "json"), sqlkit.round_trip(r, seed) if shards != 1 else {},
-                                **({} if text.count("SELECT") < 3 else {"batches": (7, 4096), "rings": (64,)}))
+    code, out, err = sqlkit.run(sql, shards, r, 300, ("--format", "json"), sqlkit.round_trip(r, seed) if shards != 1 else {})
     return (out, None) if code == 0 else (None, "exit %d %s\n%s" % (code, err.strip()[:600], sql))
 
 
