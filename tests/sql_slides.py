@@ -118,10 +118,9 @@ def select(size, slide, keys, aggregates):
         ", ".join(["window_end"] + keys + aggregates), interval(slide), interval(size), ", ".join(keys + ["window_start", "window_end"]))
 
 
-def run(sql, r, shards, seed, narrow=True):
+def run(sql, r, shards, seed):
     env = sqlkit.round_trip(r, seed)
-    sizes = {} if narrow else {"batches": (4096,), "rings": (64,)}
-    code, out, err = sqlkit.run(sql, shards, r, 3000, (), env, **sizes)
+    code, out, err = sqlkit.run(sql, shards, r, 3000, (), env)
     return out.split("\n")[1:-1] if code == 0 else ["exit %d: %s" % (code, err[:300])]
 
 
@@ -174,7 +173,7 @@ def shared(seed, r, directory, table, rows, slide, delay, keys):
         text = "CREATE TABLE o%d (e TIMESTAMP(3), %sc BIGINT, l BIGINT, i INT) WITH ('connector' = 'filesystem', 'format' = 'csv', 'path' = '%s');\n" % (
             size, "".join("%s %s, " % (k, types[k]) for k in keys), os.path.join(directory, "o%d-%d.csv" % (seed, size))) + text
         text += "INSERT INTO o%d " % size + select(size, slide, keys, aggregates) + "\n"
-    wrong = run(text + "END;", r, r.choice([1, 2]), seed, narrow=False)
+    wrong = run(text + "END;", r, r.choice([1, 2, 3]), seed)
     for size in sizes:
         path = os.path.join(directory, "o%d-%d.csv" % (seed, size))
         got = open(path).read().split("\n")[:-1] if os.path.exists(path) else wrong

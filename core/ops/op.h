@@ -124,7 +124,10 @@ struct op_vtable {
     enum op_progress (*rows_ended)(struct op *op, const struct step_time *t); /* may be NULL */
     enum op_progress (*end_step)(struct op *op, const struct step_time *t);   /* may be NULL */
     enum op_progress (*resume)(struct op *op, const struct step_time *t);     /* may be NULL */
-    void (*snapshot)(struct op *op, struct snapshot_writer *to);              /* NULL: stateless */
+    /* While it fires, and gives results to one link after another: a key, put into 8 bytes of @key, that no result still to come
+     * on @link lies before. False: not known. NULL: all links get the same. */
+    bool (*to_come)(const struct op *op, uint32_t link, char *key);
+    void (*snapshot)(struct op *op, struct snapshot_writer *to); /* NULL: stateless */
     bool (*restore)(struct op *op,
                     struct snapshot_reader *from); /* on a fresh op; false: damaged or no memory */
     bool (*valid)(const struct op *op);            /* walker, may be NULL */

@@ -465,6 +465,17 @@ static enum op_progress emit_results(struct window_op *w, const struct step_time
     return op_emit_to(&w->op, f->view - 1, out, t);
 }
 
+bool window_to_come(const struct op *op, uint32_t link, char *key)
+{
+    const struct window_op *w = (const struct window_op *)op;
+    const struct firing *f = &w->firing;
+
+    if (w->windows.view_count == 0 || !w->ending || f->phase <= FIRE_SIDES || f->end == TIME_MAX)
+        return false;
+    key_put_i64(key, time_add(f->end, link + 1 < f->view));
+    return true;
+}
+
 /* ---- what a window leaves ---- */
 
 void window_fire_close(struct window_op *w)

@@ -94,6 +94,8 @@ struct slice *window_slice(struct window_op *w, struct slice_list *list, int64_t
                            int64_t start);
 /* Fires what the watermark after the step closes, one turn. OP_READY: all of it, and ending is false again. */
 enum op_progress window_fire_turn(struct window_op *w, const struct step_time *t);
+/* Of several views: those that have fired the end at hand are past it. See op.h. */
+bool window_to_come(const struct op *op, uint32_t link, char *key);
 void window_fire_close(struct window_op *w); /* gives back what a firing in progress holds */
 
 #endif

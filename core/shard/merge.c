@@ -453,6 +453,41 @@ static bool keeps_results(const struct shard *shard, const struct stage *stage)
     return false;
 }
 
+/* The link of @op from which results come to @exchange with the positions that it gives them. UINT32_MAX: not so. */
+static uint32_t link_to(const struct job *job, const struct op *op, uint32_t exchange)
+{
+    const struct phys_node *node = job->plan->nodes[exchange];
+
+    do {
+        node = node->inputs[0];
+        for (uint32_t i = 0; i < op->link_count; i++)
+            if (op->links[i].to->id == node->id)
+                return i;
+    } while (node->kind == NODE_CALC);
+    return UINT32_MAX;
+}
+
+/* An operator of the stage fires: its results to come are behind those of earlier ones, and behind what it says itself. */
+static void firing_passed(struct shard *shard, struct stage *stage, const struct op *firing,
+                          uint64_t step)
+{
+    for (uint32_t i = 0; i < stage->op_count; i++) {
+        struct position position = {.class_ = CLASS_FIRED, .origin = firing->id};
+        uint32_t link = UINT32_MAX;
+        char key[8];
+
+        if (shard->job->plan->nodes[stage->ops[i]->id]->kind != NODE_EXCHANGE)
+            continue;
+        if (firing->vtable->to_come != NULL)
+            link = link_to(shard->job, firing, stage->ops[i]->id);
+        if (link != UINT32_MAX && firing->vtable->to_come(firing, link, key)) {
+            position.origin = firing->links[link].to->id;
+            position.key = view_of(key, sizeof key);
+        }
+        exchange_passed(stage->ops[i], &position, step);
+    }
+}
+
 void stage_reached(struct shard *shard, struct stage *stage, const struct step_entry *entry)
 {
     if (stage->silent && stage->phase != STAGE_IDLE) {
@@ -462,11 +497,7 @@ void stage_reached(struct shard *shard, struct stage *stage, const struct step_e
     } else if (stage->phase == STAGE_ENDING && stage->end_op <= stage->op_count) {
         stage_passed(shard, stage, entry, true);
     } else if (stage->phase == STAGE_ENDING && !keeps_results(shard, stage)) {
-        const struct position firing = {.class_ = CLASS_FIRED,
-                                        .origin =
-                                            stage->ops[stage->end_op - 1 - stage->op_count]->id};
-
-        tell_all(shard, stage, &firing, entry->step);
+        firing_passed(shard, stage, stage->ops[stage->end_op - 1 - stage->op_count], entry->step);
     } else if (stage->phase == STAGE_ENDING) {
         tell_all(shard, stage, NULL, entry->step);
     }
