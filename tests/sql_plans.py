@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Random plans of one to four operators against a naive evaluation of the same plan over lists of rows.
 
-Operators: filter, projection, GROUP BY, DISTINCT, UNION ALL, inner and outer, semi and anti joins, Top-N, over tables
-and tumbling windows; all of rows (k, v, n). Checked are the final rows
+Operators: filter, projection, GROUP BY, DISTINCT, UNION ALL and the other set operations, inner and outer, semi and anti joins, Top-N, over tables,
+windows that tumble, hop or are sessions, OVER aggregates and interval joins; all of rows (k, v, n). Checked are the final rows
 ('execution.runtime-mode' = 'batch') and the changelog ('streaming'), which must fold to the same and never take back a row that is not
 there; each must be the same bytes for several shard counts, batch and step sizes and state round trips. What is not supported yet is counted as skipped.
 """
@@ -42,8 +42,8 @@ class Maker:
 
     def base(self):
         t = self.r.choice(["t", "u"])
-        if self.r.random() < 0.25:
-            return self.window(t)
+        if self.r.random() < 0.6:
+            return getattr(self, self.r.choice(["window", "hop", "session", "over", "interval"]))(t)
         return Plan("SELECT k, v, n FROM " + t, list(self.tables[t]), 0)
 
     def window(self, t):
@@ -53,10 +53,49 @@ class Maker:
         return Plan("SELECT k, COUNT(v) AS v, MAX(n) AS n FROM TABLE(TUMBLE(TABLE %s, DESCRIPTOR(ts), INTERVAL '%.3f' SECOND)) GROUP BY k, window_start, window_end"
                     % (t, size / 1000), [(k, sum(v is not None for v, _ in g), max(n for _, n in g)) for (_, k), g in groups.items()], 0)
 
+    def hop(self, t):
+        slide, slides = self.r.choice([2, 5]), self.r.choice([2, 3])
+        groups = collections.OrderedDict()
+        for k, v, n in self.tables[t]:
+            for i in range(slides):
+                groups.setdefault((n // slide - i, k), []).append((v, n))
+        return Plan("SELECT k, COUNT(v) AS v, MAX(n) AS n FROM TABLE(HOP(TABLE %s, DESCRIPTOR(ts), INTERVAL '%.3f' SECOND, INTERVAL '%.3f' SECOND)) GROUP BY k, window_start, window_end"
+                    % (t, slide / 1000, slide * slides / 1000), [(k, sum(v is not None for v, _ in g), max(n for _, n in g)) for (_, k), g in groups.items()], 0)
+
+    def session(self, t):
+        gap, out = self.r.choice([2, 5]), []
+        for key in {k for k, _, _ in self.tables[t]}:
+            last = None
+            for k, v, n in self.tables[t]:
+                if k != key:
+                    continue
+                if last is None or n - last >= gap:
+                    out.append([k, 0, n])
+                out[-1][1:], last = [out[-1][1] + (v is not None), n], n
+        return Plan("SELECT k, COUNT(v) AS v, MAX(n) AS n FROM TABLE(SESSION(TABLE %s PARTITION BY k, DESCRIPTOR(ts), INTERVAL '%.3f' SECOND)) GROUP BY k, window_start, window_end"
+                    % (t, gap / 1000), [tuple(x) for x in out], 0)
+
+    def over(self, t):
+        before, seen, out = self.r.choice([0, 2, 1000]), {}, []
+        for k, v, n in self.tables[t]:
+            seen.setdefault(k, []).append(v)
+            there = [x for x in seen[k][-before - 1:] if x is not None]
+            out.append((k, sum(there) if there else None, n))
+        return Plan("SELECT k, SUM(v) OVER (PARTITION BY k ORDER BY ts ROWS BETWEEN %d PRECEDING AND CURRENT ROW) AS v, n FROM %s" % (before, t), out, 0)
+
+    def interval(self, t):
+        x, y, other, span = self.name(), self.name(), self.r.choice(["t", "u"]), self.r.choice([1, 6])
+        kind, out = self.r.choice(["JOIN", "LEFT JOIN"]), []
+        for k, v, n in self.tables[t]:
+            matches = [b[2] for b in self.tables[other] if b[0] is not None and b[0] == k and n - span <= b[2] <= n + 2]
+            out += [(k, v, b) for b in matches] if matches or kind == "JOIN" else [(k, v, None)]
+        return Plan("SELECT %s.k, %s.v, %s.n FROM %s AS %s %s %s AS %s ON %s.k = %s.k AND %s.ts BETWEEN %s.ts - INTERVAL '%.3f' SECOND AND %s.ts + INTERVAL '0.002' SECOND"
+                    % (x, x, y, t, x, kind, other, y, x, y, y, x, span / 1000, x), out, 0)
+
     def make(self, depth):
         if depth == 0:
             return self.base()
-        return getattr(self, self.r.choice(["filter", "project", "group", "distinct", "union", "join", "join", "semi", "rank", "group"]))(depth)
+        return getattr(self, self.r.choice(["filter", "project", "group", "distinct", "union", "set_operation", "join", "join", "semi", "rank", "group"]))(depth)
 
     def filter(self, d):
         p, x = self.make(d - 1), self.name()
@@ -88,6 +127,13 @@ class Maker:
     def union(self, d):
         p, q = self.make(d - 1), self.make(self.r.randint(0, d - 1))
         return Plan("(%s) UNION ALL (%s)" % (p.sql, q.sql), p.rows + q.rows, d)
+
+    def set_operation(self, d):
+        p, q = self.make(d - 1), self.make(self.r.randint(0, d - 1))
+        a, b = collections.Counter(p.rows), collections.Counter(q.rows)
+        op, out = self.r.choice([("UNION", dict.fromkeys(a + b, 1)), ("INTERSECT", dict.fromkeys(a & b, 1)), ("INTERSECT ALL", a & b),
+                                 ("EXCEPT", {x: 1 for x in a if x not in b}), ("EXCEPT ALL", a - b)])
+        return Plan("(%s) %s (%s)" % (p.sql, op, q.sql), list(collections.Counter(out).elements()), d)
 
     def join(self, d):
         p, q, x, y = self.make(d - 1), self.make(self.r.randint(0, d - 1)), self.name(), self.name()

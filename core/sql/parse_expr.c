@@ -58,13 +58,54 @@ struct ast_expr **parse_expr_list(struct parser *p, uint32_t *count)
     return list.items;
 }
 
+/* Tokens from the current one on, without taking them. */
+struct scout {
+    const struct parser *p;
+    struct lexer lexer;
+    uint32_t n;
+};
+
+static struct token scout_next(struct scout *s)
+{
+    return s->n < AHEAD ? s->p->ahead[s->n++] : lexer_next(&s->lexer);
+}
+
+static bool is_one_of(const struct token *token, const char *const *words, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (token_is(token, words[i]))
+            return true;
+    return false;
+}
+
+/* Each parenthesis around the first SELECT but the outermost must be followed by more of a query: ((SELECT ...) UNION ...) is one,
+ * ((SELECT ...) + 1) and ((SELECT ...) AS a JOIN b) are not. */
 bool starts_query(const struct parser *p)
 {
-    uint32_t n = 0;
+    static const char *const begin[] = {"SELECT", "VALUES", "WITH"};
+    static const char *const goes_on[] = {"UNION", "INTERSECT", "EXCEPT", "ORDER",
+                                          "LIMIT", "OFFSET",    "FETCH",  ")"};
+    struct scout s = {.p = p, .lexer = p->lexer};
+    struct token token = scout_next(&s);
+    uint32_t leading = 0;
 
-    while (n < AHEAD - 1 && is_ahead(p, n, "("))
-        n++;
-    return is_ahead(p, n, "SELECT") || is_ahead(p, n, "VALUES") || is_ahead(p, n, "WITH");
+    for (; token_is(&token, "("); token = scout_next(&s))
+        leading++;
+    if (!is_one_of(&token, begin, COUNT_OF(begin)))
+        return false;
+    for (uint32_t depth = leading; leading > 1;) {
+        if (token.kind == TOKEN_END || token.kind == TOKEN_BAD)
+            break;
+        depth += token_is(&token, "(");
+        depth -= token_is(&token, ")");
+        token = scout_next(&s);
+        if (depth < leading) {
+            if (!is_one_of(&token, goes_on, COUNT_OF(goes_on)))
+                return false;
+            leading = depth;
+        }
+    }
+    return true;
 }
 
 /* ---- literals ---- */
