@@ -207,7 +207,11 @@ struct relation bind_set_operation(struct planner *p, const struct ast_query *q)
 struct relation bind_distinct(struct planner *p, struct relation r, struct ast_at at);
 
 /* bind_sort.c: ORDER BY, LIMIT, OFFSET. */
-struct relation bind_sorted(struct planner *p, struct relation r, const struct ast_query *q);
+struct relation bind_sorted(struct planner *p, struct relation r, const struct ast_query *q,
+                            uint32_t hidden);
+/* The query with columns behind those of its SELECT list for what ORDER BY reads besides; @hidden: how many. */
+const struct ast_query *order_hidden(struct planner *p, const struct ast_query *q,
+                                     uint32_t *hidden);
 
 /* bind_match.c */
 struct relation bind_match(struct planner *p, const struct ast_table *t);

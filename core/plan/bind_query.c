@@ -682,12 +682,25 @@ static void bind_other_scalars(struct planner *p, struct relation *r, const stru
         bind_scalars(p, r, s->qualify);
 }
 
+/* A table as of a time is the right side of a JOIN. */
+static void check_as_of(struct planner *p, const struct ast_table *t)
+{
+    while (t != NULL && t->kind == AST_TABLE_JOIN)
+        t = t->left;
+    if (t != NULL && t->as_of != NULL)
+        plan_fail(p, t->as_of->at, MILL_E_UNSUPPORTED,
+                  "FOR SYSTEM_TIME AS OF stands at the right side of a JOIN only: a table cannot "
+                  "be "
+                  "read as it was at some time");
+}
+
 struct relation bind_select(struct planner *p, const struct ast_select *s)
 {
     struct where_parts *outer = p->where_parts, *where = join_where(p, s->where);
     struct scalar_bound *scalars = p->scalars;
     struct relation r;
 
+    check_as_of(p, s->from);
     p->where_parts = s->from != NULL && s->from->kind == AST_TABLE_JOIN ? where : NULL;
     r = s->from != NULL ? bind_from(p, s->from) : one_row(p, s->at);
     p->where_parts = outer;
@@ -751,10 +764,14 @@ static struct relation bind_values(struct planner *p, const struct ast_query *q)
     return r;
 }
 
-struct relation bind_query(struct planner *p, const struct ast_query *q)
+struct relation bind_query(struct planner *p, const struct ast_query *written)
 {
     struct with_made *before = p->with;
+    const struct ast_query *q;
     struct relation r;
+    uint32_t hidden;
+
+    q = order_hidden(p, written, &hidden);
 
     if (++p->depth > 256)
         plan_fail(p, q->at, MILL_E_UNSUPPORTED, "queries nested more than 256 deep");
@@ -770,7 +787,7 @@ struct relation bind_query(struct planner *p, const struct ast_query *q)
     default: r = bind_set_operation(p, q); break;
     }
     if (q->order != NULL || q->limit != NULL || q->offset != NULL)
-        r = bind_sorted(p, r, q);
+        r = bind_sorted(p, r, q, hidden);
     p->with = before;
     p->depth--;
     return r;
