@@ -335,6 +335,22 @@ static struct expr *bind_nullif(struct planner *p, struct expr **args, struct as
     return need(p, expr_case(&p->session, parts, 3, place(at), p->error));
 }
 
+/* TUMBLE_START(...) where nothing is grouped by TUMBLE(...). */
+static void check_group_auxiliary(struct planner *p, const struct ast_expr *x, const char *name)
+{
+    static const char *const windows[] = {"TUMBLE", "HOP", "SESSION"};
+    static const char *const suffixes[] = {"_START", "_END", "_ROWTIME", "_PROCTIME"};
+
+    for (size_t i = 0; i < COUNT_OF(windows); i++)
+        for (size_t k = 0; k < COUNT_OF(suffixes); k++)
+            if (strncasecmp(name, windows[i], strlen(windows[i])) == 0 &&
+                strcasecmp(name + strlen(windows[i]), suffixes[k]) == 0)
+                plan_fail(p, x->at, MILL_E_TYPE,
+                          "%s(...) needs GROUP BY %s(...) in the same SELECT; over TABLE(%s(...)) "
+                          "it is window_start, window_end or window_time",
+                          name, windows[i], windows[i]);
+}
+
 static struct expr *bind_call(struct planner *p, struct relation *r, struct aggregation *agg,
                               const struct ast_expr *x)
 {
@@ -356,6 +372,7 @@ static struct expr *bind_call(struct planner *p, struct relation *r, struct aggr
                   "%s(time, size ...) stands in GROUP BY; in FROM it is TABLE(%s(TABLE t, "
                   "DESCRIPTOR(time), size))",
                   name, name);
+    check_group_auxiliary(p, x, name);
     if (x->distinct || x->filter != NULL)
         plan_fail(p, x->at, MILL_E_TYPE, "DISTINCT and FILTER belong to aggregates, %s is none",
                   name);

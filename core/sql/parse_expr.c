@@ -861,6 +861,18 @@ static struct ast_expr *parse_like(struct parser *p, struct ast_expr *left, bool
     return with_args(p, e, 2, left, pattern, NULL);
 }
 
+/* What other dialects write behind a comparison. */
+static void check_quantifier(struct parser *p, const char *op)
+{
+    if (strcmp(op, "=") == 0 && is(p, "="))
+        fail_at(p, here(p), MILL_E_SYNTAX, "found ==: values are compared by =");
+    if ((is(p, "ALL") || is(p, "ANY") || is(p, "SOME")) && is_ahead(p, 1, "("))
+        fail_at(p, here(p), MILL_E_UNSUPPORTED,
+                "%.*s (query) is not supported: x IN (query) is x = ANY (query); else compare with "
+                "(SELECT MIN(x) ...) or (SELECT MAX(x) ...)",
+                (int)p->ahead[0].bytes, p->ahead[0].text);
+}
+
 static struct ast_expr *parse_comparison(struct parser *p)
 {
     static const char *const ops[] = {"=", "<>", "!=", "<=", ">=", "<", ">"};
@@ -878,6 +890,7 @@ static struct ast_expr *parse_comparison(struct parser *p)
                 op = i == 2 ? "<>" : ops[i];
         if (op != NULL) {
             advance(p);
+            check_quantifier(p, op);
             e = binary(p, op, e->at, e, parse_sum(p));
         } else if (accept(p, "IS")) {
             e = parse_is(p, e);

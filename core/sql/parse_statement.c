@@ -477,6 +477,8 @@ static struct ast_statement *parse_use(struct parser *p)
     struct ast_statement *s = statement_new(p, STATEMENT_USE);
 
     advance(p);
+    if (is(p, "CATALOG") || is(p, "MODULES"))
+        advance(p);
     s->name = parse_name(p, "a name");
     return s;
 }
