@@ -501,7 +501,12 @@ static const char *const settings[] = {zone_setting,
                                        "state.backend.type",
                                        "table.dml-sync",
                                        "table.exec.sink.not-null-enforcer",
-                                       "pipeline.max-parallelism"};
+                                       "pipeline.max-parallelism",
+                                       "pipeline.operator-chaining",
+                                       "pipeline.operator-chaining.enabled",
+                                       "table.exec.resource.default-parallelism",
+                                       "table.exec.sink.upsert-materialize",
+                                       "table.optimizer.distinct-agg.split.bucket-num"};
 
 /* Settings of a few words. */
 static int check_choice(const struct ast_statement *s, struct mill_error *error)
@@ -552,14 +557,32 @@ static int check_broadcast(const struct ast_statement *s, struct mill_error *err
                      s->value);
 }
 
+/* Keys, and prefixes of keys, which end with a dot. */
 static const struct {
     const char *key, *why;
 } refused[] = {{"delivery.guarantee",
                 "delivery guarantees need checkpoints, which are not supported yet"},
-               {"execution.checkpointing.interval", "checkpoints are not supported yet"},
+               {"execution.checkpointing.", "checkpoints are not supported yet"},
+               {"state.checkpoints.", "checkpoints are not supported yet"},
+               {"state.savepoints.", "checkpoints are not supported yet"},
+               {"restart-strategy", "a job that fails ends; what started it may start it again"},
+               {"restart-strategy.", "a job that fails ends; what started it may start it again"},
                {"state.memory.limit",
                 "the limit is the engine's: --set memory-limit=... on the command line, "
                 "memory_limit of mill_config"}};
+
+static int check_refused(const struct ast_statement *s, struct mill_error *error)
+{
+    for (size_t i = 0; i < COUNT_OF(refused); i++) {
+        const char *key = refused[i].key;
+        const size_t n = strlen(key);
+
+        if (key[n - 1] == '.' ? strncmp(s->key, key, n) == 0 : strcmp(s->key, key) == 0)
+            return mill_fail(error, MILL_E_UNSUPPORTED, s->at.line, s->at.column, "%s: %s", s->key,
+                             refused[i].why);
+    }
+    return MILL_OK;
+}
 
 static int set(struct catalog *c, const struct ast_statement *s, struct mill_error *error)
 {
@@ -567,6 +590,8 @@ static int set(struct catalog *c, const struct ast_statement *s, struct mill_err
     struct setting *made;
     bool known = false;
 
+    if (check_refused(s, error) != MILL_OK)
+        return error->code;
     for (size_t i = 0; i < COUNT_OF(settings); i++)
         known = known || strcmp(settings[i], s->key) == 0;
     if (!known) {
@@ -589,10 +614,6 @@ static int set(struct catalog *c, const struct ast_statement *s, struct mill_err
                          s->value);
     if (check_choice(s, error) != MILL_OK || check_broadcast(s, error) != MILL_OK)
         return error->code;
-    for (size_t i = 0; i < COUNT_OF(refused); i++)
-        if (strcmp(s->key, refused[i].key) == 0)
-            return mill_fail(error, MILL_E_UNSUPPORTED, s->at.line, s->at.column, "%s: %s", s->key,
-                             refused[i].why);
     made = arena_new(&c->arena, struct setting);
     *made = (struct setting){c->settings, s->key, s->value};
     c->settings = made;
