@@ -231,30 +231,48 @@ static bool append_validity(struct batch *to, struct column *into, uint32_t at,
         return true;                                                                               \
     }
 
+/* A row that stands several times in a row, once for each of its partners or elements, is copied once. */
+static bool same_bytes(const struct mill_view *view, const char *data, uint32_t length)
+{
+    return view->far.data == data && view->length == length;
+}
+
 static bool append_views(struct batch *to, struct column *into, uint32_t at,
                          const struct column *from, const uint16_t *rows, uint32_t count)
 {
     struct mill_view *out = (struct mill_view *)into->values + at;
     const struct mill_view *in = from->values;
     size_t far_bytes = 0;
+    const char *last = NULL; /* where the view before was copied from */
     char *next;
 
     for (uint32_t i = 0; i < count; i++) {
         const uint32_t row = rows != NULL ? rows[i] : i;
 
         out[i] = column_valid(from, row) ? in[from->constant ? 0 : row] : view_of("", 0);
-        if (out[i].length > 12)
+        if (out[i].length > 12 &&
+            (i == 0 || !same_bytes(&out[i], out[i - 1].far.data, out[i - 1].length)))
             far_bytes += out[i].length;
     }
     if (far_bytes == 0)
         return true;
     next = arena_alloc(&to->bytes, far_bytes);
-    for (uint32_t i = 0; next != NULL && i < count; i++)
-        if (out[i].length > 12) {
-            memcpy(next, out[i].far.data, out[i].length);
-            out[i].far.data = next;
-            next += out[i].length;
+    for (uint32_t i = 0; next != NULL && i < count; i++) {
+        const struct mill_view view = out[i];
+
+        if (view.length <= 12) {
+            last = NULL;
+            continue;
         }
+        if (last == NULL || !same_bytes(&view, last, out[i - 1].length)) {
+            memcpy(next, view.far.data, view.length);
+            out[i].far.data = next;
+            next += view.length;
+        } else {
+            out[i].far.data = out[i - 1].far.data;
+        }
+        last = view.far.data;
+    }
     return next != NULL;
 }
 

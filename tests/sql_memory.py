@@ -67,6 +67,18 @@ def reader_and_sink(directory, check):
     check("a limit out of range", code == 64 and "memory_limit is 1000, need 1048576" in err, code, err)
 
 
+def large_array(directory, check):
+    """The array of a row stands in memory once, not once for each element beside which it stands."""
+    path = os.path.join(directory, "array.json")
+    with open(path, "w") as f:
+        f.write('{"a": %s}\n' % list(range(10000)))
+    sql = """CREATE TABLE t (a ARRAY<BIGINT>) WITH ('connector' = 'filesystem', 'format' = 'json', 'path' = '%s');
+SELECT SUM(x) FROM t CROSS JOIN UNNEST(a) AS u (x);""" % path
+    for shards in (1, 3):
+        code, err = run(directory, sql, 64 << 20, shards)
+        check("UNNEST of a large array", code == 0, code, err)
+
+
 def main():
     passed = failed = 0
 
@@ -81,6 +93,7 @@ def main():
     with tempfile.TemporaryDirectory() as directory:
         limits(directory, check)
         reader_and_sink(directory, check)
+        large_array(directory, check)
     print("sql_memory: %d passed, %d failed, 0 skipped" % (passed, failed))
     return 1 if failed else 0
 
