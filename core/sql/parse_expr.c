@@ -90,7 +90,8 @@ bool starts_query(const struct parser *p)
     uint32_t leading = 0;
 
     for (; token_is(&token, "("); token = scout_next(&s))
-        leading++;
+        if (++leading > DEPTH_MAX)
+            return false; /* too deep either way */
     if (!is_one_of(&token, begin, COUNT_OF(begin)))
         return false;
     for (uint32_t depth = leading; leading > 1;) {
