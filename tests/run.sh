@@ -71,18 +71,22 @@ shards() {
     rm -rf "$dir"
 }
 
+# Two scripts at a time and more: each waits for the command most of its time. JOBS=1: one by one.
 sql() {
-    local script out line
+    local dir script name out line; dir=$(mktemp -d)
+    ls tests/sql_*.py | MILL_COMMAND="$BUILD/millstream" xargs -P "${JOBS:-$(nproc)}" -I{} bash -c '
+        name=$(basename "$1"); python3 "$1" > "$2/$name" 2>&1; echo $? > "$2/$name.status"
+        echo "$name: $(grep -o "[0-9]* passed, [0-9]* failed, [0-9]* skipped" "$2/$name" | tail -1)"' _ {} "$dir"
     for script in tests/sql_*.py; do
-        [ -e "$script" ] || continue
-        out=$(MILL_COMMAND="$BUILD/millstream" python3 "$script" 2>&1); status=$?
+        name=$(basename "$script")
+        out=$(cat "$dir/$name"); status=$(cat "$dir/$name.status")
         line=$(grep -o '[0-9]* passed, [0-9]* failed, [0-9]* skipped' <<<"$out" | tail -1)
         if [ -z "$line" ]; then one "$script" $((status == 0 ? 1 : status)); echo "$out" | tail -20; continue; fi
         set -- $(grep -o '[0-9]\+' <<<"$line")
         passed=$((passed + $1)); failed=$((failed + $2)); skipped=$((skipped + $3))
-        [ "$2" -eq 0 ] && [ $status -eq 0 ] || { echo "$out" | tail -40; [ "$2" -gt 0 ] || failed=$((failed + 1)); }
-        echo "$(basename "$script"): $line"
+        [ "$2" -eq 0 ] && [ $status -eq 0 ] || { echo "$name: $line"; echo "$out" | tail -40; [ "$2" -gt 0 ] || failed=$((failed + 1)); }
     done
+    rm -rf "$dir"
     shards
 }
 
