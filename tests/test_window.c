@@ -399,7 +399,7 @@ struct oracle {
     uint32_t count;
     uint64_t late, null_time;
     char *text;
-    size_t length;
+    size_t length, room;
 };
 
 static int compare_keys(const struct row *a, const struct row *b, uint32_t key_count)
@@ -423,7 +423,8 @@ static void oracle_add(struct oracle *o, const struct job *job, const struct row
             compare_keys(o->groups[i].key, row, job->key_count) == 0)
             g = &o->groups[i];
     if (g == NULL) {
-        o->groups = realloc(o->groups, (o->count + 1) * sizeof *g);
+        if ((o->count & (o->count - 1)) == 0) /* 0, 1, 2, 4, ...: twice as many */
+            o->groups = realloc(o->groups, (o->count > 0 ? 2 * o->count : 1) * sizeof *g);
         g = &o->groups[o->count++];
         *g = (struct group){.start = start, .end = end, .key = row};
         g->rows = calloc(max_rows, sizeof *g->rows);
@@ -487,7 +488,11 @@ static void say(struct oracle *o, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    o->text = realloc(o->text, o->length + strlen(text) + 1);
+    if (o->length + sizeof text >
+        o->room) { /* in strides: sanitizers copy at every step otherwise */
+        o->room = 2 * o->room + sizeof text;
+        o->text = realloc(o->text, o->room);
+    }
     strcpy(o->text + o->length, text);
     o->length += strlen(text);
 }
