@@ -287,6 +287,8 @@ static bool sort_run(struct over_op *o)
 /* Rows up to @w, and all of the last one's time. */
 static bool take_run(struct over_op *o, int64_t w, const struct step_time *t)
 {
+    if (!copy_given(o)) /* of blocks that go now */
+        return false;
     drop_run(o);
     for (;;) {
         struct order_ref ref = o->ahead;
