@@ -221,6 +221,8 @@ struct relation bind_match(struct planner *p, const struct ast_table *t);
  * bounded. False: final rows once, at the end. */
 bool plan_changelog(const struct planner *p, const struct phys_node *input);
 bool plan_is_unbounded(const struct phys_node *node);
+/* A setting that is a duration, in nanoseconds; 0: not set. */
+int64_t plan_duration_ns(struct planner *p, const char *key);
 /* 'table.exec.state.ttl' in microseconds; 0: none. */
 int64_t plan_state_ttl(struct planner *p);
 /* @node's rows have kinds, for what @why says ("the LEFT JOIN at 3:7"). */

@@ -16,19 +16,6 @@ static bool is_on(const struct planner *p, const char *key)
     return text != NULL && strcasecmp(text, "true") == 0;
 }
 
-static int64_t duration_ns(struct planner *p, const char *key)
-{
-    const char *text = catalog_setting(p->catalog, key);
-    bool used;
-    const struct option option = {key, text, 0, 0, &used};
-    const struct options options = {&option, text != NULL, 0, 0, "SET"};
-    int64_t ns = 0;
-
-    if (option_duration_ns(&options, key, 0, &ns, p->error) != MILL_OK)
-        longjmp(p->failed, 1);
-    return ns;
-}
-
 /* When 'enabled' and 'delay' say that results leave; *@interval in microseconds. */
 static enum emit_when when(struct planner *p, const char *enabled, const char *delay,
                            struct ast_at at, int64_t *interval)
@@ -43,7 +30,7 @@ static enum emit_when when(struct planner *p, const char *enabled, const char *d
                   "or "
                   "to an interval of processing time",
                   enabled, delay);
-    ns = duration_ns(p, delay);
+    ns = plan_duration_ns(p, delay);
     *interval = ns / 1000 + (ns % 1000 != 0);
     return ns == 0 ? EMIT_ROW : EMIT_DELAYED;
 }
@@ -52,7 +39,7 @@ static enum emit_when when(struct planner *p, const char *enabled, const char *d
 static int64_t lateness_ns(struct planner *p, bool late, struct ast_at at)
 {
     const int64_t ns = catalog_setting(p->catalog, allow_lateness) != NULL || !late
-                           ? duration_ns(p, allow_lateness)
+                           ? plan_duration_ns(p, allow_lateness)
                            : time_mul(plan_state_ttl(p), 1000);
 
     if (late && ns == 0)

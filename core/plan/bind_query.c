@@ -65,15 +65,10 @@ static void bind_watermark(struct planner *p, struct relation *r, const struct a
 /* The table's own comes before the setting of all. 0: off. */
 static int64_t idle_timeout(struct planner *p, const struct table *t)
 {
-    const char *text = catalog_setting(p->catalog, "table.exec.source.idle-timeout");
-    bool used;
-    const struct option option = {"table.exec.source.idle-timeout", text, 0, 0, &used};
-    const struct options options = {&option, text != NULL, 0, 0, "SET"};
-    int64_t ns = 0;
+    int64_t ns = plan_duration_ns(p, "table.exec.source.idle-timeout");
 
-    if (option_duration_ns(&options, option.key, 0, &ns, p->error) != MILL_OK ||
-        option_duration_ns(&t->options, "scan.watermark.idle-timeout", ns, &ns, p->error) !=
-            MILL_OK)
+    if (option_duration_ns(&t->options, "scan.watermark.idle-timeout", ns, &ns, p->error) !=
+        MILL_OK)
         longjmp(p->failed, 1);
     return ns;
 }

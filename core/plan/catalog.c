@@ -557,6 +557,25 @@ static int check_broadcast(const struct ast_statement *s, struct mill_error *err
                      s->value);
 }
 
+static int check_duration(const struct ast_statement *s, struct mill_error *error)
+{
+    static const char *const durations[] = {"table.exec.source.idle-timeout",
+                                            "table.exec.state.ttl",
+                                            "table.exec.emit.early-fire.delay",
+                                            "table.exec.emit.late-fire.delay",
+                                            "table.exec.emit.allow-lateness",
+                                            "table.exec.mini-batch.allow-latency"};
+    bool used;
+    const struct option option = {s->key, s->value, s->at.line, s->at.column, &used};
+    const struct options options = {.items = &option, .count = 1};
+    int64_t ns;
+
+    for (size_t i = 0; i < COUNT_OF(durations); i++)
+        if (strcmp(s->key, durations[i]) == 0)
+            return option_duration_ns(&options, s->key, 0, &ns, error);
+    return MILL_OK;
+}
+
 /* Keys, and prefixes of keys, which end with a dot. */
 static const struct {
     const char *key, *why;
@@ -612,7 +631,8 @@ static int set(struct catalog *c, const struct ast_statement *s, struct mill_err
                          "changelog) or "
                          "automatic (by the input)",
                          s->value);
-    if (check_choice(s, error) != MILL_OK || check_broadcast(s, error) != MILL_OK)
+    if (check_choice(s, error) != MILL_OK || check_duration(s, error) != MILL_OK ||
+        check_broadcast(s, error) != MILL_OK)
         return error->code;
     made = arena_new(&c->arena, struct setting);
     *made = (struct setting){c->settings, s->key, s->value};

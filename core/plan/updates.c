@@ -28,16 +28,23 @@ bool plan_changelog(const struct planner *p, const struct phys_node *input)
     return plan_is_unbounded(input);
 }
 
-int64_t plan_state_ttl(struct planner *p)
+int64_t plan_duration_ns(struct planner *p, const char *key)
 {
-    const char *text = catalog_setting(p->catalog, "table.exec.state.ttl");
+    const char *text = catalog_setting(p->catalog, key);
     bool used;
-    const struct option option = {"table.exec.state.ttl", text, 0, 0, &used};
+    const struct option option = {key, text, 0, 0, &used};
     const struct options options = {&option, text != NULL, 0, 0, "SET"};
     int64_t ns = 0;
 
-    if (option_duration_ns(&options, option.key, 0, &ns, p->error) != MILL_OK)
+    if (option_duration_ns(&options, key, 0, &ns, p->error) != MILL_OK)
         longjmp(p->failed, 1);
+    return ns;
+}
+
+int64_t plan_state_ttl(struct planner *p)
+{
+    const int64_t ns = plan_duration_ns(p, "table.exec.state.ttl");
+
     return ns > 0 && ns < 1000 ? 1 : ns / 1000;
 }
 
